@@ -1,0 +1,231 @@
+/*
+ * Processes managed like threads: create, start, join. A child runs one function of this program
+ * and shares the family's segment; it dies with the process that created it, whichever thread
+ * started it and however it ends.
+ *
+ * No signal handler is installed and no SIGCHLD stolen: children are watched and reaped by pidfd.
+ * A call that is for the creator alone says so and answers -ECHILD elsewhere.
+ */
+#ifndef SHOAL_PROCESS_H
+#define SHOAL_PROCESS_H
+
+#include <limits.h>
+#include <shoal/base.h>
+#include <sys/types.h>
+
+SHOAL_BEGIN_DECLS
+
+#define SHOAL_EXITCODE_NONE INT_MIN          /* not started, or running */
+#define SHOAL_EXITCODE_UNKNOWN (INT_MIN + 1) /* ended; somebody else took the status */
+#define SHOAL_PROCESS_NAME_MAX 63            /* bytes of a name, without the final zero */
+#define SHOAL_PROCESS_ARGUMENT_MAX 65536     /* bytes of an argument */
+
+typedef struct {
+    void (*target)(void *argument); /* runs in the child; its return is exit code 0 */
+    const void *argument;           /* copied at create into a block that both sides see */
+    size_t argument_size;           /* bytes */
+    const char *name;               /* copied; NULL: Process-N */
+    bool auto_close;                /* nobody will close the handle */
+    enum shoal_start_method start_method;
+    uint64_t reserved[8]; /* zero */
+} shoal_process_options;
+#define SHOAL_COPY_OF(object) .argument = &(object), .argument_size = sizeof(object)
+
+/*
+ * shoal_process_create - describe a process, without starting it.
+ * @options: with at least a target.
+ * @ret_process: the handle.
+ * Owns:    the caller, until shoal_process_close(); name and argument are copied now.
+ * Blocks:  no.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   killed inside: its memory goes with the segment.
+ * Returns: 0; -EINVAL no target, an argument without size or the reverse; -EMSGSIZE argument or
+ *          name too long; -ENOTSUP start method; -ENOMEM.
+ * Python:  multiprocessing.Process(target, name, args).
+ */
+SHOAL_MUST int shoal_process_create(const shoal_process_options *options, shoal_process *ret_process);
+
+/*
+ * shoal_process_start - start it.
+ * @process: created by this process, not started yet.
+ * Owns:    the child shares the segment; it holds this process's descriptors as after fork(2), but
+ *          its stdin is /dev/null.
+ * Blocks:  for the time of a fork, and while another thread holds the lock of stdout or stderr,
+ *          which are flushed first.
+ * Safe:    threads yes; after fork yes; signal handler no. In a program with several threads the
+ *          child may call only what is safe after fork(2).
+ * Death:   the child is killed by the kernel when this process ends, however it ends. It holds
+ *          while no process forked by other means keeps this one's descriptors open.
+ * Returns: 0; -EALREADY started before; -ECHILD not the creator; -EUSERS no process to be had;
+ *          -EMFILE; -ENOMEM; -EINVAL; -ESTALE.
+ * Python:  Process.start().
+ */
+SHOAL_MUST int shoal_process_start(shoal_process process);
+
+/*
+ * shoal_process_start_new - create and start in one call.
+ * @options: as in shoal_process_create().
+ * @ret_process: the handle; may be NULL with auto_close.
+ * Owns:    as create and start; on failure nothing is left.
+ * Blocks:  as shoal_process_start().
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   as shoal_process_start().
+ * Returns: as create and start.
+ * Python:  Process(...).start().
+ */
+SHOAL_MUST int shoal_process_start_new(const shoal_process_options *options,
+                                       shoal_process *ret_process);
+
+/*
+ * shoal_process_join - wait for its end.
+ * @process: started by this process.
+ * @deadline: when to give up.
+ * Owns:    unchanged; close it when nobody asks any more.
+ * Blocks:  until the process ended, or @deadline; signals do not end it.
+ * Safe:    threads yes, several may join one process; after fork creator only; signal handler no.
+ * Death:   the process's death is what it waits for.
+ * Returns: 0; -ETIMEDOUT still running; -ESRCH not started; -ECHILD not the creator; -EINVAL;
+ *          -ESTALE; -ENOTSUP a cancel event.
+ * Python:  Process.join(timeout).
+ */
+SHOAL_MUST int shoal_process_join(shoal_process process, shoal_deadline deadline);
+
+/*
+ * shoal_process_join_all - wait for the end of several.
+ * @processes: @count handles.
+ * @count: handles.
+ * @deadline: for all of them together.
+ * Owns:    unchanged.
+ * Blocks:  until all ended, or @deadline.
+ * Safe:    as shoal_process_join().
+ * Death:   as shoal_process_join().
+ * Returns: 0; the first failure in their order; -EINVAL.
+ * Python:  for p in processes: p.join().
+ */
+SHOAL_MUST int shoal_process_join_all(const shoal_process *processes, size_t count,
+                                      shoal_deadline deadline);
+
+/*
+ * shoal_process_terminate - send SIGTERM.
+ * @process: started by this process.
+ * Owns:    unchanged.
+ * Blocks:  no; join afterwards.
+ * Safe:    threads yes; after fork creator only; signal handler no.
+ * Death:   an ended process is no error, and never is a recycled pid hit.
+ * Returns: 0; -ESRCH not started; -ECHILD not the creator; -EPERM; -EINVAL; -ESTALE.
+ * Python:  Process.terminate().
+ */
+SHOAL_API int shoal_process_terminate(shoal_process process);
+
+/*
+ * shoal_process_kill - send SIGKILL; whatever it was doing, the shared objects stay usable.
+ * @process: started by this process.
+ * Owns:    unchanged.
+ * Blocks:  no; join afterwards.
+ * Safe:    threads yes; after fork creator only; signal handler no.
+ * Death:   as shoal_process_terminate().
+ * Returns: as shoal_process_terminate().
+ * Python:  Process.kill().
+ */
+SHOAL_API int shoal_process_kill(shoal_process process);
+
+/*
+ * shoal_process_close - give the handle and what belongs to it back.
+ * @process: none is fine.
+ * Owns:    nobody; the handle is stale everywhere afterwards.
+ * Blocks:  no.
+ * Safe:    threads yes; after fork creator only; signal handler no.
+ * Death:   killed inside: its memory goes with the segment.
+ * Returns: 0, also for a handle that is closed already; -EBUSY still running; -ECHILD not the
+ *          creator; -EINVAL a handle of something else.
+ * Python:  Process.close().
+ */
+SHOAL_API int shoal_process_close(shoal_process process);
+
+/*
+ * shoal_process_name - its name.
+ * @process: any, in any process of the family.
+ * Owns:    the text lives until the process is closed.
+ * Blocks:  no.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   nothing to leave.
+ * Returns: never NULL; "?" for a stale handle.
+ * Python:  Process.name.
+ */
+SHOAL_API const char *shoal_process_name(shoal_process process);
+
+/*
+ * shoal_process_pid - its process id.
+ * @process: any, in any process of the family.
+ * Owns:    nothing.
+ * Blocks:  no.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   the number stays when the process ended.
+ * Returns: the pid; 0 not started, or a stale handle.
+ * Python:  Process.pid.
+ */
+SHOAL_API pid_t shoal_process_pid(shoal_process process);
+
+/*
+ * shoal_process_exitcode - how it ended.
+ * @process: any; elsewhere than in the creator the answer is as old as the creator's last look.
+ * Owns:    nothing.
+ * Blocks:  no.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   sticky.
+ * Returns: 0 to 255; minus the signal that killed it; SHOAL_EXITCODE_NONE not started, running or
+ *          a stale handle; SHOAL_EXITCODE_UNKNOWN when somebody else took the status.
+ * Python:  Process.exitcode.
+ */
+SHOAL_API int shoal_process_exitcode(shoal_process process);
+
+/*
+ * shoal_process_is_alive - does it run?
+ * @process: any.
+ * Owns:    nothing.
+ * Blocks:  no.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   a stopped process is alive.
+ * Returns: true from start to end; false for a stale handle.
+ * Python:  Process.is_alive().
+ */
+SHOAL_API bool shoal_process_is_alive(shoal_process process);
+
+/*
+ * shoal_process_sentinel - a descriptor that is readable once the process ended.
+ * @process: started by this process.
+ * Owns:    borrowed: do not close it; it is valid until shoal_process_close().
+ * Blocks:  no.
+ * Safe:    threads yes; after fork creator only; signal handler no.
+ * Death:   the process's death makes it readable.
+ * Returns: a pidfd for poll(2); -ESRCH not started; -ECHILD not the creator; -EINVAL; -ESTALE.
+ * Python:  Process.sentinel.
+ */
+SHOAL_API int shoal_process_sentinel(shoal_process process);
+
+/*
+ * shoal_current_process - the calling process.
+ * Owns:    nothing.
+ * Blocks:  no.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   nothing to leave.
+ * Returns: in a child, its handle; in the family's root and in processes forked by other means a
+ *          handle named MainProcess; none if there is no memory for it.
+ * Python:  multiprocessing.current_process().
+ */
+SHOAL_API shoal_process shoal_current_process(void);
+
+/*
+ * shoal_fail - end this process with an error: "Process NAME:" and the text on stderr, exit code 1.
+ * @format: as in printf(3).
+ * Owns:    nothing.
+ * Blocks:  as exit(3).
+ * Safe:    threads as exit(3); after fork yes; signal handler no.
+ * Death:   does not return.
+ * Returns: never.
+ * Python:  an uncaught exception in the target.
+ */
+SHOAL_API void shoal_fail(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
+
+SHOAL_END_DECLS
+#endif

@@ -1,0 +1,97 @@
+/*
+ * A segment is the memory that processes share: a nameless sealed memory file, mapped by every
+ * attached process. The family's segment is made at first use and inherited by the children; it
+ * lies at one address in all of them, so that pointers inside payloads are valid everywhere.
+ * It grows while in use, 2 MiB at a time, and a limit that is reached is -ENOMEM at the call that
+ * asked, never a signal.
+ */
+#ifndef SHOAL_SEGMENT_H
+#define SHOAL_SEGMENT_H
+
+#include <shoal/base.h>
+
+SHOAL_BEGIN_DECLS
+
+typedef struct {
+    size_t size_max;      /* bytes it may grow to, 4 MiB to 1 TiB; 0: as in shoal_init_options */
+    bool fixed_address;   /* -EADDRINUSE rather than another place than the family's */
+    uint64_t reserved[8]; /* zero */
+} shoal_segment_options;
+
+/*
+ * shoal_segment_create - a further segment, beside the family's.
+ * @options: NULL for the defaults.
+ * @ret_segment: the handle.
+ * Owns:    the caller; it lives until its last process detached or ended.
+ * Blocks:  no.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   nothing to leave: it has no name.
+ * Returns: 0; -EINVAL; -ENOMEM a limit; -EMFILE; -EUSERS 16 are attached; -EADDRINUSE.
+ * Python:  multiprocessing.shared_memory.SharedMemory(create=True).
+ */
+SHOAL_MUST int shoal_segment_create(const shoal_segment_options *options, shoal_segment *ret_segment);
+
+/*
+ * shoal_segment_attach_fd - join a segment that another program made.
+ * @fd: a descriptor of it, by inheritance, SCM_RIGHTS or /proc/PID/fd; duplicated, not kept.
+ * @ret_segment: the handle; a segment that is attached already answers its handle again.
+ * Owns:    the attachment is this process's; children made by fork inherit it.
+ * Blocks:  no.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   nothing to leave.
+ * Returns: 0; -EINVAL not a descriptor open for reading and writing; -EPROTO not a segment, or
+ *          one of another layout, untouched; -EUCLEAN its header is damaged; -EADDRINUSE its place
+ *          or number is taken here; -EUSERS; -ENOMEM; -EMFILE.
+ * Python:  multiprocessing.shared_memory.SharedMemory(name).
+ */
+SHOAL_MUST int shoal_segment_attach_fd(int fd, shoal_segment *ret_segment);
+
+/*
+ * shoal_segment_detach - leave a segment.
+ * @segment: not the family's, which is never unmapped.
+ * Owns:    pointers into it are invalid afterwards; what this process still owns there is lost.
+ * Blocks:  no.
+ * Safe:    threads only when none of them uses the segment; after fork yes; signal handler no.
+ * Death:   as if it had ended before or after.
+ * Returns: 0; -EINVAL none, or the family's; -ESTALE not attached.
+ * Python:  SharedMemory.close().
+ */
+SHOAL_API int shoal_segment_detach(shoal_segment segment);
+
+/*
+ * shoal_segment_fd - the descriptor of a segment, to be passed on.
+ * @segment: an attached one.
+ * Owns:    borrowed: do not close it.
+ * Blocks:  no.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   nothing to leave.
+ * Returns: the descriptor; -EINVAL; -ESTALE.
+ * Python:  none.
+ */
+SHOAL_API int shoal_segment_fd(shoal_segment segment);
+
+/*
+ * shoal_segment_family - the segment that is used where none is named.
+ * Owns:    nothing.
+ * Blocks:  no.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   nothing to leave.
+ * Returns: its handle, made now if need be; none if that failed (shoal_error_message() says why).
+ * Python:  none.
+ */
+SHOAL_API shoal_segment shoal_segment_family(void);
+
+/*
+ * shoal_segment_of - the segment an object lies in.
+ * @object: SHOAL_ANY(handle).
+ * Owns:    nothing.
+ * Blocks:  no.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   nothing to leave.
+ * Returns: its handle; none if the segment is not attached here.
+ * Python:  none.
+ */
+SHOAL_API shoal_segment shoal_segment_of(shoal_any object);
+
+SHOAL_END_DECLS
+#endif

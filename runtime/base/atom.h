@@ -1,0 +1,74 @@
+/*
+ * The only user of <stdatomic.h>: the memory order is in the operation's name.
+ *
+ * Every ordered operation carries a tag in a comment, and the other side of the pairing carries
+ * the same one:
+ *     [ring.fill] release -> ring_take(): the cell stored above.
+ * Relaxed operations need no tag. There are no fences: ThreadSanitizer cannot see them.
+ */
+#ifndef SHL_BASE_ATOM_H
+#define SHL_BASE_ATOM_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef _Atomic uint32_t atom32;
+typedef _Atomic uint64_t atom64;
+
+_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2,
+               "atomics in shared memory must not use a process's private locks");
+_Static_assert(sizeof(atom32) == 4 && sizeof(atom64) == 8, "atomics have a fixed width");
+
+#define atom_load_relaxed(place) atomic_load_explicit(place, memory_order_relaxed)
+#define atom_load_acquire(place) atomic_load_explicit(place, memory_order_acquire)
+#define atom_store_relaxed(place, value) atomic_store_explicit(place, value, memory_order_relaxed)
+#define atom_store_release(place, value) atomic_store_explicit(place, value, memory_order_release)
+#define atom_load_seq_cst(place) atomic_load_explicit(place, memory_order_seq_cst)
+#define atom_exchange_seq_cst(place, value)                                                        \
+    atomic_exchange_explicit(place, value, memory_order_seq_cst)
+#define atom_add_relaxed(place, value) atomic_fetch_add_explicit(place, value, memory_order_relaxed)
+
+/* For pointers private to the process, which are read as plain ones everywhere else. */
+#define atom_load_acquire_pointer(place) __atomic_load_n(place, __ATOMIC_ACQUIRE)
+#define atom_store_release_pointer(place, value) __atomic_store_n(place, value, __ATOMIC_RELEASE)
+/* True if *place was *expected; if not, *expected is what it was. */
+#define atom_cas_acq_rel_pointer(place, expected, desired)                                         \
+    __atomic_compare_exchange_n(place, expected, desired, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
+
+/* The compare-and-set family: true if *place was `expected` and is now `desired`. */
+static inline bool atom_cas_acq_rel_32(atom32 *place, uint32_t expected, uint32_t desired)
+{
+    return atomic_compare_exchange_strong_explicit(place, &expected, desired, memory_order_acq_rel,
+                                                   memory_order_relaxed);
+}
+
+static inline bool atom_cas_acquire_64(atom64 *place, uint64_t expected, uint64_t desired)
+{
+    return atomic_compare_exchange_strong_explicit(place, &expected, desired, memory_order_acquire,
+                                                   memory_order_relaxed);
+}
+
+static inline bool atom_cas_release_64(atom64 *place, uint64_t expected, uint64_t desired)
+{
+    return atomic_compare_exchange_strong_explicit(place, &expected, desired, memory_order_release,
+                                                   memory_order_relaxed);
+}
+
+static inline bool atom_cas_acq_rel_64(atom64 *place, uint64_t expected, uint64_t desired)
+{
+    return atomic_compare_exchange_strong_explicit(place, &expected, desired, memory_order_acq_rel,
+                                                   memory_order_relaxed);
+}
+
+/* Tells the processor that this is a waiting loop. */
+static inline void atom_pause(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb" ::: "memory");
+#endif
+}
+
+#endif

@@ -1,0 +1,226 @@
+/*
+ * Purpose. Queues of payloads over the dense ring: who owns a message at each instant.
+ *
+ * A put marks the block SENDING and then commits the ring; a get commits the ring and then marks the
+ * block OWNED. So a block whose header says SENDING is in a ring, or its putter or getter died
+ * between the two steps: a sweep decides that by looking for its descriptor.
+ */
+#include <shoal/queue.h>
+
+#include <string.h>
+
+#include "flow/queue_shm.h"
+#include "flow/ring.h"
+#include "mem/alloc.h"
+
+static struct queue_shm *queue_of(const struct ring_call *call)
+{
+    return (struct queue_shm *)call->object;
+}
+
+/* The queue behind a handle, and the calling thread's slot in its segment. 0 or an error. */
+static int find(shoal_queue handle, shoal_deadline deadline, struct ring_call *ret_call)
+{
+    struct shl_segment *segment;
+    struct object_shm *object = shl_object_find(handle.ref, KIND_QUEUE, &segment);
+    if (unlikely(!object))
+        return shl_error_code();
+    struct shl_attachment *self = shl_self(segment);
+    if (unlikely(!self))
+        return shl_error_code();
+    *ret_call = (struct ring_call){ .segment = segment, .self = self, .object = object,
+                                    .ref = handle.ref, .deadline = deadline };
+    ret_call->ring = &queue_of(ret_call)->ring;
+    return shl_deadline_check(deadline);
+}
+
+static uint64_t power_of_two_above(uint64_t count)
+{
+    return count <= 1 ? 1 : UINT64_C(1) << (64 - __builtin_clzll(count - 1));
+}
+
+static int init_ring(const struct shl_segment *segment, struct ring_shm *ring, uint64_t capacity)
+{
+    uint64_t cells_count = power_of_two_above(capacity);
+    void *cells = shl_alloc(segment, cells_count * sizeof(uint64_t), BLOCK_OBJECT);
+    if (!cells)
+        return shl_error_code();
+    atom_store_relaxed(&ring->capacity, capacity);
+    ring->mask = cells_count - 1;
+    ring->cells = shl_offset(segment, cells);
+    return 0;
+}
+
+static int check_options(const shoal_queue_options *options)
+{
+    for (size_t i = 0; i < sizeof options->reserved / sizeof *options->reserved; i++)
+        REQUIRE(options->reserved[i] == 0, -EINVAL, "reserved options must be zero");
+    REQUIRE(options->capacity_count <= SHOAL_QUEUE_CAPACITY_MAX, -EINVAL,
+            "capacity_count is above SHOAL_QUEUE_CAPACITY_MAX");
+    return 0;
+}
+
+int shoal_queue_create(const shoal_queue_options *options, shoal_queue *ret_queue)
+{
+    REQUIRE(ret_queue, -EINVAL, "no place for the handle");
+    shoal_queue_options chosen = options ? *options : (shoal_queue_options){ 0 };
+    int code = check_options(&chosen);
+    if (code < 0)
+        return code;
+    if (chosen.capacity_count == 0)
+        chosen.capacity_count = SHOAL_QUEUE_CAPACITY_DEFAULT;
+    struct shl_segment *segment = shl_segment_of_handle(chosen.segment);
+    struct object_shm *object = segment ? shl_object_create(segment) : NULL;
+    if (!object)
+        return shl_error_code();
+    code = init_ring(segment, &((struct queue_shm *)object)->ring, chosen.capacity_count);
+    if (code < 0) {
+        shl_object_free(segment, object);
+        return code;
+    }
+    ret_queue->ref = shl_object_publish(object, KIND_QUEUE);
+    return 0;
+}
+
+/* Is it a payload that the caller may put into this segment's queue? */
+static int check_payload(const struct ring_call *call, const void *payload, uint64_t *ret_own)
+{
+    REQUIRE(payload, -EINVAL, "put: the payload is NULL");
+    struct shl_segment *segment;
+    struct block_shm *block = shl_block_find(payload, &segment);
+    REQUIRE(block, -EFAULT, "put: not a payload");
+    REQUIRE(segment == call->segment, -EXDEV, "put: the payload lies in another segment than the queue");
+    uint64_t own = atom_load_relaxed(&block->own);
+    if (unlikely(block_own_state(own) != BLOCK_OWNED ||
+                 block_own_owner(own) != call->self->process_owner))
+        return shl_block_error(own);
+    *ret_own = own;
+    return 0;
+}
+
+static int put(const struct ring_call *call, void *payload)
+{
+    uint64_t own = 0;
+    int code = check_payload(call, payload, &own);
+    if (unlikely(code < 0))
+        return code;
+    struct block_shm *block = shl_block(payload);
+    uint32_t seq = block_own_seq(own) + 1;
+    atom_store_relaxed(&block->own, block_own_make(BLOCK_SENDING, call->self->process_owner, seq));
+    code = ring_put(call, descriptor_make(shl_offset(call->segment, payload), seq));
+    if (unlikely(code < 0))
+        atom_store_relaxed(&block->own, block_own_make(BLOCK_OWNED, call->self->process_owner, seq));
+    return code;
+}
+
+int shoal_queue_put(shoal_queue queue, void *payload, shoal_deadline deadline)
+{
+    struct ring_call call;
+    int code = find(queue, deadline, &call);
+    return unlikely(code < 0) ? code : put(&call, payload);
+}
+
+int shoal_queue_put_bytes(shoal_queue queue, const void *data, size_t size, shoal_deadline deadline)
+{
+    struct ring_call call;
+    int code = find(queue, deadline, &call);
+    if (code < 0)
+        return code;
+    REQUIRE(data || size == 0, -EINVAL, "put_bytes: the data is NULL");
+    void *payload = shl_alloc(call.segment, size, BLOCK_OWNED);
+    if (!payload)
+        return shl_error_code();
+    if (size > 0)
+        memcpy(payload, data, size);
+    code = put(&call, payload);
+    if (code < 0)
+        shl_free(call.segment, shl_block(payload));
+    return code;
+}
+
+/* The payload a descriptor names, owned by the caller from now on; NULL if it cannot be. */
+static void *receive(const struct ring_call *call, uint64_t descriptor)
+{
+    uint64_t offset = descriptor_offset(descriptor);
+    struct shl_segment *segment;
+    void *payload = shl_at(call->segment, offset);
+    struct block_shm *block = offset < call->segment->size ? shl_block_find(payload, &segment) : NULL;
+    uint64_t own = block ? atom_load_relaxed(&block->own) : 0;
+    uint32_t seq = block_own_seq(own);
+    if (unlikely(block_own_state(own) != BLOCK_SENDING || descriptor_make(offset, seq) != descriptor)) {
+        shl_error(-EUCLEAN, "what was queued is no payload: a process damaged the queue");
+        return NULL;
+    }
+    atom_store_relaxed(&block->own, block_own_make(BLOCK_OWNED, call->self->process_owner, seq));
+    return payload;
+}
+
+int shoal_queue_get(shoal_queue queue, void **ret_payload, shoal_deadline deadline)
+{
+    struct ring_call call;
+    int code = find(queue, deadline, &call);
+    if (unlikely(code < 0))
+        return code;
+    REQUIRE(ret_payload, -EINVAL, "no place for the payload");
+    uint64_t descriptor;
+    code = ring_take(&call, &descriptor);
+    if (unlikely(code < 0))
+        return code;
+    void *payload = receive(&call, descriptor);
+    if (unlikely(!payload))
+        return shl_error_code();
+    *ret_payload = payload;
+    return 0;
+}
+
+int shoal_queue_shutdown(shoal_queue queue)
+{
+    struct ring_call call;
+    int code = find(queue, SHOAL_FOREVER, &call);
+    return code < 0 ? code : ring_seal(&call);
+}
+
+/* Both sides are ours and no handle is good any more. */
+static void free_contents(const struct ring_call *call)
+{
+    uint64_t descriptor;
+    while (ring_drain(call, &descriptor)) {
+        void *payload = receive(call, descriptor);
+        if (payload)
+            shl_free(call->segment, shl_block(payload));
+    }
+    shl_free(call->segment, shl_block(shl_at(call->segment, call->ring->cells)));
+}
+
+int shoal_queue_destroy(shoal_queue queue)
+{
+    if (SHOAL_IS_NONE(queue))
+        return 0;
+    struct ring_call call;
+    int code = find(queue, SHOAL_FOREVER, &call);
+    if (code == 0)
+        code = ring_close(&call);
+    if (code < 0)
+        return code == -ESTALE ? 0 : code;
+    free_contents(&call);
+    ring_leave(&call);
+    shl_object_free(call.segment, call.object);
+    return 0;
+}
+
+size_t shoal_queue_qsize(shoal_queue queue)
+{
+    struct ring_call call;
+    return find(queue, SHOAL_NOW, &call) == 0 ? ring_count(call.ring) : 0;
+}
+
+bool shoal_queue_empty(shoal_queue queue)
+{
+    return shoal_queue_qsize(queue) == 0;
+}
+
+bool shoal_queue_full(shoal_queue queue)
+{
+    struct ring_call call;
+    return find(queue, SHOAL_NOW, &call) == 0 && ring_count(call.ring) >= atom_load_relaxed(&call.ring->capacity);
+}

@@ -1,0 +1,335 @@
+/*
+ * Purpose. R8, the dense ring with locked sides: a bounded queue of 8-byte items that any process
+ * may die in.
+ *
+ * Layout. Cells without any state of their own; a word per side, {owner, position}: ring_shm.h.
+ *
+ * Invariants. I1 Cells [head, tail) hold items; nobody writes them. I2 tail - head <= capacity.
+ *             I3 Only a side's owner changes its word, but for taking it over from a dead one.
+ *             I4 Positions never go back, not even when the object's place is used anew.
+ *
+ * Protocol, put (take mirrors it on the head)
+ *   P1 journal the side in our slot
+ *   P2 tail = {me, t}, by compare-and-set from {nobody or a dead one, t}
+ *   P3 the handle still names the object, or leave
+ *   P4 cell[t] = item
+ *   P5 tail = {nobody, t + 1}: the commit, which also leaves the side
+ *   P6 ring the bell
+ * Killed before P5 nothing was put, and the next one takes the side over by P2: there is nothing to
+ * repair. Killed after P5 it was put.
+ *
+ * Order.
+ *   [ring.side]  P5 release -> P2 acquire: the cells and `other` of the last owner
+ *   [ring.fill]  tail's P5 release -> take's load of the tail: the cell
+ *   [ring.drain] head's P5 release -> put's load of the head: the reader is done with the cell
+ *   [peer.sides] P1 release -> settling: a side that is held stands in its owner's journal
+ *   P5 is seq_cst for [park.flag], and so are the loads that decide empty and full.
+ *
+ * Progress. Not lock-free: who is stopped between P2 and P5 holds its side up. It is named in the
+ * word, so that a dead one is told from a stopped one and nobody waits for the dead.
+ *
+ * Limits. 47 bits of position wrap after 8 days at 200 M items/s; only distances and equality count.
+ */
+#include "flow/ring.h"
+
+/* A poll does not give up on a busy side before its owner had a chance to run. */
+#define BUSY_GRACE_NS (10 * SHL_NS_PER_MS)
+#define NAP_NS (200 * SHL_NS_PER_US)
+
+enum { TAIL = 0, HEAD = 1 }; /* the place in the journal */
+
+static atom32 *low_half(atom64 *word)
+{
+    return (atom32 *)(void *)word;
+}
+
+static atom32 *high_half(atom64 *word)
+{
+    return (atom32 *)(void *)word + 1;
+}
+
+static atom64 *cell_at(const struct ring_call *call, uint64_t position)
+{
+    atom64 *cells = shl_at(call->segment, call->ring->cells);
+    return &cells[position & call->ring->mask];
+}
+
+static struct ring_side_shm *side_at(const struct ring_call *call, int which)
+{
+    return which == TAIL ? &call->ring->tail : &call->ring->head;
+}
+
+/* P2 once: true if we are in, with the word as it was but for the owner. */
+static bool enter(const struct ring_call *call, atom64 *word, uint64_t seen, uint64_t *ret_rest)
+{
+    *ret_rest = SIDE_REST(seen);
+    uint64_t mine = *ret_rest | (uint64_t)call->self->owner << SIDE_OWNER_SHIFT;
+    /* [ring.side] acquire <- P5 of the last owner; [peer.sides] release: P1 comes first. */
+    return atom_cas_acq_rel_64(word, seen, mine);
+}
+
+/* The side is held by a peer that lives, or is dead: then it is ours. Slow and rare. */
+static SHL_COLD int enter_busy(const struct ring_call *call, atom64 *word, uint64_t *ret_rest)
+{
+    uint64_t give_up = shl_clock_ns() + BUSY_GRACE_NS;
+    if (call->deadline.ns > give_up)
+        give_up = call->deadline.ns;
+    for (unsigned round = 0;; round++) {
+        uint64_t seen = atom_load_relaxed(word);
+        bool free = SIDE_OWNER(seen) == 0;
+        bool spun = free || !shl_park_spin(round);
+        if (free || (spun && shl_peer_is_dead(call->segment, SIDE_OWNER(seen)))) {
+            if (enter(call, word, seen, ret_rest))
+                return 0;
+            continue;
+        }
+        if (!spun)
+            continue;
+        if (give_up != UINT64_MAX && shl_clock_ns() >= give_up)
+            return -ETIMEDOUT;
+        shl_park_nap(high_half(word), (uint32_t)(seen >> 32), NAP_NS);
+    }
+}
+
+/* P5, or leaving without a commit. */
+static void leave(const struct ring_call *call, int which, uint64_t rest)
+{
+    /* [ring.side] [ring.fill] [ring.drain] release; seq_cst for [park.flag]. */
+    atom_exchange_seq_cst(&side_at(call, which)->word, rest);
+    atom_store_relaxed(&call->self->sides[which], 0);
+}
+
+/* P1 to P3. */
+static int enter_side(const struct ring_call *call, int which, uint64_t *ret_rest)
+{
+    atom64 *word = &side_at(call, which)->word;
+    atom_store_relaxed(&call->self->sides[which], shl_offset(call->segment, word));
+    uint64_t seen = atom_load_relaxed(word);
+    int code = 0;
+    if (unlikely(SIDE_OWNER(seen) != 0 || !enter(call, word, seen, ret_rest)))
+        code = enter_busy(call, word, ret_rest);
+    if (unlikely(code < 0)) {
+        atom_store_relaxed(&call->self->sides[which], 0);
+        return code;
+    }
+    if (likely(shl_object_is(call->object, call->ref)))
+        return 0;
+    leave(call, which, *ret_rest);
+    return shl_error(-ESTALE, "the queue was destroyed");
+}
+
+/* Is there room at position t? Looks at the head only if the last look does not say so. */
+static bool has_room(struct ring_shm *ring, uint64_t position)
+{
+    /* relaxed: never ahead of the head, so that it errs on the safe side */
+    if (likely(position - atom_load_relaxed(&ring->tail.other) < atom_load_relaxed(&ring->capacity)))
+        return true;
+    /* [ring.drain] acquire <- take's P5; seq_cst for [park.flag]. */
+    uint64_t head = RING_POSITION(atom_load_seq_cst(&ring->head.word));
+    atom_store_relaxed(&ring->tail.other, head);
+    return position - head < atom_load_relaxed(&ring->capacity);
+}
+
+/* Is there an item at position h? Likewise. */
+static bool has_item(struct ring_shm *ring, uint64_t position, bool *ret_sealed)
+{
+    *ret_sealed = false;
+    if (likely(position != atom_load_relaxed(&ring->head.other)))
+        return true;
+    /* [ring.fill] acquire <- put's P5; seq_cst for [park.flag]. */
+    uint64_t tail = atom_load_seq_cst(&ring->tail.word);
+    atom_store_relaxed(&ring->head.other, RING_POSITION(tail));
+    *ret_sealed = tail & RING_SEALED;
+    return position != RING_POSITION(tail);
+}
+
+/*
+ * Looks without entering, so that those who wait do not take the side from those who work: true if
+ * nothing can be had now, with the position whose change would change that.
+ */
+static bool seems_full(const struct ring_call *call, uint32_t *ret_head)
+{
+    struct ring_shm *ring = call->ring;
+    uint64_t tail = atom_load_relaxed(&ring->tail.word);
+    if (RING_POSITION(tail) - atom_load_relaxed(&ring->tail.other) < atom_load_relaxed(&ring->capacity))
+        return false;
+    /* [park.flag] seq_cst. */
+    uint64_t head = RING_POSITION(atom_load_seq_cst(&ring->head.word));
+    *ret_head = (uint32_t)head;
+    return RING_POSITION(tail) - head == atom_load_relaxed(&ring->capacity) && !(tail & RING_SEALED) &&
+           shl_object_is(call->object, call->ref);
+}
+
+static bool seems_empty(const struct ring_call *call, uint32_t *ret_tail)
+{
+    struct ring_shm *ring = call->ring;
+    uint64_t head = RING_POSITION(atom_load_relaxed(&ring->head.word));
+    if (head != atom_load_relaxed(&ring->head.other))
+        return false;
+    /* [park.flag] seq_cst. */
+    uint64_t tail = atom_load_seq_cst(&ring->tail.word);
+    *ret_tail = (uint32_t)tail;
+    return head == SIDE_REST(tail) && shl_object_is(call->object, call->ref);
+}
+
+struct attempt {
+    const struct ring_call *call;
+    uint64_t item;
+};
+
+static int attempt_put(void *context, struct shl_futex_watch *ret_watch)
+{
+    struct attempt *attempt = context;
+    const struct ring_call *call = attempt->call;
+    struct ring_shm *ring = call->ring;
+    *ret_watch = (struct shl_futex_watch){ low_half(&ring->head.word), 0 };
+    if (unlikely(seems_full(call, &ret_watch->expected)))
+        return -EAGAIN;
+    uint64_t tail = 0;
+    int code = enter_side(call, TAIL, &tail);
+    if (unlikely(code < 0))
+        return code;
+    uint64_t position = RING_POSITION(tail);
+    if (unlikely(tail & RING_SEALED)) {
+        leave(call, TAIL, tail);
+        return shl_error(-EPIPE, "the queue was shut down");
+    }
+    if (unlikely(!has_room(ring, position))) {
+        ret_watch->expected = (uint32_t)atom_load_relaxed(&ring->tail.other);
+        leave(call, TAIL, tail);
+        return -EAGAIN;
+    }
+    atom_store_relaxed(cell_at(call, position), attempt->item); /* P4 */
+    leave(call, TAIL, RING_POSITION(position + 1));
+    shl_park_ring(&ring->not_empty);
+    return 0;
+}
+
+static int attempt_take(void *context, struct shl_futex_watch *ret_watch)
+{
+    struct attempt *attempt = context;
+    const struct ring_call *call = attempt->call;
+    struct ring_shm *ring = call->ring;
+    *ret_watch = (struct shl_futex_watch){ low_half(&ring->tail.word), 0 };
+    if (unlikely(seems_empty(call, &ret_watch->expected)))
+        return -EAGAIN;
+    uint64_t head = 0;
+    int code = enter_side(call, HEAD, &head);
+    if (unlikely(code < 0))
+        return code;
+    bool sealed;
+    if (unlikely(!has_item(ring, head, &sealed))) {
+        ret_watch->expected = (uint32_t)head;
+        leave(call, HEAD, head);
+        return sealed ? shl_error(-EPIPE, "the queue was shut down and is empty") : -EAGAIN;
+    }
+    attempt->item = atom_load_relaxed(cell_at(call, head)); /* P4 */
+    leave(call, HEAD, RING_POSITION(head + 1));
+    shl_park_ring(&ring->not_full);
+    return 0;
+}
+
+static bool ended_or_sealed(const struct ring_call *call)
+{
+    return !shl_object_is(call->object, call->ref) ||
+           (atom_load_relaxed(&call->ring->tail.word) & RING_SEALED);
+}
+
+static bool ready_to_put(void *context)
+{
+    const struct ring_call *call = ((struct attempt *)context)->call;
+    return ended_or_sealed(call) || ring_count(call->ring) < atom_load_relaxed(&call->ring->capacity);
+}
+
+static bool ready_to_take(void *context)
+{
+    const struct ring_call *call = ((struct attempt *)context)->call;
+    return ended_or_sealed(call) || ring_count(call->ring) > 0;
+}
+
+int ring_put(const struct ring_call *call, uint64_t item)
+{
+    struct attempt attempt = { call, item };
+    struct shl_park_for what = { attempt_put, ready_to_put, &attempt };
+    int code = shl_park(&call->ring->not_full, &what, call->deadline);
+    return code == -ETIMEDOUT ? shl_error(code, "the queue is full") : code;
+}
+
+int ring_take(const struct ring_call *call, uint64_t *ret_item)
+{
+    struct attempt attempt = { call, 0 };
+    struct shl_park_for what = { attempt_take, ready_to_take, &attempt };
+    int code = shl_park(&call->ring->not_empty, &what, call->deadline);
+    if (likely(code == 0))
+        *ret_item = attempt.item;
+    return code == -ETIMEDOUT ? shl_error(code, "the queue is empty") : code;
+}
+
+static void ring_both_bells(struct ring_shm *ring)
+{
+    shl_park_ring(&ring->not_empty);
+    shl_park_ring(&ring->not_full);
+}
+
+int ring_seal(const struct ring_call *call)
+{
+    uint64_t tail = 0;
+    int code = enter_side(call, TAIL, &tail);
+    if (code < 0)
+        return code;
+    leave(call, TAIL, tail | RING_SEALED);
+    ring_both_bells(call->ring);
+    return 0;
+}
+
+int ring_close(const struct ring_call *call)
+{
+    uint64_t tail = 0, head = 0;
+    int code = enter_side(call, TAIL, &tail);
+    if (code < 0)
+        return code;
+    code = enter_side(call, HEAD, &head);
+    if (code < 0) {
+        leave(call, TAIL, tail);
+        return code;
+    }
+    CHECK(shl_object_end(call->object, call->ref)); /* both sides are ours: no rival got this far */
+    return 0;
+}
+
+bool ring_drain(const struct ring_call *call, uint64_t *ret_item)
+{
+    struct ring_side_shm *side = &call->ring->head;
+    uint64_t head = atom_load_relaxed(&side->word);
+    if (RING_POSITION(head) == RING_POSITION(atom_load_relaxed(&call->ring->tail.word)))
+        return false;
+    *ret_item = atom_load_relaxed(cell_at(call, RING_POSITION(head)));
+    uint64_t owner = head - SIDE_REST(head);
+    atom_store_relaxed(&side->word, owner | RING_POSITION(head + 1));
+    return true;
+}
+
+void ring_leave(const struct ring_call *call)
+{
+    uint64_t tail = RING_POSITION(atom_load_relaxed(&call->ring->tail.word));
+    atom_store_relaxed(&call->ring->tail.other, tail);
+    atom_store_relaxed(&call->ring->head.other, tail);
+    leave(call, HEAD, tail);
+    leave(call, TAIL, tail); /* without its seal: the place is as new */
+    ring_both_bells(call->ring);
+}
+
+uint64_t ring_count(const struct ring_shm *ring)
+{
+    uint64_t count = 0;
+    for (int tries = 0; tries < 8; tries++) {
+        /* [ring.drain] acquire <- take's P5: the tail below is not older than this head. */
+        uint64_t head = atom_load_acquire(&ring->head.word);
+        /* [ring.fill] acquire <- put's P5. */
+        uint64_t tail = atom_load_acquire(&ring->tail.word);
+        count = RING_POSITION(RING_POSITION(tail) - RING_POSITION(head));
+        if (RING_POSITION(atom_load_relaxed(&ring->head.word)) == RING_POSITION(head))
+            break;
+    }
+    return count < atom_load_relaxed(&ring->capacity) ? count : atom_load_relaxed(&ring->capacity);
+}

@@ -1,0 +1,38 @@
+/* The dense ring: 8-byte items, first in first out, any number of processes on either side. */
+#ifndef SHL_FLOW_RING_H
+#define SHL_FLOW_RING_H
+
+#include "flow/ring_shm.h"
+#include "mem/object.h"
+#include "mem/self.h"
+#include "sync/park.h"
+
+/* One call on a ring that is part of an object. */
+struct ring_call {
+    const struct shl_segment *segment;
+    struct shl_attachment *self;
+    struct ring_shm *ring;
+    struct object_shm *object; /* what the handle must still name once a side is held */
+    uint64_t ref;
+    shoal_deadline deadline;
+};
+
+/* 0, -ETIMEDOUT, -EPIPE sealed (for take: and empty), -ESTALE. */
+int ring_put(const struct ring_call *call, uint64_t item);
+int ring_take(const struct ring_call *call, uint64_t *ret_item);
+
+/* From here on puts fail; 0 or -ESTALE. Wakes those who wait. */
+int ring_seal(const struct ring_call *call);
+
+/*
+ * Ends the ring's object with both sides held: 0, and nobody else is inside or will be; -ESTALE if
+ * another did. The items left are the caller's to take with ring_drain(), then ring_leave().
+ */
+int ring_close(const struct ring_call *call);
+bool ring_drain(const struct ring_call *call, uint64_t *ret_item);
+void ring_leave(const struct ring_call *call);
+
+/* Items in it; exact while nobody is inside. */
+uint64_t ring_count(const struct ring_shm *ring);
+
+#endif

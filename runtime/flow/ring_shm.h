@@ -1,0 +1,40 @@
+/* The layout of the dense ring: see ring.c. */
+#ifndef SHL_FLOW_RING_SHM_H
+#define SHL_FLOW_RING_SHM_H
+
+#include "mem/peer_shm.h"
+#include "sync/park_shm.h"
+
+/*
+ * side word = {owner:16, sealed:1, position:47}
+ *   owner 0       nobody is in: whoever sets his owner by compare-and-set is in
+ *   owner alive   only he may change the word
+ *   owner dead    anybody may replace him by compare-and-set: nothing is to be repaired
+ *   sealed        of the tail: nothing is put any more
+ */
+#define RING_SEALED (UINT64_C(1) << 47)
+#define RING_POSITION(word) ((word) & (RING_SEALED - 1))
+
+struct ring_side_shm {
+    atom64 word;
+    atom64 other; /* the other side's position when last looked at; written by: the owner */
+    uint8_t padding[SHL_LINE - 16];
+};
+
+struct ring_shm {
+    /* written once, before the ring is visible */
+    atom64 capacity; /* cells in use at most; atomic because a late caller of the place's last ring may look */
+    uint64_t mask;     /* cells - 1: a power of two, at least the capacity */
+    uint64_t cells;    /* their offset in the segment: uint64_t each */
+    uint8_t padding[SHL_LINE - 24];
+
+    struct ring_side_shm tail; /* written by: producers */
+    struct ring_side_shm head; /* written by: consumers */
+    struct bell_shm not_empty; /* written by: consumers that sleep, and producers that wake them */
+    struct bell_shm not_full;
+};
+
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "a futex watches the position's low half");
+static_assert(offsetof(struct ring_shm, tail) == SHL_LINE, "the sides on lines of their own");
+
+#endif

@@ -1,0 +1,27 @@
+/*
+ * An object of the library: a place of 1 KiB that begins with this head. Places are type-stable:
+ * they never become payload memory, so that a stale handle always meets a head.
+ *
+ *   self = the place's own reference, with the generation of its object or of the next one
+ *   kind = what lives here; NONE: nothing
+ *
+ * A handle is good if it equals `self` and the kind is the one it says. Ending an object moves the
+ * generation on: from then on no handle of it is good, for 4095 reuses of the place.
+ */
+#ifndef SHL_MEM_OBJECT_SHM_H
+#define SHL_MEM_OBJECT_SHM_H
+
+#include "mem/segment_shm.h"
+
+enum shl_kind { KIND_NONE = 0, KIND_PROCESS = 1, KIND_QUEUE = 2 };
+
+#define OBJECT_SIZE 1024u
+
+struct object_shm {
+    atom64 self;
+    atom32 kind;
+    uint32_t zero;
+    atom64 next; /* in the stack of free places: the next one's offset */
+};
+
+#endif

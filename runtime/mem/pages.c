@@ -1,0 +1,177 @@
+#include "mem/pages.h"
+
+#include "os/memfd.h"
+
+static atom64 *chunk_words(const struct shl_segment *segment)
+{
+    return shl_at(segment, SEGMENT_CHUNKS_AT);
+}
+
+static uint64_t chunk_word_make(enum chunk_kind kind, uint32_t owner, uint64_t count)
+{
+    return count << 32 | (uint64_t)owner << 16 | kind;
+}
+
+static uint64_t page_word_make(enum page_kind kind, uint32_t owner, uint32_t size_class, uint32_t first)
+{
+    return (uint64_t)first << 56 | (uint64_t)size_class << 48 | (uint64_t)owner << 16 | kind;
+}
+
+uint64_t shl_chunk_word(const struct shl_segment *segment, uint64_t offset)
+{
+    if (unlikely(offset >= segment->size || offset / CHUNK_SIZE < segment->shm->chunks_at))
+        return CHUNK_FREE;
+    /* [pages.chunk] acquire <- take: the chunk has memory, and its page words are there. */
+    return atom_load_acquire(&chunk_words(segment)[offset / CHUNK_SIZE]);
+}
+
+static atom64 *page_words(const struct shl_segment *segment, uint64_t chunk)
+{
+    return shl_at(segment, chunk * CHUNK_SIZE);
+}
+
+uint64_t shl_page_word(const struct shl_segment *segment, uint64_t offset)
+{
+    if (chunk_word_kind(shl_chunk_word(segment, offset)) != CHUNK_PAGES)
+        return PAGE_FREE;
+    uint64_t page = offset % CHUNK_SIZE / PAGE_SIZE_SHM;
+    return page == 0 ? PAGE_FREE
+                     : atom_load_relaxed(&page_words(segment, offset / CHUNK_SIZE)[page]);
+}
+
+/* Takes words[first..first + count) or none of them. */
+static bool take_run(atom64 *words, uint64_t first, uint64_t count, uint64_t value)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        /* [pages.chunk] acquire <- shl_chunks_give(): its last user is done. */
+        if (atom_cas_acquire_64(&words[first + i], 0, value))
+            continue;
+        while (i-- > 0)
+            atom_store_relaxed(&words[first + i], 0);
+        return false;
+    }
+    return true;
+}
+
+/* Finds and takes a run between two indices. A lost race only makes it look further. */
+static bool find_run(atom64 *words, uint64_t begin, uint64_t end, uint64_t count,
+                     uint64_t (*value_of)(uint64_t first, uint64_t base), uint64_t base,
+                     uint64_t *ret_first)
+{
+    uint64_t length = 0;
+    for (uint64_t i = begin; i < end; i++) {
+        length = atom_load_relaxed(&words[i]) == 0 ? length + 1 : 0;
+        if (length < count)
+            continue;
+        uint64_t first = i + 1 - count;
+        if (take_run(words, first, count, value_of(first, base))) {
+            *ret_first = first;
+            return true;
+        }
+        length = 0;
+    }
+    return false;
+}
+
+static uint64_t same_value(uint64_t first, uint64_t base)
+{
+    (void)first;
+    return base;
+}
+
+static uint64_t with_first_page(uint64_t first, uint64_t base)
+{
+    return base | first << 56;
+}
+
+/* Chunks that are ours but not usable yet. */
+static int take_chunks(const struct shl_segment *segment, uint32_t owner, uint64_t count,
+                       uint64_t *ret_chunk)
+{
+    atom64 *words = chunk_words(segment);
+    uint64_t taken = chunk_word_make(CHUNK_TAKEN, owner, count);
+    if (!find_run(words, segment->shm->chunks_at, segment->size / CHUNK_SIZE, count, same_value,
+                  taken, ret_chunk))
+        return shl_error(-ENOMEM, "the segment has reached its size_max");
+    int code = shl_memfd_commit(segment->fd, *ret_chunk * CHUNK_SIZE, count * CHUNK_SIZE);
+    for (uint64_t i = 0; code < 0 && i < count; i++)
+        atom_store_relaxed(&words[*ret_chunk + i], 0);
+    return code;
+}
+
+int shl_chunks_take(const struct shl_segment *segment, uint32_t owner, uint64_t count,
+                    uint64_t *ret_offset)
+{
+    uint64_t chunk = 0;
+    REQUIRE(count <= segment->size / CHUNK_SIZE, -ENOMEM, "larger than the segment's size_max");
+    int code = take_chunks(segment, owner, count, &chunk);
+    if (code < 0)
+        return code;
+    atom64 *words = chunk_words(segment);
+    for (uint64_t i = count - 1; i > 0; i--)
+        atom_store_relaxed(&words[chunk + i], chunk_word_make(CHUNK_REST, owner, count));
+    /* [pages.chunk] release -> shl_chunk_word(). */
+    atom_store_release(&words[chunk], chunk_word_make(CHUNK_LARGE, owner, count));
+    *ret_offset = chunk * CHUNK_SIZE;
+    return 0;
+}
+
+void shl_chunks_give(const struct shl_segment *segment, uint64_t offset)
+{
+    atom64 *words = chunk_words(segment);
+    uint64_t chunk = offset / CHUNK_SIZE;
+    uint64_t count = atom_load_relaxed(&words[chunk]) >> 32;
+    if (count == 0 || count > segment->size / CHUNK_SIZE - chunk)
+        return; /* damaged by another process: better lost than given twice */
+    shl_memfd_decommit(segment->fd, offset, count * CHUNK_SIZE);
+    for (uint64_t i = count; i-- > 0;)
+        /* [pages.chunk] release -> take_run(): we are done with it. */
+        atom_store_release(&words[chunk + i], 0);
+}
+
+/* A chunk of pages for everybody. A rival's may come out of it too: then one of them fills later. */
+static int add_page_chunk(const struct shl_segment *segment, uint32_t owner, uint64_t *ret_chunk)
+{
+    int code = take_chunks(segment, owner, 1, ret_chunk);
+    if (code < 0)
+        return code;
+    /* [pages.chunk] release -> shl_chunk_word(): the page words are zero, as holes are. */
+    atom_store_release(&chunk_words(segment)[*ret_chunk], chunk_word_make(CHUNK_PAGES, owner, 1));
+    atom_store_relaxed(&segment->shm->page_chunk, *ret_chunk);
+    return 0;
+}
+
+static bool find_pages(const struct shl_segment *segment, uint64_t chunk, uint32_t count, uint64_t base,
+                       uint64_t *ret_offset)
+{
+    uint64_t page;
+    if (chunk_word_kind(shl_chunk_word(segment, chunk * CHUNK_SIZE)) != CHUNK_PAGES)
+        return false;
+    if (!find_run(page_words(segment, chunk), 1, PAGES_PER_CHUNK, count, with_first_page, base, &page))
+        return false;
+    *ret_offset = chunk * CHUNK_SIZE + page * PAGE_SIZE_SHM;
+    return true;
+}
+
+/* A chunk of pages that somebody may still find room in, for when no new chunk is to be had. */
+static bool find_pages_anywhere(const struct shl_segment *segment, uint32_t count, uint64_t base,
+                                uint64_t *ret_offset)
+{
+    for (uint64_t chunk = segment->shm->chunks_at; chunk < segment->size / CHUNK_SIZE; chunk++)
+        if (find_pages(segment, chunk, count, base, ret_offset))
+            return true;
+    return false;
+}
+
+int shl_pages_take(const struct shl_segment *segment, uint32_t owner, enum page_kind kind,
+                   uint32_t size_class, uint32_t count, uint64_t *ret_offset)
+{
+    uint64_t base = page_word_make(kind, owner, size_class, 0);
+    uint64_t chunk = atom_load_relaxed(&segment->shm->page_chunk);
+    while (!find_pages(segment, chunk, count, base, ret_offset)) {
+        if (add_page_chunk(segment, owner, &chunk) == 0)
+            continue;
+        return find_pages_anywhere(segment, count, base, ret_offset) ? 0 : -ENOMEM;
+    }
+    return 0;
+}

@@ -1,0 +1,358 @@
+/*
+ * Purpose. Creates, attaches and names segments. A segment is complete before anybody can see it;
+ * a file that is attached is checked without being mapped, so that a wrong one is not touched.
+ *
+ * The family's address lies where neither the kernel's mappings nor a sanitizer's shadow come: it
+ * serves plain, ASan, TSan and valgrind programs alike. Further segments use the places after it.
+ */
+#include "mem/segment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "mem/pages.h"
+#include "mem/self.h"
+#include "os/memfd.h"
+
+#define PLACE_FIRST UINT64_C(0x7e8000000000)
+#define PLACE_SIZE (UINT64_C(64) << 30)
+#define SIZE_DEFAULT PLACE_SIZE
+
+struct shl_segment shl_segments[SHL_SEGMENTS_MAX];
+
+/* A place is published by its shm pointer. */
+static bool place_used(const struct shl_segment *segment)
+{
+    /* [segment.place] acquire <- publish(): the rest of the place. */
+    return atom_load_acquire_pointer(&segment->shm) != NULL;
+}
+
+struct shl_segment *shl_segment_by_id(uint32_t id)
+{
+    for (uint32_t i = 0; i < SHL_SEGMENTS_MAX; i++)
+        if (shl_segments[i].id == id && place_used(&shl_segments[i]))
+            return &shl_segments[i];
+    return NULL;
+}
+
+struct shl_segment *shl_segment_by_address(const void *address)
+{
+    for (uint32_t i = 0; i < SHL_SEGMENTS_MAX; i++) {
+        struct shl_segment *segment = &shl_segments[i];
+        if (place_used(segment) && (uintptr_t)address - (uintptr_t)segment->shm < segment->size)
+            return segment;
+    }
+    return NULL;
+}
+
+/* Without options: as much as the limits leave room for. Half of the address space is the host's. */
+static int choose_size(uint64_t wanted, uint64_t *ret_size)
+{
+    if (wanted == 0) {
+        uint64_t limit = shl_memory_limit(SIZE_DEFAULT * 2) / 2;
+        wanted = limit < SIZE_DEFAULT ? limit : SIZE_DEFAULT;
+    } else {
+        REQUIRE(wanted >= SEGMENT_SIZE_MIN && wanted <= SEGMENT_SIZE_MAX, -EINVAL,
+                "size_max must be between 4 MiB and 1 TiB");
+        REQUIRE(shl_memory_limit(wanted) == wanted, -ENOMEM,
+                "size_max is above RLIMIT_FSIZE or RLIMIT_AS");
+    }
+    *ret_size = wanted & ~(CHUNK_SIZE - 1);
+    REQUIRE(*ret_size >= SEGMENT_SIZE_MIN, -ENOMEM, "RLIMIT_FSIZE or RLIMIT_AS is too low for a segment");
+    return 0;
+}
+
+static uint32_t choose_id(void)
+{
+    uint16_t id = 0;
+    while (id == 0 || shl_segment_by_id(id))
+        if (getrandom(&id, sizeof id, GRND_NONBLOCK) != sizeof id)
+            id++; /* early at boot: any number that is free here will do */
+    return id;
+}
+
+static uint64_t tables_size(uint64_t size)
+{
+    return SEGMENT_CHUNKS_AT + size / CHUNK_SIZE * sizeof(uint64_t);
+}
+
+static void write_header(struct segment_shm *shm, uint64_t size)
+{
+    shm->layout = SEGMENT_LAYOUT;
+    shm->features = SEGMENT_FEATURES;
+    shm->size = size;
+    shm->base = (uint64_t)(uintptr_t)shm;
+    shm->id = choose_id();
+    shm->chunks_at = (uint32_t)((tables_size(size) + CHUNK_SIZE - 1) / CHUNK_SIZE);
+    snprintf(shm->build, sizeof shm->build, "shoal %s", shoal_version());
+    shm->magic = SEGMENT_MAGIC;
+}
+
+/* Is what was read from a file a header of ours, and does it fit the file? */
+static int check_header(const struct segment_shm *header, uint64_t file_size)
+{
+    REQUIRE(header->magic == SEGMENT_MAGIC, -EPROTO, "the file is not a segment");
+    if (header->layout != SEGMENT_LAYOUT || (header->features & ~SEGMENT_FEATURES))
+        return shl_errorf(-EPROTO, "the segment has layout %u, features %x (made by %.31s), not layout %u",
+                          header->layout, header->features, header->build, SEGMENT_LAYOUT);
+    REQUIRE(header->size == file_size, -EPROTO, "the segment's file has not the size its header names");
+    REQUIRE(header->size >= SEGMENT_SIZE_MIN && header->size <= SEGMENT_SIZE_MAX &&
+                header->size % CHUNK_SIZE == 0 && header->id > 0 && header->id <= UINT16_MAX &&
+                header->base % CHUNK_SIZE == 0 &&
+                (uint64_t)header->chunks_at * CHUNK_SIZE >= tables_size(header->size) &&
+                header->chunks_at < header->size / CHUNK_SIZE,
+            -EUCLEAN, "the segment's header is damaged");
+    return 0;
+}
+
+/* Tries the family's place and those after it; anywhere if all are taken and that is allowed. */
+static int map_somewhere(int fd, uint64_t size, bool fixed_address, void **ret_base)
+{
+    int code = -EADDRINUSE;
+    uint32_t places = fixed_address ? 1 : SHL_SEGMENTS_MAX;
+    for (uint32_t i = 0; i < places && code == -EADDRINUSE; i++)
+        code = shl_memfd_map(fd, size, (void *)(uintptr_t)(PLACE_FIRST + i * PLACE_SIZE), ret_base);
+    if (code == -EADDRINUSE && !fixed_address)
+        code = shl_memfd_map(fd, size, NULL, ret_base);
+    return code;
+}
+
+static struct shl_segment *free_place(bool family)
+{
+    for (uint32_t i = family ? SHL_FAMILY : SHL_FAMILY + 1; i < SHL_SEGMENTS_MAX; i++)
+        if (!shl_segments[i].shm)
+            return &shl_segments[i];
+    shl_error(-EUSERS, "this process has as many segments attached as it can have");
+    return NULL;
+}
+
+static int publish(struct shl_segment *place, struct segment_shm *shm, int fd)
+{
+    struct shl_file_identity identity;
+    int code = shl_file_identify(fd, &identity);
+    if (code < 0)
+        return code;
+    static uint32_t epochs; /* under the table's lock */
+    *place = (struct shl_segment){ .epoch = ++epochs, .size = shm->size, .device = identity.device,
+                                   .inode = identity.inode, .id = shm->id, .fd = fd,
+                                   .index = (uint32_t)(place - shl_segments) };
+    /* [segment.place] release -> place_used(). */
+    atom_store_release_pointer(&place->shm, shm);
+    return 0;
+}
+
+static int create_mapped(struct shl_segment *place, uint64_t size, bool fixed_address, int fd)
+{
+    void *base = NULL;
+    int code = shl_memfd_commit(fd, 0, tables_size(size));
+    if (code == 0)
+        code = map_somewhere(fd, size, fixed_address, &base);
+    if (code < 0)
+        return code;
+    write_header(base, size);
+    code = publish(place, base, fd);
+    if (code < 0)
+        shl_unmap(base, size);
+    return code;
+}
+
+/* With the table locked. */
+static int create(struct shl_segment *place, uint64_t size_max, bool fixed_address)
+{
+    uint64_t size = 0;
+    int code = choose_size(size_max, &size);
+    if (code < 0)
+        return code;
+    int fd = shl_memfd_create(size);
+    if (fd < 0)
+        return fd;
+    code = create_mapped(place, size, fixed_address, fd);
+    if (code < 0)
+        close(fd);
+    return code;
+}
+
+int shl_segment_family_create(uint64_t size_max)
+{
+    struct shl_shared *shared = shl_shared();
+    if (!shared)
+        return shl_error_code();
+    pthread_mutex_lock(&shared->lock);
+    struct shl_segment *family = &shl_segments[SHL_FAMILY];
+    int code = family->shm ? shl_error(-EALREADY, "the family's segment exists already")
+                           : create(family, size_max, false);
+    pthread_mutex_unlock(&shared->lock);
+    return code;
+}
+
+struct shl_segment *shl_segment_family(void)
+{
+    struct shl_segment *family = &shl_segments[SHL_FAMILY];
+    if (likely(place_used(family)))
+        return family;
+    int code = shl_segment_family_create(0);
+    return code == 0 || code == -EALREADY ? family : NULL;
+}
+
+struct shl_segment *shl_segment_of_handle(shoal_segment handle)
+{
+    if (SHOAL_IS_NONE(handle))
+        return shl_segment_family();
+    struct shl_segment *segment = shl_segment_by_id(shl_ref_id(handle.ref));
+    if (segment && shl_ref_offset(handle.ref) == 0)
+        return segment;
+    if (segment || shl_ref_id(handle.ref) == 0)
+        shl_error(-EINVAL, "not the handle of a segment");
+    else
+        shl_error(-ESTALE, "the segment is not attached");
+    return NULL;
+}
+
+static shoal_segment handle_of(const struct shl_segment *segment)
+{
+    return (shoal_segment){ shl_ref_make(segment->id, 1, 0) };
+}
+
+static bool is_zero(const uint64_t *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (words[i])
+            return false;
+    return true;
+}
+
+int shoal_segment_create(const shoal_segment_options *options, shoal_segment *ret_segment)
+{
+    REQUIRE(ret_segment, -EINVAL, "no place for the handle");
+    shoal_segment_options chosen = options ? *options : (shoal_segment_options){ 0 };
+    REQUIRE(is_zero(chosen.reserved, 8), -EINVAL, "reserved options must be zero");
+    struct shl_shared *shared = shl_shared();
+    if (!shared)
+        return shl_error_code();
+    pthread_mutex_lock(&shared->lock);
+    struct shl_segment *place = free_place(false);
+    int code = place ? create(place, chosen.size_max, chosen.fixed_address) : -EUSERS;
+    if (code == 0)
+        *ret_segment = handle_of(place);
+    pthread_mutex_unlock(&shared->lock);
+    return code;
+}
+
+static struct shl_segment *find_file(const struct shl_file_identity *identity)
+{
+    for (uint32_t i = 0; i < SHL_SEGMENTS_MAX; i++) {
+        struct shl_segment *segment = &shl_segments[i];
+        if (segment->shm && segment->device == identity->device && segment->inode == identity->inode)
+            return segment;
+    }
+    return NULL;
+}
+
+/* The checked header's segment at its own address or, if that is taken here, anywhere. */
+static int map_attached(const struct segment_shm *header, int fd_borrowed, struct shl_segment *place)
+{
+    int fd = fcntl(fd_borrowed, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (fd < 0)
+        return shl_error(-EMFILE, "no descriptor for the segment");
+    void *base;
+    int code = shl_memfd_map(fd, header->size, (void *)(uintptr_t)header->base, &base);
+    if (code == -EADDRINUSE)
+        code = shl_memfd_map(fd, header->size, NULL, &base);
+    if (code == 0) {
+        code = publish(place, base, fd);
+        if (code < 0)
+            shl_unmap(base, header->size);
+    }
+    if (code < 0)
+        close(fd);
+    return code;
+}
+
+/* With the table locked. */
+static int attach(int fd, struct shl_segment **ret_segment)
+{
+    struct shl_file_identity identity;
+    int code = shl_file_identify(fd, &identity);
+    if (code < 0)
+        return code;
+    *ret_segment = find_file(&identity);
+    if (*ret_segment)
+        return 0;
+    REQUIRE(shl_memfd_is_sealed(fd), -EPROTO, "the file is not sealed, hence not a segment");
+    struct segment_shm header;
+    code = shl_file_peek(fd, &header, sizeof header);
+    if (code == 0)
+        code = check_header(&header, identity.size);
+    if (code < 0)
+        return code;
+    REQUIRE(!shl_segment_by_id(header.id), -EADDRINUSE, "another attached segment has the same number");
+    *ret_segment = free_place(false);
+    return *ret_segment ? map_attached(&header, fd, *ret_segment) : -EUSERS;
+}
+
+int shoal_segment_attach_fd(int fd, shoal_segment *ret_segment)
+{
+    REQUIRE(ret_segment, -EINVAL, "no place for the handle");
+    struct shl_shared *shared = shl_shared();
+    if (!shared)
+        return shl_error_code();
+    pthread_mutex_lock(&shared->lock);
+    struct shl_segment *segment;
+    int code = attach(fd, &segment);
+    if (code == 0)
+        *ret_segment = handle_of(segment);
+    pthread_mutex_unlock(&shared->lock);
+    return code;
+}
+
+static void unpublish(struct shl_segment *segment)
+{
+    struct segment_shm *shm = segment->shm;
+    /* [segment.place] release -> place_used(). */
+    atom_store_release_pointer(&segment->shm, NULL);
+    shl_unmap(shm, segment->size);
+    close(segment->fd);
+}
+
+int shoal_segment_detach(shoal_segment handle)
+{
+    REQUIRE(!SHOAL_IS_NONE(handle), -EINVAL, "no segment");
+    struct shl_segment *segment = shl_segment_of_handle(handle);
+    if (!segment)
+        return shl_error_code();
+    REQUIRE(segment->index != SHL_FAMILY, -EINVAL, "the family's segment is never unmapped");
+    struct shl_shared *shared = shl_shared();
+    if (!shared)
+        return shl_error_code();
+    shl_self_detach(segment);
+    pthread_mutex_lock(&shared->lock);
+    unpublish(segment);
+    pthread_mutex_unlock(&shared->lock);
+    return 0;
+}
+
+int shoal_segment_fd(shoal_segment handle)
+{
+    REQUIRE(!SHOAL_IS_NONE(handle), -EINVAL, "no segment");
+    struct shl_segment *segment = shl_segment_of_handle(handle);
+    return segment ? segment->fd : shl_error_code();
+}
+
+shoal_segment shoal_segment_family(void)
+{
+    struct shl_segment *family = shl_segment_family();
+    return family ? handle_of(family) : (shoal_segment){ 0 };
+}
+
+shoal_segment shoal_segment_of(shoal_any object)
+{
+    struct shl_segment *segment = shl_segment_by_id(shl_ref_id(object.ref));
+    if (segment)
+        return handle_of(segment);
+    shl_error(SHOAL_IS_NONE(object) ? -EINVAL : -ESTALE, "the object's segment is not attached");
+    return (shoal_segment){ 0 };
+}

@@ -1,0 +1,76 @@
+/*
+ * Segments as this process sees them: which are attached, where they lie, and what an 8-byte
+ * reference names.
+ *
+ * A reference is {segment:16, generation:12, offset/16:36}. The table of attached segments is
+ * private to the process and inherited by fork. Place 0 is the family's.
+ */
+#ifndef SHL_MEM_SEGMENT_H
+#define SHL_MEM_SEGMENT_H
+
+#include <stdbool.h>
+
+#include "base/check.h"
+#include "mem/segment_shm.h"
+
+#include <shoal/segment.h>
+
+enum { SHL_SEGMENTS_MAX = 16, SHL_FAMILY = 0 };
+
+struct shl_segment {
+    struct segment_shm *shm; /* NULL: the place is free */
+    uint64_t size;
+    uint64_t device, inode; /* which file it is */
+    uint32_t id;
+    uint32_t index; /* its place in the table */
+    uint32_t epoch; /* which attachment of this process it is: tells the place's users apart */
+    int fd;
+};
+
+extern struct shl_segment shl_segments[SHL_SEGMENTS_MAX];
+
+static inline uint64_t shl_ref_make(uint32_t id, uint32_t generation, uint64_t offset)
+{
+    return (uint64_t)id << 48 | (uint64_t)(generation & 0xfff) << 36 | offset >> 4;
+}
+
+static inline uint32_t shl_ref_id(uint64_t ref)
+{
+    return (uint32_t)(ref >> 48);
+}
+
+static inline uint32_t shl_ref_generation(uint64_t ref)
+{
+    return (uint32_t)(ref >> 36) & 0xfff;
+}
+
+static inline uint64_t shl_ref_offset(uint64_t ref)
+{
+    return (ref & ((UINT64_C(1) << 36) - 1)) << 4;
+}
+
+/* No bounds are checked: the offset is the library's own. */
+static inline void *shl_at(const struct shl_segment *segment, uint64_t offset)
+{
+    return (char *)segment->shm + offset;
+}
+
+static inline uint64_t shl_offset(const struct shl_segment *segment, const void *place)
+{
+    return (uint64_t)((const char *)place - (const char *)segment->shm);
+}
+
+/* The family's segment, made now if need be; NULL with an error if that fails. */
+struct shl_segment *shl_segment_family(void);
+
+/* Makes the family with a limit of its own; -EALREADY if it exists. */
+int shl_segment_family_create(uint64_t size_max);
+
+/* An attached segment by its number or by an address inside; NULL (no error told) if there is none. */
+struct shl_segment *shl_segment_by_id(uint32_t id);
+struct shl_segment *shl_segment_by_address(const void *address);
+
+/* What options name: none is the family's. NULL with an error. */
+struct shl_segment *shl_segment_of_handle(shoal_segment handle);
+
+#endif

@@ -1,0 +1,74 @@
+/*
+ * The layout of a segment, as it lies in the file.
+ *
+ *   0        header                  who made it, how large it may grow, where it wants to lie
+ *   4 KiB    class stacks            free blocks that any process may take, by size class
+ *   32 KiB   peers                   one slot per attached process and thread
+ *   160 KiB  chunk words             one per 2 MiB chunk: what it is used for, and by whom
+ *   (next chunk boundary) chunks     pages of blocks and objects, or large blocks
+ *
+ * Everything is found by its offset: a segment may lie anywhere. Words that tell truth (chunk and
+ * page words, block headers, object heads, ring sides) are changed by one atomic store or
+ * compare-and-set and carry their owner's slot where a step is unfinished; stacks and hints are
+ * caches.
+ */
+#ifndef SHL_MEM_SEGMENT_SHM_H
+#define SHL_MEM_SEGMENT_SHM_H
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/atom.h"
+#include "base/attr.h"
+
+#define SEGMENT_MAGIC UINT64_C(0x316c616f6873feff) /* no text, little endian: ff fe "shoal1" */
+#define SEGMENT_LAYOUT 1u   /* changes with any layout in a *_shm.h */
+#define SEGMENT_FEATURES 0u /* bits; an unknown one must not be attached */
+
+#define SEGMENT_SIZE_MIN (UINT64_C(4) << 20)
+#define SEGMENT_SIZE_MAX (UINT64_C(1) << 40) /* a handle's offset has 36 bits of 16 bytes */
+
+#define CHUNK_SIZE (UINT64_C(2) << 20)
+#define PAGE_SIZE_SHM (UINT64_C(64) << 10)
+#define PAGES_PER_CHUNK 32u /* page 0 holds the page words */
+#define CLASSES_COUNT 64u
+#define PEERS_COUNT 1024u
+
+#define SEGMENT_PEERS_AT (UINT64_C(32) << 10)
+#define SEGMENT_CHUNKS_AT (UINT64_C(160) << 10)
+
+/* A stack of free things: {tag:28, offset/16:36}; the tag changes with every push. */
+struct stack_shm {
+    atom64 top;
+    uint8_t padding[SHL_LINE - 8];
+};
+
+struct segment_shm {
+    /* written once, by the creator, before anybody else looks */
+    uint64_t magic;
+    uint32_t layout;
+    uint32_t features;
+    uint64_t size;      /* of the file, in bytes */
+    uint64_t base;      /* where the creator mapped it */
+    uint32_t id;        /* the segment number in handles */
+    uint32_t chunks_at; /* the first chunk after the tables */
+    char build[32];     /* the library that made it, for people */
+    uint8_t padding_0[SHL_LINE - 72];
+
+    /* written by: whoever takes memory or attaches. All hints. */
+    atom64 page_chunk; /* the chunk that pages are taken from */
+    atom64 peer_hint;
+    uint8_t padding_1[SHL_LINE - 16];
+
+    struct stack_shm objects; /* free places for objects */
+    uint8_t padding_2[4096 - 3 * SHL_LINE];
+
+    struct stack_shm classes[CLASSES_COUNT];
+};
+
+static_assert(offsetof(struct segment_shm, page_chunk) == SHL_LINE, "hints on a line of their own");
+static_assert(offsetof(struct segment_shm, classes) == 4096, "stacks start at 4 KiB");
+static_assert(sizeof(struct segment_shm) <= SEGMENT_PEERS_AT, "the peers follow");
+
+#endif

@@ -1,0 +1,73 @@
+/*
+ * The calling thread's own context: which slots it holds in which segment, and its cache of free
+ * blocks. It lies in pages that fork wipes, so that a child, however it was forked, finds itself
+ * not attached at its first call and never believes that its parent's slots or blocks are its own.
+ */
+#ifndef SHL_MEM_SELF_H
+#define SHL_MEM_SELF_H
+
+#include <pthread.h>
+
+#include "mem/peer.h"
+#include "mem/segment.h"
+
+enum { SHL_CACHE_BLOCKS_MAX = 64 };
+
+/* Free blocks of one size class, for this thread alone. */
+struct shl_cache {
+    uint32_t count;
+    struct block_shm *blocks[SHL_CACHE_BLOCKS_MAX]; /* last in, first out */
+    struct block_shm *chain;                        /* taken from the stack, followed lazily */
+    char *bump, *bump_end;                          /* memory not cut into blocks yet */
+};
+
+struct shl_attachment {
+    uint32_t epoch;         /* of the segment it belongs to; 0: not attached */
+    uint32_t thread;        /* this thread's slot */
+    uint32_t owner;         /* the same with its generation, as in a ring side */
+    uint32_t process;       /* its process's slot */
+    uint32_t process_owner; /* the same with its generation, as in a block's header */
+    atom64 *sides;          /* the journal in the thread's slot */
+    struct shl_cache caches[CLASSES_COUNT];
+};
+
+struct shl_self {
+    struct shl_attachment attachments[SHL_SEGMENTS_MAX];
+};
+
+/* What the threads of this process share, in wiped pages too: a child starts with open locks and
+ * without its parent's claims. */
+struct shl_shared {
+    pthread_mutex_t lock; /* the table of segments, and claims of process slots */
+    struct shl_slot process_slots[SHL_SEGMENTS_MAX];
+
+    /* of proc/ */
+    pthread_mutex_t children_lock;
+    bool children_own;    /* the table of children is this process's, not its parent's */
+    atom32 process_count; /* processes described so far, for their names */
+    atom64 process_ref;   /* the calling process's own handle */
+};
+
+/* NULL with an error if there is no memory. */
+struct shl_shared *shl_shared(void);
+
+extern _Thread_local struct shl_self *shl_self_pointer SHL_TLS_FAST;
+
+struct shl_attachment *shl_self_attach(const struct shl_segment *segment);
+
+/* The calling thread in a segment, attached now if need be; NULL with an error. */
+static inline struct shl_attachment *shl_self(const struct shl_segment *segment)
+{
+    struct shl_self *self = shl_self_pointer;
+    if (likely(self && self->attachments[segment->index].epoch == segment->epoch))
+        return &self->attachments[segment->index];
+    return shl_self_attach(segment);
+}
+
+/* The calling thread leaves every segment, at the end of its process: its cache goes to everybody. */
+void shl_self_leave(void);
+
+/* Gives back what this process holds in a segment, which none of its threads uses any more. */
+void shl_self_detach(const struct shl_segment *segment);
+
+#endif

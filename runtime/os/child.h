@@ -1,0 +1,54 @@
+/* Child processes: the only fork, the pidfd, the kernel's word on who lives, and the lifeline that
+ * ends a child with its creator. */
+#ifndef SHL_OS_CHILD_H
+#define SHL_OS_CHILD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * fork(2) with stdout and stderr flushed before. Answers the pid in the parent, 0 in the child,
+ * or -errno.
+ */
+pid_t shl_child_fork(void);
+
+/* A descriptor for a child that cannot have been reaped yet; or -errno. */
+int shl_child_pidfd(pid_t pid);
+
+/* 0, also for a process that ended; or -errno. */
+int shl_child_signal(int pidfd, int signal_number);
+
+/* 0 when it ended, -ETIMEDOUT; signals do not end the wait. */
+int shl_child_wait(int pidfd, uint64_t deadline_ns);
+
+/* Reaps it if it ended: true, with its exit code, or SHOAL_EXITCODE_UNKNOWN if somebody else did. */
+bool shl_child_reap(int pidfd, int *ret_exitcode);
+
+/*
+ * The lifeline: a pipe whose writing end only the creator holds. The kernel kills each child that
+ * has tied itself to it when that end closes, which is when the creator's last thread is gone.
+ */
+struct shl_lifeline {
+    int fd_read, fd_write; /* 0: none; descriptors are never 0 here */
+};
+int shl_lifeline_open(struct shl_lifeline *lifeline);
+void shl_lifeline_close(struct shl_lifeline *lifeline);
+
+/* In the child: SIGKILL to this process once the creator is gone, also if it is already. */
+int shl_lifeline_tie(struct shl_lifeline *lifeline);
+
+/* In the child: stdin becomes /dev/null; failing to do so leaves it as it was. */
+void shl_child_null_stdin(void);
+
+/* When this process began, in clock ticks since boot: with its pid it names a process for ever.
+ * 0 if /proc does not say. */
+uint64_t shl_process_start_time(void);
+
+/* Is the process that began then gone for certain? A zombie is; a stopped one is not. */
+bool shl_process_is_gone(pid_t pid, uint64_t start_time);
+
+/* Processors this process may run on; at least 1. */
+unsigned shl_cpu_count(void);
+
+#endif

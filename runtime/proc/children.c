@@ -1,0 +1,70 @@
+/* The private table of children: who was started here, and by which descriptor he is watched. */
+#include "proc/process.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "mem/self.h"
+
+static struct shl_children table;
+
+/*
+ * After a fork by other means than ours the copy of the parent's table is not this process's: it is
+ * forgotten, unread, because another thread may have been changing it.
+ */
+static void forget_parents(void)
+{
+    table.list = NULL;
+    table.count = table.capacity = 0;
+    shl_lifeline_close(&table.lifeline);
+}
+
+struct shl_children *shl_children_lock(void)
+{
+    struct shl_shared *shared = shl_shared();
+    if (!shared)
+        return NULL;
+    pthread_mutex_lock(&shared->children_lock);
+    if (!shared->children_own)
+        forget_parents();
+    shared->children_own = true;
+    return &table;
+}
+
+void shl_children_unlock(void)
+{
+    pthread_mutex_unlock(&shl_shared()->children_lock);
+}
+
+int shl_children_add(struct shl_children *children, const struct shl_child *child)
+{
+    if (children->count == children->capacity) {
+        size_t capacity = children->capacity ? children->capacity * 2 : 16;
+        struct shl_child *list = realloc(children->list, capacity * sizeof *list);
+        REQUIRE(list, -ENOMEM, "no memory for the table of children");
+        children->list = list;
+        children->capacity = capacity;
+    }
+    children->list[children->count++] = *child;
+    return 0;
+}
+
+struct shl_child *shl_children_find(struct shl_children *children, uint64_t ref)
+{
+    for (size_t i = 0; i < children->count; i++)
+        if (children->list[i].ref == ref)
+            return &children->list[i];
+    return NULL;
+}
+
+void shl_children_remove(struct shl_children *children, struct shl_child *child)
+{
+    if (child->pidfd >= 0)
+        close(child->pidfd);
+    *child = children->list[--children->count];
+    if (children->count > 0)
+        return;
+    free(children->list);
+    children->list = NULL;
+    children->capacity = 0;
+}

@@ -1,0 +1,78 @@
+/* The library as a whole: how a program begins with it, and ends. */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "mem/self.h"
+#include "proc/process.h"
+
+#define TEXT_(number) #number
+#define TEXT(number) TEXT_(number)
+
+static pid_t root_pid; /* the process whose exit joins its children; inherited, hence compared */
+
+/* A child that calls exit() runs this too: it only leaves. */
+static void at_exit(void)
+{
+    if (getpid() == root_pid)
+        shoal_shutdown(SHOAL_FOREVER);
+    shl_self_leave();
+}
+
+int shoal_init(int *argc, char ***argv, const shoal_init_options *options)
+{
+    (void)argc; /* other start methods pass arguments of their own */
+    (void)argv;
+    shoal_init_options chosen = options ? *options : (shoal_init_options){ 0 };
+    for (size_t i = 0; i < sizeof chosen.reserved / sizeof *chosen.reserved; i++)
+        REQUIRE(chosen.reserved[i] == 0, -EINVAL, "reserved options must be zero");
+    REQUIRE((unsigned)chosen.start_method <= SHOAL_START_FORKSERVER, -EINVAL, "no such start method");
+    REQUIRE(chosen.start_method <= SHOAL_START_FORK, -ENOTSUP, "only the fork method exists so far");
+    int code = shl_segment_family_create(chosen.size_max);
+    if (code < 0 || chosen.no_exit_hook)
+        return code;
+    root_pid = getpid();
+    REQUIRE(atexit(at_exit) == 0, -ENOMEM, "no memory for the exit hook");
+    return 0;
+}
+
+/* A started child that has not been joined, or none. */
+static shoal_process next_running(void)
+{
+    shoal_process found = { 0 };
+    struct shl_children *children = shl_children_lock();
+    for (size_t i = 0; children && i < children->count; i++) {
+        struct shl_segment *segment;
+        shoal_process handle = { children->list[i].ref };
+        struct process_shm *process = shl_process_find(handle, &segment);
+        if (process && children->list[i].pidfd >= 0 &&
+            atom_load_relaxed(&process->state) == PROCESS_RUNNING)
+            found = handle;
+    }
+    if (children)
+        shl_children_unlock();
+    return found;
+}
+
+int shoal_shutdown(shoal_deadline deadline)
+{
+    int code = shl_deadline_check(deadline);
+    for (;;) {
+        shoal_process running = code == 0 ? next_running() : (shoal_process){ 0 };
+        if (SHOAL_IS_NONE(running))
+            return code;
+        code = shoal_process_join(running, deadline);
+        if (code == -ESTALE)
+            code = 0; /* another thread joined and closed it */
+    }
+}
+
+unsigned shoal_cpu_count(void)
+{
+    return shl_cpu_count();
+}
+
+const char *shoal_version(void)
+{
+    return TEXT(SHOAL_VERSION_MAJOR) "." TEXT(SHOAL_VERSION_MINOR) "." TEXT(SHOAL_VERSION_PATCH);
+}

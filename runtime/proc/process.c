@@ -1,0 +1,430 @@
+/*
+ * Processes as objects. What everybody may know stands in the segment (process_shm.h); how its
+ * creator watches it is private to him (children.c). Only the creator reaps, by descriptor, and
+ * writes the exit code down for the others.
+ */
+#include "proc/process.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "mem/alloc.h"
+#include "mem/self.h"
+
+static_assert(SHOAL_PROCESS_NAME_MAX == sizeof(((struct process_shm *)0)->name) - 1, "names fit");
+
+struct process_shm *shl_process_find(shoal_process handle, struct shl_segment **ret_segment)
+{
+    return (struct process_shm *)shl_object_find(handle.ref, KIND_PROCESS, ret_segment);
+}
+
+static uint32_t state_of(struct process_shm *process)
+{
+    /* [process.state] acquire <- start and note_end(): pid and exit code. */
+    return atom_load_acquire(&process->state);
+}
+
+/* For calls of the creator alone; NULL with an error. */
+static struct process_shm *find_own(shoal_process handle, struct shl_segment **ret_segment)
+{
+    struct process_shm *process = shl_process_find(handle, ret_segment);
+    if (!process || process->creator_pid == (uint32_t)getpid())
+        return process;
+    shl_error(-ECHILD, "can only join a child process: this one was created by another process");
+    return NULL;
+}
+
+static int check_options(const shoal_process_options *options)
+{
+    REQUIRE(options && options->target, -EINVAL, "no target");
+    for (size_t i = 0; i < sizeof options->reserved / sizeof *options->reserved; i++)
+        REQUIRE(options->reserved[i] == 0, -EINVAL, "reserved options must be zero");
+    REQUIRE(!options->argument == (options->argument_size == 0), -EINVAL,
+            "an argument needs a size, and a size an argument");
+    REQUIRE(options->argument_size <= SHOAL_PROCESS_ARGUMENT_MAX, -EMSGSIZE,
+            "the argument is larger than SHOAL_PROCESS_ARGUMENT_MAX");
+    REQUIRE(!options->name || strnlen(options->name, SHOAL_PROCESS_NAME_MAX + 1) <= SHOAL_PROCESS_NAME_MAX,
+            -EMSGSIZE, "the name is longer than SHOAL_PROCESS_NAME_MAX");
+    REQUIRE((unsigned)options->start_method <= SHOAL_START_FORKSERVER, -EINVAL, "no such start method");
+    REQUIRE(options->start_method <= SHOAL_START_FORK, -ENOTSUP, "only the fork method exists so far");
+    return 0;
+}
+
+static int copy_argument(const struct shl_segment *segment, const shoal_process_options *options,
+                         uint64_t *ret_argument)
+{
+    *ret_argument = 0;
+    if (options->argument_size == 0)
+        return 0;
+    void *copy = shl_alloc(segment, options->argument_size, BLOCK_OBJECT);
+    if (!copy)
+        return shl_error_code();
+    memcpy(copy, options->argument, options->argument_size);
+    *ret_argument = shl_offset(segment, copy);
+    return 0;
+}
+
+static void free_argument(const struct shl_segment *segment, uint64_t argument)
+{
+    if (argument)
+        shl_free(segment, shl_block(shl_at(segment, argument)));
+}
+
+/* Takes what describe() took; the object was never visible, or its handle is stale by now. */
+static void forget(const struct shl_segment *segment, struct process_shm *process)
+{
+    free_argument(segment, process->argument);
+    shl_object_free(segment, &process->object);
+}
+
+static struct process_shm *new_process(const struct shl_segment *segment, uint32_t creator_pid,
+                                       uint64_t argument)
+{
+    struct process_shm *process = (struct process_shm *)shl_object_create(segment);
+    if (!process)
+        return NULL;
+    memset((char *)process + sizeof process->object, 0, sizeof *process - sizeof process->object);
+    process->creator_pid = creator_pid;
+    process->argument = argument;
+    return process;
+}
+
+/* Counts every described process, named or not, as Python does. */
+static void name_process(struct process_shm *process, const char *name)
+{
+    uint32_t number = atom_add_relaxed(&shl_shared()->process_count, 1) + 1;
+    if (name)
+        snprintf(process->name, sizeof process->name, "%s", name);
+    else
+        snprintf(process->name, sizeof process->name, "Process-%u", number);
+}
+
+/* With the table of children locked. */
+static int describe(struct shl_children *children, const shoal_process_options *options,
+                    shoal_process *ret_process)
+{
+    struct shl_segment *segment = shl_segment_family();
+    uint64_t argument;
+    if (!segment || copy_argument(segment, options, &argument) < 0)
+        return shl_error_code();
+    struct process_shm *process = new_process(segment, (uint32_t)getpid(), argument);
+    if (!process) {
+        free_argument(segment, argument);
+        return shl_error_code();
+    }
+    name_process(process, options->name);
+    uint64_t ref = shl_object_publish(&process->object, KIND_PROCESS);
+    int code = shl_children_add(children, &(struct shl_child){ .ref = ref, .target = options->target,
+                                                               .pidfd = -1,
+                                                               .auto_close = options->auto_close });
+    if (code < 0) {
+        shl_object_end(&process->object, ref);
+        forget(segment, process);
+        return code;
+    }
+    ret_process->ref = ref;
+    return 0;
+}
+
+int shoal_process_create(const shoal_process_options *options, shoal_process *ret_process)
+{
+    REQUIRE(ret_process, -EINVAL, "no place for the handle");
+    int code = check_options(options);
+    if (code < 0)
+        return code;
+    struct shl_children *children = shl_children_lock();
+    if (!children)
+        return shl_error_code();
+    code = describe(children, options, ret_process);
+    shl_children_unlock();
+    return code;
+}
+
+/* Reaps the child if it ended: true if it is known to have ended. With the table locked. */
+static bool look(struct shl_child *child, struct process_shm *process)
+{
+    int exitcode;
+    if (state_of(process) == PROCESS_ENDED)
+        return true;
+    if (child->pidfd < 0 || !shl_child_reap(child->pidfd, &exitcode))
+        return false;
+    atom_store_relaxed(&process->exitcode, (uint32_t)exitcode);
+    /* [process.state] release -> state_of(): the exit code. */
+    atom_store_release(&process->state, PROCESS_ENDED);
+    for (uint32_t i = 0; i < SHL_SEGMENTS_MAX; i++)
+        if (shl_segments[i].shm)
+            shl_peer_bury(&shl_segments[i], (pid_t)atom_load_relaxed(&process->pid));
+    return true;
+}
+
+/* With the table locked, for a child that has ended or never began. */
+static void drop(struct shl_children *children, struct shl_child *child,
+                 const struct shl_segment *segment, struct process_shm *process)
+{
+    shl_object_end(&process->object, child->ref);
+    forget(segment, process);
+    shl_children_remove(children, child);
+}
+
+/* Children that ended and whose handles nobody will close. With the table locked. */
+static void drop_auto_closed(struct shl_children *children)
+{
+    for (size_t i = children->count; i-- > 0;) {
+        struct shl_child *child = &children->list[i];
+        struct shl_segment *segment;
+        struct process_shm *process = shl_process_find((shoal_process){ child->ref }, &segment);
+        if (process && child->auto_close && child->users == 0 && look(child, process))
+            drop(children, child, segment, process);
+    }
+}
+
+/* With the table of children locked. */
+static int start(struct shl_children *children, shoal_process handle)
+{
+    struct shl_segment *segment;
+    struct process_shm *process = find_own(handle, &segment);
+    if (!process)
+        return shl_error_code();
+    struct shl_child *child = shl_children_find(children, handle.ref);
+    REQUIRE(child, -ECHILD, "not a child of this process");
+    /* [process.state] acq_rel: the one who starts it. */
+    REQUIRE(atom_cas_acq_rel_32(&process->state, PROCESS_CREATED, PROCESS_STARTING), -EALREADY,
+            "the process was started before");
+    int code = shl_start_fork(children, child, segment, process);
+    if (code < 0)
+        /* [process.state] release -> state_of(): as before. */
+        atom_store_release(&process->state, PROCESS_CREATED);
+    return code;
+}
+
+int shoal_process_start(shoal_process process)
+{
+    struct shl_children *children = shl_children_lock();
+    if (!children)
+        return shl_error_code();
+    drop_auto_closed(children);
+    int code = start(children, process);
+    shl_children_unlock();
+    return code;
+}
+
+int shoal_process_start_new(const shoal_process_options *options, shoal_process *ret_process)
+{
+    REQUIRE(ret_process || (options && options->auto_close), -EINVAL,
+            "no place for the handle, and no auto_close");
+    shoal_process process;
+    int code = shoal_process_create(options, &process);
+    if (code < 0)
+        return code;
+    code = shoal_process_start(process);
+    if (code < 0)
+        shoal_process_close(process);
+    else if (ret_process)
+        *ret_process = process;
+    return code;
+}
+
+/*
+ * Borrows the child's descriptor: between lend and give_back it is not closed.
+ * 0; PROCESS_ENDED if there is nothing to wait for any more; or an error.
+ */
+static int lend(shoal_process handle, int *ret_pidfd)
+{
+    struct shl_segment *segment;
+    struct process_shm *process = find_own(handle, &segment);
+    struct shl_children *children = process ? shl_children_lock() : NULL;
+    if (!children)
+        return shl_error_code();
+    struct shl_child *child = shl_children_find(children, handle.ref);
+    int code = 0;
+    if (!child)
+        code = shl_error(-ESTALE, "the process was closed");
+    else if (child->pidfd < 0)
+        code = shl_error(-ESRCH, "can only join a started process");
+    else if (look(child, process))
+        code = PROCESS_ENDED;
+    else {
+        child->users++;
+        *ret_pidfd = child->pidfd;
+    }
+    shl_children_unlock();
+    return code;
+}
+
+static void give_back(shoal_process handle)
+{
+    struct shl_segment *segment;
+    struct process_shm *process = shl_process_find(handle, &segment);
+    struct shl_children *children = shl_children_lock();
+    struct shl_child *child = shl_children_find(children, handle.ref);
+    child->users--;
+    look(child, process);
+    shl_children_unlock();
+}
+
+int shoal_process_join(shoal_process process, shoal_deadline deadline)
+{
+    int pidfd, code = shl_deadline_check(deadline);
+    if (code == 0)
+        code = lend(process, &pidfd);
+    if (code != 0)
+        return code == PROCESS_ENDED ? 0 : code;
+    code = shl_child_wait(pidfd, deadline.ns);
+    give_back(process);
+    return code == -ETIMEDOUT ? shl_error(code, "the process still runs") : code;
+}
+
+int shoal_process_join_all(const shoal_process *processes, size_t count, shoal_deadline deadline)
+{
+    REQUIRE(processes || count == 0, -EINVAL, "no processes");
+    int first = 0;
+    for (size_t i = 0; i < count; i++) {
+        int code = shoal_process_join(processes[i], deadline);
+        if (first == 0)
+            first = code;
+    }
+    return first;
+}
+
+static int send_signal(shoal_process process, int signal_number)
+{
+    int pidfd, code = lend(process, &pidfd);
+    if (code != 0)
+        return code == PROCESS_ENDED ? 0 : code;
+    code = shl_child_signal(pidfd, signal_number);
+    give_back(process);
+    return code;
+}
+
+int shoal_process_terminate(shoal_process process)
+{
+    return send_signal(process, SIGTERM);
+}
+
+int shoal_process_kill(shoal_process process)
+{
+    return send_signal(process, SIGKILL);
+}
+
+int shoal_process_close(shoal_process handle)
+{
+    if (SHOAL_IS_NONE(handle))
+        return 0;
+    struct shl_segment *segment;
+    struct process_shm *process = find_own(handle, &segment);
+    struct shl_children *children = process ? shl_children_lock() : NULL;
+    if (!children)
+        return shl_error_code() == -ESTALE ? 0 : shl_error_code();
+    struct shl_child *child = shl_children_find(children, handle.ref);
+    int code = 0;
+    if (child && (child->users > 0 || (child->pidfd >= 0 && !look(child, process))))
+        code = shl_error(-EBUSY, "cannot close a process while it is still running");
+    else if (child)
+        drop(children, child, segment, process);
+    shl_children_unlock();
+    return code;
+}
+
+const char *shoal_process_name(shoal_process handle)
+{
+    struct shl_segment *segment;
+    struct process_shm *process = shl_process_find(handle, &segment);
+    return process ? process->name : "?";
+}
+
+pid_t shoal_process_pid(shoal_process handle)
+{
+    struct shl_segment *segment;
+    struct process_shm *process = shl_process_find(handle, &segment);
+    return process && state_of(process) >= PROCESS_RUNNING ? (pid_t)atom_load_relaxed(&process->pid) : 0;
+}
+
+/* The state as it is now, for the creator who can look; else as last seen. */
+static uint32_t current_state(shoal_process handle, struct process_shm *process)
+{
+    if (process->creator_pid != (uint32_t)getpid() || state_of(process) != PROCESS_RUNNING)
+        return state_of(process);
+    struct shl_children *children = shl_children_lock();
+    struct shl_child *child = shl_children_find(children, handle.ref);
+    if (child)
+        look(child, process);
+    shl_children_unlock();
+    return state_of(process);
+}
+
+int shoal_process_exitcode(shoal_process handle)
+{
+    struct shl_segment *segment;
+    struct process_shm *process = shl_process_find(handle, &segment);
+    if (!process || current_state(handle, process) != PROCESS_ENDED)
+        return SHOAL_EXITCODE_NONE;
+    return (int)atom_load_relaxed(&process->exitcode);
+}
+
+bool shoal_process_is_alive(shoal_process handle)
+{
+    struct shl_segment *segment;
+    struct process_shm *process = shl_process_find(handle, &segment);
+    if (!process || current_state(handle, process) != PROCESS_RUNNING)
+        return false;
+    return !shl_process_is_gone((pid_t)atom_load_relaxed(&process->pid), 0);
+}
+
+int shoal_process_sentinel(shoal_process handle)
+{
+    struct shl_segment *segment;
+    struct process_shm *process = find_own(handle, &segment);
+    struct shl_children *children = process ? shl_children_lock() : NULL;
+    if (!children)
+        return shl_error_code();
+    struct shl_child *child = shl_children_find(children, handle.ref);
+    int code = child && child->pidfd >= 0 ? child->pidfd : shl_error(-ESRCH, "process not started");
+    shl_children_unlock();
+    return code;
+}
+
+/* The object of a process that was not started by us: the family's root, or another's fork. */
+static uint64_t main_process(void)
+{
+    struct shl_segment *family = shl_segment_family();
+    struct process_shm *process = family ? new_process(family, 0, 0) : NULL;
+    if (!process)
+        return 0;
+    snprintf(process->name, sizeof process->name, "MainProcess");
+    atom_store_relaxed(&process->pid, (uint32_t)getpid());
+    atom_store_relaxed(&process->state, PROCESS_RUNNING);
+    return shl_object_publish(&process->object, KIND_PROCESS);
+}
+
+shoal_process shoal_current_process(void)
+{
+    struct shl_shared *shared = shl_shared();
+    if (!shared)
+        return (shoal_process){ 0 };
+    uint64_t ref = atom_load_relaxed(&shared->process_ref);
+    if (ref == 0) {
+        pthread_mutex_lock(&shared->children_lock);
+        ref = atom_load_relaxed(&shared->process_ref);
+        if (ref == 0)
+            ref = main_process();
+        atom_store_relaxed(&shared->process_ref, ref);
+        pthread_mutex_unlock(&shared->children_lock);
+    }
+    return (shoal_process){ ref };
+}
+
+void shoal_fail(const char *format, ...)
+{
+    fprintf(stderr, "Process %s:\n", shoal_process_name(shoal_current_process()));
+    va_list arguments;
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+    exit(EXIT_FAILURE);
+}

@@ -1,0 +1,42 @@
+/* Process objects, and this process's table of its own children. */
+#ifndef SHL_PROC_PROCESS_H
+#define SHL_PROC_PROCESS_H
+
+#include "mem/object.h"
+#include "os/child.h"
+#include "proc/process_shm.h"
+
+#include <shoal/process.h>
+
+/* A child described here, and perhaps started. The table is locked while it is read or changed. */
+struct shl_child {
+    uint64_t ref;
+    void (*target)(void *);
+    int pidfd;      /* -1: not started */
+    unsigned users; /* threads that poll the descriptor without the lock */
+    bool auto_close;
+};
+
+struct shl_children {
+    struct shl_child *list;
+    size_t count, capacity;
+    struct shl_lifeline lifeline; /* what the children of this process hang on */
+};
+
+/* Locks the table, emptied first if it is the parent's; NULL with an error if there is no memory. */
+struct shl_children *shl_children_lock(void);
+void shl_children_unlock(void);
+
+/* With the table locked. A pointer into it is good until the table changes. */
+int shl_children_add(struct shl_children *children, const struct shl_child *child);
+struct shl_child *shl_children_find(struct shl_children *children, uint64_t ref);
+void shl_children_remove(struct shl_children *children, struct shl_child *child);
+
+/* The object behind a handle; NULL with an error. */
+struct process_shm *shl_process_find(shoal_process handle, struct shl_segment **ret_segment);
+
+/* Forks a described child, with the table locked; in the child it does not return. 0 or an error. */
+int shl_start_fork(struct shl_children *children, struct shl_child *child,
+                   const struct shl_segment *segment, struct process_shm *process);
+
+#endif

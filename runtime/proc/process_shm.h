@@ -1,0 +1,28 @@
+/* A process's place: what everybody may know of it. */
+#ifndef SHL_PROC_PROCESS_SHM_H
+#define SHL_PROC_PROCESS_SHM_H
+
+#include "mem/object_shm.h"
+
+/*
+ * state: CREATED -> STARTING  by the one thread that starts it
+ *        STARTING -> RUNNING  by the creator, when it has a descriptor for the child; the child
+ *                             waits for it, so that it cannot end and be reaped before
+ *        STARTING -> CREATED  the start failed
+ *        RUNNING -> ENDED     by the creator, when it has the exit code
+ */
+enum { PROCESS_CREATED = 0, PROCESS_STARTING, PROCESS_RUNNING, PROCESS_ENDED };
+
+struct process_shm {
+    struct object_shm object;
+    atom32 state;
+    atom32 pid;
+    atom32 exitcode; /* written before ENDED */
+    uint32_t creator_pid;
+    uint64_t argument; /* its block's payload, as an offset; 0: none */
+    char name[64];
+};
+
+static_assert(sizeof(struct process_shm) <= OBJECT_SIZE, "a process fits a place");
+
+#endif

@@ -1,0 +1,19 @@
+/*
+ * A bell: where those sleep who wait for one thing.
+ *   flag  1: perhaps somebody sleeps or is about to
+ *   bell  always 0: only an address to sleep at, so that the kernel itself can ring it
+ * Written only when somebody sleeps.
+ */
+#ifndef SHL_SYNC_PARK_SHM_H
+#define SHL_SYNC_PARK_SHM_H
+
+#include "base/atom.h"
+#include "base/attr.h"
+
+struct bell_shm {
+    atom32 flag;
+    atom32 bell;
+    uint8_t padding[SHL_LINE - 8];
+};
+
+#endif
