@@ -34,12 +34,14 @@ SHOAL_BEGIN_DECLS
  * passing one to a child is passing 8 bytes. Zero is none. A handle of another type does not
  * compile; one whose object is gone answers -ESTALE.
  */
+/* clang-format off */
 typedef struct { uint64_t ref; } shoal_segment;
 typedef struct { uint64_t ref; } shoal_process;
 typedef struct { uint64_t ref; } shoal_event;
 typedef struct { uint64_t ref; } shoal_queue;
 typedef struct { uint64_t ref; } shoal_any; /* any of the above */
 typedef struct { uint64_t ref; } shoal_ref; /* a payload, by position: see shoal_ref_of() */
+/* clang-format on */
 
 static inline shoal_any shoal_any_of_ref(uint64_t ref)
 {
@@ -130,9 +132,9 @@ enum shoal_start_method {
 /* All zero is what a program wants. */
 typedef struct {
     enum shoal_start_method start_method;
-    size_t size_max;        /* bytes the family segment may grow to; 0: 64 GiB, less under a limit */
-    bool no_exit_hook;      /* embedders: exit() must not join children; call shoal_shutdown() */
-    uint64_t reserved[8];   /* zero */
+    size_t size_max;      /* bytes the family segment may grow to; 0: 64 GiB, less under a limit */
+    bool no_exit_hook;    /* embedders: exit() must not join children; call shoal_shutdown() */
+    uint64_t reserved[8]; /* zero */
 } shoal_init_options;
 
 /*

@@ -77,7 +77,7 @@ SHOAL_API void shoal_free(void *payload);
 SHOAL_API size_t shoal_size(const void *payload);
 
 /*
- * shoal_ref_of - a payload's position, valid in every attached process wherever it maps the segment.
+ * shoal_ref_of - a payload's position, valid wherever a process maps the segment.
  * @payload: a payload.
  * Owns:    unchanged; the reference owns nothing.
  * Blocks:  no.

@@ -43,7 +43,8 @@ typedef struct {
  *          name too long; -ENOTSUP start method; -ENOMEM.
  * Python:  multiprocessing.Process(target, name, args).
  */
-SHOAL_MUST int shoal_process_create(const shoal_process_options *options, shoal_process *ret_process);
+SHOAL_MUST int shoal_process_create(const shoal_process_options *options,
+                                    shoal_process *ret_process);
 
 /*
  * shoal_process_start - start it.

@@ -142,7 +142,7 @@ SHOAL_API bool shoal_queue_full(shoal_queue queue);
  * Blocks:  no longer than a put and a get.
  * Safe:    threads yes; after fork yes; signal handler no. Calls under way in other threads and
  *          processes end with -ESTALE.
- * Death:   killed inside: the queue is whole, or ended and what it still held goes with the segment.
+ * Death:   killed inside: the queue is whole, or ended and its memory goes with the segment.
  * Returns: 0; -EINVAL a handle of something else.
  * Python:  the last reference to the Queue goes.
  */

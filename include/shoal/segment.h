@@ -29,7 +29,8 @@ typedef struct {
  * Returns: 0; -EINVAL; -ENOMEM a limit; -EMFILE; -EUSERS 16 are attached; -EADDRINUSE.
  * Python:  multiprocessing.shared_memory.SharedMemory(create=True).
  */
-SHOAL_MUST int shoal_segment_create(const shoal_segment_options *options, shoal_segment *ret_segment);
+SHOAL_MUST int shoal_segment_create(const shoal_segment_options *options,
+                                    shoal_segment *ret_segment);
 
 /*
  * shoal_segment_attach_fd - join a segment that another program made.

@@ -25,7 +25,7 @@ _Static_assert(sizeof(atom32) == 4 && sizeof(atom64) == 8, "atomics have a fixed
 #define atom_store_relaxed(place, value) atomic_store_explicit(place, value, memory_order_relaxed)
 #define atom_store_release(place, value) atomic_store_explicit(place, value, memory_order_release)
 #define atom_load_seq_cst(place) atomic_load_explicit(place, memory_order_seq_cst)
-#define atom_exchange_seq_cst(place, value)                                                        \
+#define atom_exchange_seq_cst(place, value) \
     atomic_exchange_explicit(place, value, memory_order_seq_cst)
 #define atom_add_relaxed(place, value) atomic_fetch_add_explicit(place, value, memory_order_relaxed)
 
@@ -33,7 +33,7 @@ _Static_assert(sizeof(atom32) == 4 && sizeof(atom64) == 8, "atomics have a fixed
 #define atom_load_acquire_pointer(place) __atomic_load_n(place, __ATOMIC_ACQUIRE)
 #define atom_store_release_pointer(place, value) __atomic_store_n(place, value, __ATOMIC_RELEASE)
 /* True if *place was *expected; if not, *expected is what it was. */
-#define atom_cas_acq_rel_pointer(place, expected, desired)                                         \
+#define atom_cas_acq_rel_pointer(place, expected, desired) \
     __atomic_compare_exchange_n(place, expected, desired, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
 
 /* The compare-and-set family: true if *place was `expected` and is now `desired`. */

@@ -12,18 +12,18 @@
 #include "base/error.h"
 
 /* Leaves the function with shl_error(code, text). */
-#define REQUIRE(condition, code, text)                                                             \
-    do {                                                                                           \
-        if (unlikely(!(condition)))                                                                \
-            return shl_error(code, text);                                                          \
+#define REQUIRE(condition, code, text)    \
+    do {                                  \
+        if (unlikely(!(condition)))       \
+            return shl_error(code, text); \
     } while (0)
 
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (unlikely(!(condition))) {                                                              \
-            fprintf(stderr, "shoal: %s:%d: broken: %s\n", __FILE__, __LINE__, #condition);         \
-            abort();                                                                               \
-        }                                                                                          \
+#define CHECK(condition)                                                                   \
+    do {                                                                                   \
+        if (unlikely(!(condition))) {                                                      \
+            fprintf(stderr, "shoal: %s:%d: broken: %s\n", __FILE__, __LINE__, #condition); \
+            abort();                                                                       \
+        }                                                                                  \
     } while (0)
 
 #endif

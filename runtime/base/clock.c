@@ -25,7 +25,8 @@ bool shl_deadline_passed(shoal_deadline deadline)
 
 int shl_deadline_check(shoal_deadline deadline)
 {
-    REQUIRE(deadline.cancel.ref == 0, -ENOTSUP, "a deadline with a cancel event is not supported yet");
+    REQUIRE(deadline.cancel.ref == 0, -ENOTSUP,
+            "a deadline with a cancel event is not supported yet");
     return 0;
 }
 

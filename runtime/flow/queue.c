@@ -1,8 +1,8 @@
 /*
  * Purpose. Queues of payloads over the dense ring: who owns a message at each instant.
  *
- * A put marks the block SENDING and then commits the ring; a get commits the ring and then marks the
- * block OWNED. So a block whose header says SENDING is in a ring, or its putter or getter died
+ * A put marks the block SENDING and then commits the ring; a get commits the ring and then marks
+ * the block OWNED. So a block whose header says SENDING is in a ring, or its putter or getter died
  * between the two steps: a sweep decides that by looking for its descriptor.
  */
 #include <shoal/queue.h>
@@ -28,8 +28,9 @@ static int find(shoal_queue handle, shoal_deadline deadline, struct ring_call *r
     struct shl_attachment *self = shl_self(segment);
     if (unlikely(!self))
         return shl_error_code();
-    *ret_call = (struct ring_call){ .segment = segment, .self = self, .object = object,
-                                    .ref = handle.ref, .deadline = deadline };
+    *ret_call = (struct ring_call){
+        .segment = segment, .self = self, .object = object, .ref = handle.ref, .deadline = deadline
+    };
     ret_call->ring = &queue_of(ret_call)->ring;
     return shl_deadline_check(deadline);
 }
@@ -89,7 +90,8 @@ static int check_payload(const struct ring_call *call, const void *payload, uint
     struct shl_segment *segment;
     struct block_shm *block = shl_block_find(payload, &segment);
     REQUIRE(block, -EFAULT, "put: not a payload");
-    REQUIRE(segment == call->segment, -EXDEV, "put: the payload lies in another segment than the queue");
+    REQUIRE(segment == call->segment, -EXDEV,
+            "put: the payload lies in another segment than the queue");
     uint64_t own = atom_load_relaxed(&block->own);
     if (unlikely(block_own_state(own) != BLOCK_OWNED ||
                  block_own_owner(own) != call->self->process_owner))
@@ -109,7 +111,8 @@ static int put(const struct ring_call *call, void *payload)
     atom_store_relaxed(&block->own, block_own_make(BLOCK_SENDING, call->self->process_owner, seq));
     code = ring_put(call, descriptor_make(shl_offset(call->segment, payload), seq));
     if (unlikely(code < 0))
-        atom_store_relaxed(&block->own, block_own_make(BLOCK_OWNED, call->self->process_owner, seq));
+        atom_store_relaxed(&block->own,
+                           block_own_make(BLOCK_OWNED, call->self->process_owner, seq));
     return code;
 }
 
@@ -144,10 +147,12 @@ static void *receive(const struct ring_call *call, uint64_t descriptor)
     uint64_t offset = descriptor_offset(descriptor);
     struct shl_segment *segment;
     void *payload = shl_at(call->segment, offset);
-    struct block_shm *block = offset < call->segment->size ? shl_block_find(payload, &segment) : NULL;
+    struct block_shm *block = offset < call->segment->size ? shl_block_find(payload, &segment)
+                                                           : NULL;
     uint64_t own = block ? atom_load_relaxed(&block->own) : 0;
     uint32_t seq = block_own_seq(own);
-    if (unlikely(block_own_state(own) != BLOCK_SENDING || descriptor_make(offset, seq) != descriptor)) {
+    if (unlikely(block_own_state(own) != BLOCK_SENDING ||
+                 descriptor_make(offset, seq) != descriptor)) {
         shl_error(-EUCLEAN, "what was queued is no payload: a process damaged the queue");
         return NULL;
     }
@@ -222,5 +227,6 @@ bool shoal_queue_empty(shoal_queue queue)
 bool shoal_queue_full(shoal_queue queue)
 {
     struct ring_call call;
-    return find(queue, SHOAL_NOW, &call) == 0 && ring_count(call.ring) >= atom_load_relaxed(&call.ring->capacity);
+    return find(queue, SHOAL_NOW, &call) == 0 &&
+           ring_count(call.ring) >= atom_load_relaxed(&call.ring->capacity);
 }

@@ -28,7 +28,7 @@
  * Progress. Not lock-free: who is stopped between P2 and P5 holds its side up. It is named in the
  * word, so that a dead one is told from a stopped one and nobody waits for the dead.
  *
- * Limits. 47 bits of position wrap after 8 days at 200 M items/s; only distances and equality count.
+ * Limits. 47 bits of position wrap after 8 days at 200 M items/s; only distances count.
  */
 #include "flow/ring.h"
 
@@ -122,7 +122,8 @@ static int enter_side(const struct ring_call *call, int which, uint64_t *ret_res
 static bool has_room(struct ring_shm *ring, uint64_t position)
 {
     /* relaxed: never ahead of the head, so that it errs on the safe side */
-    if (likely(position - atom_load_relaxed(&ring->tail.other) < atom_load_relaxed(&ring->capacity)))
+    if (likely(position - atom_load_relaxed(&ring->tail.other) <
+               atom_load_relaxed(&ring->capacity)))
         return true;
     /* [ring.drain] acquire <- take's P5; seq_cst for [park.flag]. */
     uint64_t head = RING_POSITION(atom_load_seq_cst(&ring->head.word));
@@ -151,13 +152,14 @@ static bool seems_full(const struct ring_call *call, uint32_t *ret_head)
 {
     struct ring_shm *ring = call->ring;
     uint64_t tail = atom_load_relaxed(&ring->tail.word);
-    if (RING_POSITION(tail) - atom_load_relaxed(&ring->tail.other) < atom_load_relaxed(&ring->capacity))
+    if (RING_POSITION(tail) - atom_load_relaxed(&ring->tail.other) <
+        atom_load_relaxed(&ring->capacity))
         return false;
     /* [park.flag] seq_cst. */
     uint64_t head = RING_POSITION(atom_load_seq_cst(&ring->head.word));
     *ret_head = (uint32_t)head;
-    return RING_POSITION(tail) - head == atom_load_relaxed(&ring->capacity) && !(tail & RING_SEALED) &&
-           shl_object_is(call->object, call->ref);
+    return RING_POSITION(tail) - head == atom_load_relaxed(&ring->capacity) &&
+           !(tail & RING_SEALED) && shl_object_is(call->object, call->ref);
 }
 
 static bool seems_empty(const struct ring_call *call, uint32_t *ret_tail)
@@ -238,7 +240,8 @@ static bool ended_or_sealed(const struct ring_call *call)
 static bool ready_to_put(void *context)
 {
     const struct ring_call *call = ((struct attempt *)context)->call;
-    return ended_or_sealed(call) || ring_count(call->ring) < atom_load_relaxed(&call->ring->capacity);
+    return ended_or_sealed(call) ||
+           ring_count(call->ring) < atom_load_relaxed(&call->ring->capacity);
 }
 
 static bool ready_to_take(void *context)
@@ -250,16 +253,24 @@ static bool ready_to_take(void *context)
 int ring_put(const struct ring_call *call, uint64_t item)
 {
     struct attempt attempt = { call, item };
+    struct shl_futex_watch watch;
+    int code = attempt_put(&attempt, &watch);
+    if (likely(code != -EAGAIN))
+        return code;
     struct shl_park_for what = { attempt_put, ready_to_put, &attempt };
-    int code = shl_park(&call->ring->not_full, &what, call->deadline);
+    code = shl_park(&call->ring->not_full, &what, call->deadline);
     return code == -ETIMEDOUT ? shl_error(code, "the queue is full") : code;
 }
 
 int ring_take(const struct ring_call *call, uint64_t *ret_item)
 {
     struct attempt attempt = { call, 0 };
-    struct shl_park_for what = { attempt_take, ready_to_take, &attempt };
-    int code = shl_park(&call->ring->not_empty, &what, call->deadline);
+    struct shl_futex_watch watch;
+    int code = attempt_take(&attempt, &watch);
+    if (unlikely(code == -EAGAIN)) {
+        struct shl_park_for what = { attempt_take, ready_to_take, &attempt };
+        code = shl_park(&call->ring->not_empty, &what, call->deadline);
+    }
     if (likely(code == 0))
         *ret_item = attempt.item;
     return code == -ETIMEDOUT ? shl_error(code, "the queue is empty") : code;

@@ -23,9 +23,9 @@ struct ring_side_shm {
 
 struct ring_shm {
     /* written once, before the ring is visible */
-    atom64 capacity; /* cells in use at most; atomic because a late caller of the place's last ring may look */
-    uint64_t mask;     /* cells - 1: a power of two, at least the capacity */
-    uint64_t cells;    /* their offset in the segment: uint64_t each */
+    atom64 capacity; /* cells in use at most; a late caller of the place's last ring may look */
+    uint64_t mask;   /* cells - 1: a power of two, at least the capacity */
+    uint64_t cells;  /* their offset in the segment: uint64_t each */
     uint8_t padding[SHL_LINE - 24];
 
     struct ring_side_shm tail; /* written by: producers */
@@ -35,6 +35,8 @@ struct ring_shm {
 };
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "a futex watches the position's low half");
+static_assert(sizeof(struct ring_side_shm) == SHL_LINE, "a side on a line of its own");
+static_assert(sizeof(struct ring_shm) == 5 * SHL_LINE, "nothing shares a line");
 static_assert(offsetof(struct ring_shm, tail) == SHL_LINE, "the sides on lines of their own");
 
 #endif

@@ -26,7 +26,32 @@
 #define CACHE_BYTES_MAX (UINT64_C(256) << 10)
 #define STACK_OFFSET_MASK ((UINT64_C(1) << 36) - 1)
 
-/* 16-byte steps to 128 bytes, then four classes per doubling, to 1.75 MiB; header included. */
+/* A size class: bytes of a block, header included, and pages of the runs it is cut from: about
+ * eight blocks to a run, at least a page, at most a chunk. */
+struct size_class {
+    uint32_t size, pages;
+};
+#define PAGES_FOR(bytes) (((bytes) + PAGE_SIZE_SHM - 1) / PAGE_SIZE_SHM)
+#define CLASS(bytes)                                                                              \
+    {                                                                                             \
+        bytes,                                                                                    \
+            PAGES_FOR((bytes)*8u) < PAGES_PER_CHUNK ? PAGES_FOR((bytes)*8u) : PAGES_PER_CHUNK - 1 \
+    }
+#define QUARTERS(power) \
+    CLASS((power) / 4 * 5), CLASS((power) / 2 * 3), CLASS((power) / 4 * 7), CLASS((power)*2)
+#define KIB(count) ((count) << 10)
+
+/* 16-byte steps to 128 bytes, then four classes per doubling. */
+static const struct size_class size_classes[CLASSES_COUNT] = {
+    CLASS(16u),          CLASS(32u),           CLASS(48u),          CLASS(64u),
+    CLASS(80u),          CLASS(96u),           CLASS(112u),         CLASS(128u),
+    QUARTERS(128u),      QUARTERS(256u),       QUARTERS(512u),      QUARTERS(KIB(1u)),
+    QUARTERS(KIB(2u)),   QUARTERS(KIB(4u)),    QUARTERS(KIB(8u)),   QUARTERS(KIB(16u)),
+    QUARTERS(KIB(32u)),  QUARTERS(KIB(64u)),   QUARTERS(KIB(128u)), QUARTERS(KIB(256u)),
+    QUARTERS(KIB(512u)), QUARTERS(KIB(1024u)),
+};
+#define CLASS_LAST 62u /* 1.75 MiB: the largest that fits beside the page words */
+
 static uint32_t class_of(uint64_t block_size)
 {
     if (block_size <= 128)
@@ -36,31 +61,15 @@ static uint32_t class_of(uint64_t block_size)
     return 8 + (shift - 7) * 4 + quarter;
 }
 
-static uint64_t class_size(uint32_t size_class)
-{
-    if (size_class < 8)
-        return (size_class + 1) * 16;
-    uint32_t shift = 7 + (size_class - 8) / 4;
-    return (UINT64_C(1) << shift) + ((size_class - 8) % 4 + 1) * (UINT64_C(1) << (shift - 2));
-}
-
-#define CLASS_LAST 62u /* 1.75 MiB: the largest that fits beside the page words */
-
-/* About eight blocks to a run, at least a page, at most a chunk. */
-static uint32_t class_pages(uint32_t size_class)
-{
-    uint64_t pages = (class_size(size_class) * 8 + PAGE_SIZE_SHM - 1) / PAGE_SIZE_SHM;
-    return pages < PAGES_PER_CHUNK ? (uint32_t)pages : PAGES_PER_CHUNK - 1;
-}
-
 static uint32_t cache_capacity(uint32_t size_class)
 {
-    uint64_t count = CACHE_BYTES_MAX / class_size(size_class);
+    uint64_t count = CACHE_BYTES_MAX / size_classes[size_class].size;
     return count > SHL_CACHE_BLOCKS_MAX ? SHL_CACHE_BLOCKS_MAX : count < 2 ? 2 : (uint32_t)count;
 }
 
 /* The link from one block of a chain to the next lies in the payload: the chain is one thread's. */
-static void chain_link(const struct shl_segment *segment, struct block_shm *block, struct block_shm *next)
+static void chain_link(const struct shl_segment *segment, struct block_shm *block,
+                       struct block_shm *next)
 {
     *(uint64_t *)shl_payload(block) = next ? shl_offset(segment, next) : 0;
 }
@@ -73,13 +82,15 @@ static struct block_shm *chain_next(const struct shl_segment *segment, struct bl
     return possible ? shl_at(segment, offset) : NULL;
 }
 
-static void stack_push(const struct shl_segment *segment, uint32_t size_class, struct block_shm *chain)
+static void stack_push(const struct shl_segment *segment, uint32_t size_class,
+                       struct block_shm *chain)
 {
     atom64 *top = &segment->shm->classes[size_class].top;
     for (;;) {
         uint64_t seen = atom_load_relaxed(top);
         uint32_t generation = block_meta_generation(atom_load_relaxed(&chain->meta));
-        atom_store_relaxed(&chain->meta, block_meta_make(size_class, generation, seen & STACK_OFFSET_MASK));
+        atom_store_relaxed(&chain->meta,
+                           block_meta_make(size_class, generation, seen & STACK_OFFSET_MASK));
         uint64_t pushed = ((seen >> 36) + 1) << 36 | shl_offset(segment, chain) >> 4;
         /* [alloc.stack] release -> stack_pop(): the chain and all that its freer did. */
         if (atom_cas_release_64(top, seen, pushed))
@@ -106,7 +117,7 @@ static struct block_shm *stack_pop(const struct shl_segment *segment, uint32_t s
 
 static struct block_shm *cut_fresh(struct shl_cache *cache, uint32_t size_class)
 {
-    uint64_t size = class_size(size_class);
+    uint64_t size = size_classes[size_class].size;
     if ((uint64_t)(cache->bump_end - cache->bump) < size)
         return NULL;
     struct block_shm *block = (struct block_shm *)cache->bump;
@@ -130,7 +141,7 @@ static struct block_shm *take_slow(const struct shl_segment *segment, struct shl
     if (block)
         return block;
     uint64_t offset;
-    uint32_t pages = class_pages(size_class);
+    uint32_t pages = size_classes[size_class].pages;
     if (shl_pages_take(segment, self->process_owner, PAGE_BLOCKS, size_class, pages, &offset) < 0)
         return NULL;
     cache->bump = shl_at(segment, offset);
@@ -147,7 +158,8 @@ static void *hand_out(struct block_shm *block, uint32_t size_class, size_t size,
     return shl_payload(block);
 }
 
-static void *alloc_large(const struct shl_segment *segment, size_t size, uint32_t owner, uint64_t own)
+static void *alloc_large(const struct shl_segment *segment, size_t size, uint32_t owner,
+                         uint64_t own)
 {
     uint64_t offset, count = (size + sizeof(struct block_shm) + CHUNK_SIZE - 1) / CHUNK_SIZE;
     if (shl_chunks_take(segment, owner, count, &offset) < 0)
@@ -172,14 +184,14 @@ void *shl_alloc(const struct shl_segment *segment, size_t size, enum block_state
     if (unlikely(size_class > CLASS_LAST))
         return alloc_large(segment, size, self->process_owner, own);
     struct shl_cache *cache = &self->caches[size_class];
-    struct block_shm *block =
-        likely(cache->count) ? cache->blocks[--cache->count] : take_slow(segment, self, size_class);
+    struct block_shm *block = likely(cache->count) ? cache->blocks[--cache->count]
+                                                   : take_slow(segment, self, size_class);
     return likely(block) ? hand_out(block, size_class, size, own) : NULL;
 }
 
 /* The oldest `count` blocks of the array, as one chain for everybody. */
-static void push_oldest(const struct shl_segment *segment, struct shl_cache *cache, uint32_t size_class,
-                        uint32_t count)
+static void push_oldest(const struct shl_segment *segment, struct shl_cache *cache,
+                        uint32_t size_class, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
         chain_link(segment, cache->blocks[i], i + 1 < count ? cache->blocks[i + 1] : NULL);
@@ -207,7 +219,8 @@ void shl_free(const struct shl_segment *segment, struct block_shm *block)
     cache->blocks[cache->count++] = block;
 }
 
-static void flush_class(const struct shl_segment *segment, struct shl_cache *cache, uint32_t size_class)
+static void flush_class(const struct shl_segment *segment, struct shl_cache *cache,
+                        uint32_t size_class)
 {
     if (cache->chain)
         stack_push(segment, size_class, cache->chain);
@@ -230,16 +243,14 @@ void shl_alloc_flush(const struct shl_segment *segment, struct shl_attachment *s
 /* Does a block begin here, by the words of its page or chunk? */
 static bool is_block(const struct shl_segment *segment, uint64_t offset)
 {
-    uint64_t chunk = shl_chunk_word(segment, offset);
-    if (chunk_word_kind(chunk) == CHUNK_LARGE)
-        return offset % CHUNK_SIZE == 0;
     uint64_t page = shl_page_word(segment, offset);
     uint32_t size_class = page_word_class(page);
-    if (page_word_kind(page) != PAGE_BLOCKS || size_class > CLASS_LAST)
-        return false;
-    uint32_t size = (uint32_t)class_size(size_class);
+    if (unlikely(page_word_kind(page) != PAGE_BLOCKS || size_class > CLASS_LAST))
+        return offset % CHUNK_SIZE == 0 &&
+               chunk_word_kind(shl_chunk_word(segment, offset)) == CHUNK_LARGE;
+    uint32_t size = size_classes[size_class].size;
     uint32_t inside = (uint32_t)(offset % CHUNK_SIZE - page_word_first(page) * PAGE_SIZE_SHM);
-    return inside % size == 0 && inside + size <= class_pages(size_class) * PAGE_SIZE_SHM;
+    return inside % size == 0 && inside + size <= size_classes[size_class].pages * PAGE_SIZE_SHM;
 }
 
 struct block_shm *shl_block_find(const void *payload, struct shl_segment **ret_segment)
@@ -350,7 +361,8 @@ void *shoal_deref(shoal_ref ref)
     }
     void *payload = shl_at(segment, offset);
     struct block_shm *block = payload_block(payload, &segment);
-    if (block && block_meta_generation(atom_load_relaxed(&block->meta)) == shl_ref_generation(ref.ref))
+    if (block &&
+        block_meta_generation(atom_load_relaxed(&block->meta)) == shl_ref_generation(ref.ref))
         return payload;
     shl_error(-ESTALE, "the reference's payload was freed");
     return NULL;

@@ -6,7 +6,7 @@
  *          owner: the process's slot and generation; seq: counts the block's sends
  *   meta = {class:8, generation:12, value:44}
  *          generation: counts the block's allocations, for shoal_ref
- *          value: the payload's size in bytes, or in a stack of free blocks the next one's offset/16
+ *          value: the payload's size in bytes, or in a stack the next one's offset/16
  *
  *   FREE -> OWNED       alloc, by the process that took it from a list or from fresh memory
  *   OWNED -> SENDING    put, by the owner; the send counts

@@ -1,6 +1,5 @@
 #include "mem/object.h"
 
-
 #include "mem/self.h"
 
 #define PLACES_PER_PAGE (PAGE_SIZE_SHM / OBJECT_SIZE)
@@ -93,7 +92,8 @@ static bool is_place(const struct shl_segment *segment, uint64_t offset)
            page_word_kind(shl_page_word(segment, offset)) == PAGE_OBJECTS;
 }
 
-struct object_shm *shl_object_find(uint64_t ref, enum shl_kind kind, struct shl_segment **ret_segment)
+struct object_shm *shl_object_find(uint64_t ref, enum shl_kind kind,
+                                   struct shl_segment **ret_segment)
 {
     struct shl_segment *segment = shl_segment_by_id(shl_ref_id(ref));
     if (unlikely(!segment || !is_place(segment, shl_ref_offset(ref)))) {

@@ -5,8 +5,8 @@
 #include "mem/object_shm.h"
 #include "mem/pages.h"
 
-/* A place that no handle names yet: zero behind the head, or as its last object left it. NULL with an
- * error. */
+/* A place that no handle names yet: zero behind the head, or as its last object left it. NULL with
+ * an error. */
 struct object_shm *shl_object_create(const struct shl_segment *segment);
 
 /* Makes it visible: answers its handle's reference. */
@@ -19,7 +19,8 @@ bool shl_object_end(struct object_shm *object, uint64_t ref);
 void shl_object_free(const struct shl_segment *segment, struct object_shm *object);
 
 /* The object behind a handle of that kind, and its segment; NULL with an error. */
-struct object_shm *shl_object_find(uint64_t ref, enum shl_kind kind, struct shl_segment **ret_segment);
+struct object_shm *shl_object_find(uint64_t ref, enum shl_kind kind,
+                                   struct shl_segment **ret_segment);
 
 /* Does the handle still name it? For those who have waited since they found it. */
 static inline bool shl_object_is(struct object_shm *object, uint64_t ref)

@@ -24,4 +24,6 @@ struct object_shm {
     atom64 next; /* in the stack of free places: the next one's offset */
 };
 
+static_assert(sizeof(struct object_shm) == 24, "the object's own fields follow");
+
 #endif

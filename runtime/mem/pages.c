@@ -12,31 +12,15 @@ static uint64_t chunk_word_make(enum chunk_kind kind, uint32_t owner, uint64_t c
     return count << 32 | (uint64_t)owner << 16 | kind;
 }
 
-static uint64_t page_word_make(enum page_kind kind, uint32_t owner, uint32_t size_class, uint32_t first)
+static uint64_t page_word_make(enum page_kind kind, uint32_t owner, uint32_t size_class,
+                               uint32_t first)
 {
     return (uint64_t)first << 56 | (uint64_t)size_class << 48 | (uint64_t)owner << 16 | kind;
-}
-
-uint64_t shl_chunk_word(const struct shl_segment *segment, uint64_t offset)
-{
-    if (unlikely(offset >= segment->size || offset / CHUNK_SIZE < segment->shm->chunks_at))
-        return CHUNK_FREE;
-    /* [pages.chunk] acquire <- take: the chunk has memory, and its page words are there. */
-    return atom_load_acquire(&chunk_words(segment)[offset / CHUNK_SIZE]);
 }
 
 static atom64 *page_words(const struct shl_segment *segment, uint64_t chunk)
 {
     return shl_at(segment, chunk * CHUNK_SIZE);
-}
-
-uint64_t shl_page_word(const struct shl_segment *segment, uint64_t offset)
-{
-    if (chunk_word_kind(shl_chunk_word(segment, offset)) != CHUNK_PAGES)
-        return PAGE_FREE;
-    uint64_t page = offset % CHUNK_SIZE / PAGE_SIZE_SHM;
-    return page == 0 ? PAGE_FREE
-                     : atom_load_relaxed(&page_words(segment, offset / CHUNK_SIZE)[page]);
 }
 
 /* Takes words[first..first + count) or none of them. */
@@ -129,7 +113,7 @@ void shl_chunks_give(const struct shl_segment *segment, uint64_t offset)
         atom_store_release(&words[chunk + i], 0);
 }
 
-/* A chunk of pages for everybody. A rival's may come out of it too: then one of them fills later. */
+/* A chunk of pages for everybody. A rival may add one too: then one of them fills later. */
 static int add_page_chunk(const struct shl_segment *segment, uint32_t owner, uint64_t *ret_chunk)
 {
     int code = take_chunks(segment, owner, 1, ret_chunk);
@@ -141,13 +125,14 @@ static int add_page_chunk(const struct shl_segment *segment, uint32_t owner, uin
     return 0;
 }
 
-static bool find_pages(const struct shl_segment *segment, uint64_t chunk, uint32_t count, uint64_t base,
-                       uint64_t *ret_offset)
+static bool find_pages(const struct shl_segment *segment, uint64_t chunk, uint32_t count,
+                       uint64_t base, uint64_t *ret_offset)
 {
     uint64_t page;
     if (chunk_word_kind(shl_chunk_word(segment, chunk * CHUNK_SIZE)) != CHUNK_PAGES)
         return false;
-    if (!find_run(page_words(segment, chunk), 1, PAGES_PER_CHUNK, count, with_first_page, base, &page))
+    if (!find_run(page_words(segment, chunk), 1, PAGES_PER_CHUNK, count, with_first_page, base,
+                  &page))
         return false;
     *ret_offset = chunk * CHUNK_SIZE + page * PAGE_SIZE_SHM;
     return true;

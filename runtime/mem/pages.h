@@ -44,10 +44,24 @@ static inline uint32_t page_word_first(uint64_t word)
 }
 
 /* The word of the chunk an offset lies in; CHUNK_FREE also for the tables and beyond the end. */
-uint64_t shl_chunk_word(const struct shl_segment *segment, uint64_t offset);
+static inline uint64_t shl_chunk_word(const struct shl_segment *segment, uint64_t offset)
+{
+    if (unlikely(offset >= segment->size || offset / CHUNK_SIZE < segment->shm->chunks_at))
+        return CHUNK_FREE;
+    atom64 *words = (atom64 *)shl_at(segment, SEGMENT_CHUNKS_AT);
+    /* [pages.chunk] acquire <- take: the chunk has memory, and its page words are there. */
+    return atom_load_acquire(&words[offset / CHUNK_SIZE]);
+}
 
 /* The word of the page an offset lies in; PAGE_FREE if it is no page of a chunk of pages. */
-uint64_t shl_page_word(const struct shl_segment *segment, uint64_t offset);
+static inline uint64_t shl_page_word(const struct shl_segment *segment, uint64_t offset)
+{
+    if (unlikely(chunk_word_kind(shl_chunk_word(segment, offset)) != CHUNK_PAGES))
+        return PAGE_FREE;
+    uint64_t page = offset % CHUNK_SIZE / PAGE_SIZE_SHM;
+    atom64 *words = (atom64 *)shl_at(segment, offset - offset % CHUNK_SIZE);
+    return likely(page != 0) ? atom_load_relaxed(&words[page]) : PAGE_FREE;
+}
 
 /* A run of pages, with memory, zero when taken first. 0 or -ENOMEM. */
 int shl_pages_take(const struct shl_segment *segment, uint32_t owner, enum page_kind kind,

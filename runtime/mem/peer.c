@@ -62,7 +62,7 @@ bool shl_peer_is_dead(const struct shl_segment *segment, uint32_t owner)
     return !same || word_state(word) != PEER_LIVE || holder_is_gone(peer, word);
 }
 
-/* The only unfinished step a slot can leave behind: a ring side that it took and did not give back. */
+/* The only unfinished step a slot can leave behind: a ring side that it did not give back. */
 static void release_side(const struct shl_segment *segment, uint64_t offset, uint32_t slot)
 {
     if (offset == 0 || offset % sizeof(uint64_t) || offset >= segment->size)

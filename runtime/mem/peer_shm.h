@@ -31,7 +31,7 @@ struct peer_shm {
  * a late step against a dead owner from hitting the slot's next one.
  */
 #define PEER_OWNER_SLOT(owner) ((owner) & (PEERS_COUNT - 1))
-#define PEER_OWNER_MAKE(slot, generation) ((uint32_t)(slot) | ((uint32_t)(generation) & 63) << 10)
+#define PEER_OWNER_MAKE(slot, generation) ((uint32_t)(slot) | ((uint32_t)(generation)&63) << 10)
 
 /* A ring side: {owner:16, rest:48}. Releasing it for a dead owner leaves the rest as it was. */
 #define SIDE_OWNER_SHIFT 48

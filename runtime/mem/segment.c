@@ -24,32 +24,26 @@
 
 struct shl_segment shl_segments[SHL_SEGMENTS_MAX];
 
-/* A place is published by its shm pointer. */
-static bool place_used(const struct shl_segment *segment)
-{
-    /* [segment.place] acquire <- publish(): the rest of the place. */
-    return atom_load_acquire_pointer(&segment->shm) != NULL;
-}
-
-struct shl_segment *shl_segment_by_id(uint32_t id)
+struct shl_segment *shl_segment_by_id_slow(uint32_t id)
 {
     for (uint32_t i = 0; i < SHL_SEGMENTS_MAX; i++)
-        if (shl_segments[i].id == id && place_used(&shl_segments[i]))
+        if (shl_segment_attached(&shl_segments[i]) && shl_segments[i].id == id)
             return &shl_segments[i];
     return NULL;
 }
 
-struct shl_segment *shl_segment_by_address(const void *address)
+struct shl_segment *shl_segment_by_address_slow(const void *address)
 {
     for (uint32_t i = 0; i < SHL_SEGMENTS_MAX; i++) {
         struct shl_segment *segment = &shl_segments[i];
-        if (place_used(segment) && (uintptr_t)address - (uintptr_t)segment->shm < segment->size)
+        if (shl_segment_attached(segment) &&
+            (uintptr_t)address - (uintptr_t)segment->shm < segment->size)
             return segment;
     }
     return NULL;
 }
 
-/* Without options: as much as the limits leave room for. Half of the address space is the host's. */
+/* Without options: as much as the limits leave room for, but not the whole address space. */
 static int choose_size(uint64_t wanted, uint64_t *ret_size)
 {
     if (wanted == 0) {
@@ -62,7 +56,8 @@ static int choose_size(uint64_t wanted, uint64_t *ret_size)
                 "size_max is above RLIMIT_FSIZE or RLIMIT_AS");
     }
     *ret_size = wanted & ~(CHUNK_SIZE - 1);
-    REQUIRE(*ret_size >= SEGMENT_SIZE_MIN, -ENOMEM, "RLIMIT_FSIZE or RLIMIT_AS is too low for a segment");
+    REQUIRE(*ret_size >= SEGMENT_SIZE_MIN, -ENOMEM,
+            "RLIMIT_FSIZE or RLIMIT_AS is too low for a segment");
     return 0;
 }
 
@@ -97,9 +92,11 @@ static int check_header(const struct segment_shm *header, uint64_t file_size)
 {
     REQUIRE(header->magic == SEGMENT_MAGIC, -EPROTO, "the file is not a segment");
     if (header->layout != SEGMENT_LAYOUT || (header->features & ~SEGMENT_FEATURES))
-        return shl_errorf(-EPROTO, "the segment has layout %u, features %x (made by %.31s), not layout %u",
+        return shl_errorf(-EPROTO,
+                          "the segment has layout %u, features %x (made by %.31s), not layout %u",
                           header->layout, header->features, header->build, SEGMENT_LAYOUT);
-    REQUIRE(header->size == file_size, -EPROTO, "the segment's file has not the size its header names");
+    REQUIRE(header->size == file_size, -EPROTO,
+            "the segment's file has not the size its header names");
     REQUIRE(header->size >= SEGMENT_SIZE_MIN && header->size <= SEGMENT_SIZE_MAX &&
                 header->size % CHUNK_SIZE == 0 && header->id > 0 && header->id <= UINT16_MAX &&
                 header->base % CHUNK_SIZE == 0 &&
@@ -137,10 +134,14 @@ static int publish(struct shl_segment *place, struct segment_shm *shm, int fd)
     if (code < 0)
         return code;
     static uint32_t epochs; /* under the table's lock */
-    *place = (struct shl_segment){ .epoch = ++epochs, .size = shm->size, .device = identity.device,
-                                   .inode = identity.inode, .id = shm->id, .fd = fd,
+    *place = (struct shl_segment){ .epoch = ++epochs,
+                                   .size = shm->size,
+                                   .device = identity.device,
+                                   .inode = identity.inode,
+                                   .id = shm->id,
+                                   .fd = fd,
                                    .index = (uint32_t)(place - shl_segments) };
-    /* [segment.place] release -> place_used(). */
+    /* [segment.place] release -> shl_segment_attached(). */
     atom_store_release_pointer(&place->shm, shm);
     return 0;
 }
@@ -189,13 +190,10 @@ int shl_segment_family_create(uint64_t size_max)
     return code;
 }
 
-struct shl_segment *shl_segment_family(void)
+struct shl_segment *shl_segment_family_slow(void)
 {
-    struct shl_segment *family = &shl_segments[SHL_FAMILY];
-    if (likely(place_used(family)))
-        return family;
     int code = shl_segment_family_create(0);
-    return code == 0 || code == -EALREADY ? family : NULL;
+    return code == 0 || code == -EALREADY ? &shl_segments[SHL_FAMILY] : NULL;
 }
 
 struct shl_segment *shl_segment_of_handle(shoal_segment handle)
@@ -246,14 +244,16 @@ static struct shl_segment *find_file(const struct shl_file_identity *identity)
 {
     for (uint32_t i = 0; i < SHL_SEGMENTS_MAX; i++) {
         struct shl_segment *segment = &shl_segments[i];
-        if (segment->shm && segment->device == identity->device && segment->inode == identity->inode)
+        if (segment->shm && segment->device == identity->device &&
+            segment->inode == identity->inode)
             return segment;
     }
     return NULL;
 }
 
 /* The checked header's segment at its own address or, if that is taken here, anywhere. */
-static int map_attached(const struct segment_shm *header, int fd_borrowed, struct shl_segment *place)
+static int map_attached(const struct segment_shm *header, int fd_borrowed,
+                        struct shl_segment *place)
 {
     int fd = fcntl(fd_borrowed, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     if (fd < 0)
@@ -289,7 +289,8 @@ static int attach(int fd, struct shl_segment **ret_segment)
         code = check_header(&header, identity.size);
     if (code < 0)
         return code;
-    REQUIRE(!shl_segment_by_id(header.id), -EADDRINUSE, "another attached segment has the same number");
+    REQUIRE(!shl_segment_by_id(header.id), -EADDRINUSE,
+            "another attached segment has the same number");
     *ret_segment = free_place(false);
     return *ret_segment ? map_attached(&header, fd, *ret_segment) : -EUSERS;
 }
@@ -312,7 +313,7 @@ int shoal_segment_attach_fd(int fd, shoal_segment *ret_segment)
 static void unpublish(struct shl_segment *segment)
 {
     struct segment_shm *shm = segment->shm;
-    /* [segment.place] release -> place_used(). */
+    /* [segment.place] release -> shl_segment_attached(). */
     atom_store_release_pointer(&segment->shm, NULL);
     shl_unmap(shm, segment->size);
     close(segment->fd);

@@ -60,15 +60,44 @@ static inline uint64_t shl_offset(const struct shl_segment *segment, const void 
     return (uint64_t)((const char *)place - (const char *)segment->shm);
 }
 
-/* The family's segment, made now if need be; NULL with an error if that fails. */
-struct shl_segment *shl_segment_family(void);
-
 /* Makes the family with a limit of its own; -EALREADY if it exists. */
 int shl_segment_family_create(uint64_t size_max);
 
-/* An attached segment by its number or by an address inside; NULL (no error told) if there is none. */
-struct shl_segment *shl_segment_by_id(uint32_t id);
-struct shl_segment *shl_segment_by_address(const void *address);
+/* A place in the table is published by its shm pointer. */
+static inline bool shl_segment_attached(const struct shl_segment *segment)
+{
+    /* [segment.place] acquire <- publish(): the rest of the place. */
+    return atom_load_acquire_pointer(&segment->shm) != NULL;
+}
+
+/* An attached segment by its number; NULL (no error told) if there is none. */
+struct shl_segment *shl_segment_by_id_slow(uint32_t id);
+static inline struct shl_segment *shl_segment_by_id(uint32_t id)
+{
+    struct shl_segment *family = &shl_segments[SHL_FAMILY];
+    if (likely(shl_segment_attached(family) && family->id == id))
+        return family;
+    return shl_segment_by_id_slow(id);
+}
+
+/* An attached segment by an address inside; NULL (no error told) if there is none. */
+struct shl_segment *shl_segment_by_address_slow(const void *address);
+static inline struct shl_segment *shl_segment_by_address(const void *address)
+{
+    struct shl_segment *family = &shl_segments[SHL_FAMILY];
+    if (likely(shl_segment_attached(family) &&
+               (uintptr_t)address - (uintptr_t)family->shm < family->size))
+        return family;
+    return shl_segment_by_address_slow(address);
+}
+
+/* The family's segment, made now if need be; NULL with an error if that fails. */
+struct shl_segment *shl_segment_family_slow(void);
+static inline struct shl_segment *shl_segment_family(void)
+{
+    struct shl_segment *family = &shl_segments[SHL_FAMILY];
+    return likely(shl_segment_attached(family)) ? family : shl_segment_family_slow();
+}
 
 /* What options name: none is the family's. NULL with an error. */
 struct shl_segment *shl_segment_of_handle(shoal_segment handle);

@@ -23,8 +23,8 @@
 #include "base/attr.h"
 
 #define SEGMENT_MAGIC UINT64_C(0x316c616f6873feff) /* no text, little endian: ff fe "shoal1" */
-#define SEGMENT_LAYOUT 1u   /* changes with any layout in a *_shm.h */
-#define SEGMENT_FEATURES 0u /* bits; an unknown one must not be attached */
+#define SEGMENT_LAYOUT 1u                          /* changes with any layout in a *_shm.h */
+#define SEGMENT_FEATURES 0u                        /* bits; an unknown one must not be attached */
 
 #define SEGMENT_SIZE_MIN (UINT64_C(4) << 20)
 #define SEGMENT_SIZE_MAX (UINT64_C(1) << 40) /* a handle's offset has 36 bits of 16 bytes */
@@ -67,6 +67,7 @@ struct segment_shm {
     struct stack_shm classes[CLASSES_COUNT];
 };
 
+static_assert(sizeof(struct stack_shm) == SHL_LINE, "a stack on a line of its own");
 static_assert(offsetof(struct segment_shm, page_chunk) == SHL_LINE, "hints on a line of their own");
 static_assert(offsetof(struct segment_shm, classes) == 4096, "stacks start at 4 KiB");
 static_assert(sizeof(struct segment_shm) <= SEGMENT_PEERS_AT, "the peers follow");

@@ -64,7 +64,7 @@ static inline struct shl_attachment *shl_self(const struct shl_segment *segment)
     return shl_self_attach(segment);
 }
 
-/* The calling thread leaves every segment, at the end of its process: its cache goes to everybody. */
+/* The calling thread leaves every segment, as at its end: its cache goes to everybody. */
 void shl_self_leave(void);
 
 /* Gives back what this process holds in a segment, which none of its threads uses any more. */

@@ -27,8 +27,8 @@ pid_t shl_child_fork(void)
     fflush(stderr);
     pid_t pid = fork();
     if (pid < 0)
-        return shl_errorf(errno == EAGAIN ? -EUSERS : shl_error_of_errno(errno),
-                          "fork: %s", errno == EAGAIN ? "no more processes" : "no memory");
+        return shl_errorf(errno == EAGAIN ? -EUSERS : shl_error_of_errno(errno), "fork: %s",
+                          errno == EAGAIN ? "no more processes" : "no memory");
     return pid;
 }
 

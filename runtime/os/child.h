@@ -22,7 +22,7 @@ int shl_child_signal(int pidfd, int signal_number);
 /* 0 when it ended, -ETIMEDOUT; signals do not end the wait. */
 int shl_child_wait(int pidfd, uint64_t deadline_ns);
 
-/* Reaps it if it ended: true, with its exit code, or SHOAL_EXITCODE_UNKNOWN if somebody else did. */
+/* Reaps it if it ended: true, with its exit code, or SHOAL_EXITCODE_UNKNOWN if another did. */
 bool shl_child_reap(int pidfd, int *ret_exitcode);
 
 /*

@@ -55,15 +55,14 @@ static int wait_first(const struct shl_futex_watch *watches, unsigned count, uin
 int shl_futex_wait(const struct shl_futex_watch *watches, unsigned count, uint64_t deadline_ns)
 {
     CHECK(count > 0 && count <= SHL_FUTEX_WATCHES_MAX);
-    int code = count == 1 ? wait_one(watches, deadline_ns)
-                          : wait_many(watches, count, deadline_ns);
+    int code = count == 1 ? wait_one(watches, deadline_ns) : wait_many(watches, count, deadline_ns);
     if (code == -ENOSYS || code == -EPERM)
         code = wait_first(watches, count, deadline_ns);
     switch (code) {
-    case 0:          /* woken, or spuriously */
-    case -EAGAIN:    /* a word had changed already */
-    case -EINTR:     /* a signal: its handler ran, the wait goes on */
-    case -ENOMEM:    /* the kernel had no memory to queue us: the caller's loop tries again */
+    case 0:       /* woken, or spuriously */
+    case -EAGAIN: /* a word had changed already */
+    case -EINTR:  /* a signal: its handler ran, the wait goes on */
+    case -ENOMEM: /* the kernel had no memory to queue us: the caller's loop tries again */
         return 0;
     case -ETIMEDOUT:
         return code;

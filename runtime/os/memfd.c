@@ -20,7 +20,8 @@ enum { SEALS = F_SEAL_SHRINK | F_SEAL_GROW };
 static int system_error(const char *what)
 {
     int number = errno;
-    return shl_errorf(shl_error_of_errno(number), "%s: %s", what, shoal_strerror(shl_error_of_errno(number)));
+    return shl_errorf(shl_error_of_errno(number), "%s: %s", what,
+                      shoal_strerror(shl_error_of_errno(number)));
 }
 
 static uint64_t limit_of(int resource)
@@ -107,7 +108,8 @@ void shl_memfd_decommit(int fd, uint64_t offset, uint64_t size)
 {
     int result;
     do
-        result = fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)size);
+        result = fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
+                           (off_t)size);
     while (result < 0 && errno == EINTR);
     /* Any other failure keeps the memory with the file: a cost, not a fault. */
 }
@@ -133,7 +135,8 @@ int shl_memfd_map(int fd, uint64_t size, void *address, void **ret_base)
 
 void *shl_wiped_pages(size_t size)
 {
-    void *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *pages = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (pages == MAP_FAILED)
         return NULL;
     if (madvise(pages, size, MADV_WIPEONFORK) < 0) { /* Linux 4.14 */

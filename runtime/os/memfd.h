@@ -8,7 +8,7 @@
 /* The largest file and mapping that RLIMIT_FSIZE and RLIMIT_AS leave room for; at most `wanted`. */
 uint64_t shl_memory_limit(uint64_t wanted);
 
-/* A memory file of `size` bytes, all holes, that nobody can shrink or grow: descriptor or -errno. */
+/* A memory file of `size` bytes, all holes, that keeps its size: descriptor or -errno. */
 int shl_memfd_create(uint64_t size);
 
 /* Is it a file that can neither shrink nor grow, so that a mapping of it cannot fault? */
@@ -23,7 +23,7 @@ int shl_file_identify(int fd, struct shl_file_identity *ret_identity);
 /* Reads exactly `size` bytes at the start, touching nothing. 0, -EPROTO if they are not there. */
 int shl_file_peek(int fd, void *ret_data, size_t size);
 
-/* Gives [offset, offset + size) memory of its own, so that no later access can fail. 0 or -errno. */
+/* Gives [offset, offset + size) memory, so that no later access can fail. 0 or -errno. */
 int shl_memfd_commit(int fd, uint64_t offset, uint64_t size);
 
 /* Gives that memory back; it reads as zeros when it is committed again. */

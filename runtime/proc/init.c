@@ -26,8 +26,10 @@ int shoal_init(int *argc, char ***argv, const shoal_init_options *options)
     shoal_init_options chosen = options ? *options : (shoal_init_options){ 0 };
     for (size_t i = 0; i < sizeof chosen.reserved / sizeof *chosen.reserved; i++)
         REQUIRE(chosen.reserved[i] == 0, -EINVAL, "reserved options must be zero");
-    REQUIRE((unsigned)chosen.start_method <= SHOAL_START_FORKSERVER, -EINVAL, "no such start method");
-    REQUIRE(chosen.start_method <= SHOAL_START_FORK, -ENOTSUP, "only the fork method exists so far");
+    REQUIRE((unsigned)chosen.start_method <= SHOAL_START_FORKSERVER, -EINVAL,
+            "no such start method");
+    REQUIRE(chosen.start_method <= SHOAL_START_FORK, -ENOTSUP,
+            "only the fork method exists so far");
     int code = shl_segment_family_create(chosen.size_max);
     if (code < 0 || chosen.no_exit_hook)
         return code;

@@ -48,10 +48,13 @@ static int check_options(const shoal_process_options *options)
             "an argument needs a size, and a size an argument");
     REQUIRE(options->argument_size <= SHOAL_PROCESS_ARGUMENT_MAX, -EMSGSIZE,
             "the argument is larger than SHOAL_PROCESS_ARGUMENT_MAX");
-    REQUIRE(!options->name || strnlen(options->name, SHOAL_PROCESS_NAME_MAX + 1) <= SHOAL_PROCESS_NAME_MAX,
+    REQUIRE(!options->name ||
+                strnlen(options->name, SHOAL_PROCESS_NAME_MAX + 1) <= SHOAL_PROCESS_NAME_MAX,
             -EMSGSIZE, "the name is longer than SHOAL_PROCESS_NAME_MAX");
-    REQUIRE((unsigned)options->start_method <= SHOAL_START_FORKSERVER, -EINVAL, "no such start method");
-    REQUIRE(options->start_method <= SHOAL_START_FORK, -ENOTSUP, "only the fork method exists so far");
+    REQUIRE((unsigned)options->start_method <= SHOAL_START_FORKSERVER, -EINVAL,
+            "no such start method");
+    REQUIRE(options->start_method <= SHOAL_START_FORK, -ENOTSUP,
+            "only the fork method exists so far");
     return 0;
 }
 
@@ -119,7 +122,8 @@ static int describe(struct shl_children *children, const shoal_process_options *
     }
     name_process(process, options->name);
     uint64_t ref = shl_object_publish(&process->object, KIND_PROCESS);
-    int code = shl_children_add(children, &(struct shl_child){ .ref = ref, .target = options->target,
+    int code = shl_children_add(children, &(struct shl_child){ .ref = ref,
+                                                               .target = options->target,
                                                                .pidfd = -1,
                                                                .auto_close = options->auto_close });
     if (code < 0) {
@@ -341,7 +345,8 @@ pid_t shoal_process_pid(shoal_process handle)
 {
     struct shl_segment *segment;
     struct process_shm *process = shl_process_find(handle, &segment);
-    return process && state_of(process) >= PROCESS_RUNNING ? (pid_t)atom_load_relaxed(&process->pid) : 0;
+    return process && state_of(process) >= PROCESS_RUNNING ? (pid_t)atom_load_relaxed(&process->pid)
+                                                           : 0;
 }
 
 /* The state as it is now, for the creator who can look; else as last seen. */

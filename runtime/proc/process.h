@@ -23,7 +23,7 @@ struct shl_children {
     struct shl_lifeline lifeline; /* what the children of this process hang on */
 };
 
-/* Locks the table, emptied first if it is the parent's; NULL with an error if there is no memory. */
+/* Locks the table, emptied first if it is the parent's; NULL with an error. */
 struct shl_children *shl_children_lock(void);
 void shl_children_unlock(void);
 
@@ -35,7 +35,7 @@ void shl_children_remove(struct shl_children *children, struct shl_child *child)
 /* The object behind a handle; NULL with an error. */
 struct process_shm *shl_process_find(shoal_process handle, struct shl_segment **ret_segment);
 
-/* Forks a described child, with the table locked; in the child it does not return. 0 or an error. */
+/* Forks a described child, with the table locked; the child does not return. 0 or an error. */
 int shl_start_fork(struct shl_children *children, struct shl_child *child,
                    const struct shl_segment *segment, struct process_shm *process);
 

@@ -15,8 +15,8 @@
  * [park.flag] all four are seq_cst: not both can miss the other's store. So either the attempt sees
  * the change, or the notifier sees the flag.
  *
- * Progress. A waiter that is killed after it was woken, and a notifier that is killed between N1 and
- * N3, take a wake-up along: those who sleep look again every tick.
+ * Progress. A waiter that is killed after it was woken, and a notifier that is killed between N1
+ * and N3, take a wake-up along: those who sleep look again every tick.
  *
  * Sources. The protocol is a bell with chained wake-ups; its model was checked with kills at every
  * step, with the kernel ringing for the dead, which replaces the tick.
@@ -87,13 +87,9 @@ static int spin(const struct shl_park_for *what, shoal_deadline deadline)
 
 int shl_park(struct bell_shm *bell, const struct shl_park_for *what, shoal_deadline deadline)
 {
-    struct shl_futex_watch watch;
-    int code = what->attempt(what->context, &watch);
-    if (likely(code != -EAGAIN))
-        return code;
     if (shl_deadline_is_now(deadline))
         return -ETIMEDOUT;
-    code = spin(what, deadline);
+    int code = spin(what, deadline);
     if (code != -EAGAIN)
         return code;
     bool slept = false;

@@ -17,7 +17,8 @@ struct shl_park_for {
     void *context;
 };
 
-/* Attempts until the result is not -EAGAIN, or -ETIMEDOUT at the deadline: spins a little, sleeps. */
+/* After an attempt has answered -EAGAIN: spins a little, then sleeps, and attempts again until the
+ * result is another one, or -ETIMEDOUT at the deadline. */
 int shl_park(struct bell_shm *bell, const struct shl_park_for *what, shoal_deadline deadline);
 
 /* After a seq_cst change that may let a waiter's attempt succeed: wakes one, who wakes the next. */

@@ -16,4 +16,6 @@ struct bell_shm {
     uint8_t padding[SHL_LINE - 8];
 };
 
+_Static_assert(sizeof(struct bell_shm) == SHL_LINE, "a bell on a line of its own");
+
 #endif
