@@ -1,6 +1,7 @@
 /*
  * Start by fork. The child waits for its parent's word before it does anything: until then it
- * cannot end, so that its pid cannot become another process's before the parent has a descriptor for it.
+ * cannot end, so that its pid cannot become another process's before the parent has a descriptor
+ * for it.
  */
 #include "proc/process.h"
 
