@@ -90,7 +90,7 @@ const char *shoal_strerror(int code)
     if (code == 0)
         return "success";
     for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
-        if (errors[i].number == code || errors[i].number == -code)
+        if (code == errors[i].number || code == -errors[i].number)
             return errors[i].text;
     return "not a code of shoal";
 }

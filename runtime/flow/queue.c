@@ -109,7 +109,7 @@ static int put(const struct ring_call *call, void *payload)
     struct block_shm *block = shl_block(payload);
     uint32_t seq = block_own_seq(own) + 1;
     atom_store_relaxed(&block->own, block_own_make(BLOCK_SENDING, call->self->process_owner, seq));
-    code = ring_put(call, descriptor_make(shl_offset(call->segment, payload), seq));
+    code = shl_ring_put(call, descriptor_make(shl_offset(call->segment, payload), seq));
     if (unlikely(code < 0))
         atom_store_relaxed(&block->own,
                            block_own_make(BLOCK_OWNED, call->self->process_owner, seq));
@@ -168,7 +168,7 @@ int shoal_queue_get(shoal_queue queue, void **ret_payload, shoal_deadline deadli
         return code;
     REQUIRE(ret_payload, -EINVAL, "no place for the payload");
     uint64_t descriptor;
-    code = ring_take(&call, &descriptor);
+    code = shl_ring_take(&call, &descriptor);
     if (unlikely(code < 0))
         return code;
     void *payload = receive(&call, descriptor);
@@ -182,14 +182,14 @@ int shoal_queue_shutdown(shoal_queue queue)
 {
     struct ring_call call;
     int code = find(queue, SHOAL_FOREVER, &call);
-    return code < 0 ? code : ring_seal(&call);
+    return code < 0 ? code : shl_ring_seal(&call);
 }
 
 /* Both sides are ours and no handle is good any more. */
 static void free_contents(const struct ring_call *call)
 {
     uint64_t descriptor;
-    while (ring_drain(call, &descriptor)) {
+    while (shl_ring_drain(call, &descriptor)) {
         void *payload = receive(call, descriptor);
         if (payload)
             shl_free(call->segment, shl_block(payload));
@@ -204,11 +204,11 @@ int shoal_queue_destroy(shoal_queue queue)
     struct ring_call call;
     int code = find(queue, SHOAL_FOREVER, &call);
     if (code == 0)
-        code = ring_close(&call);
+        code = shl_ring_close(&call);
     if (code < 0)
         return code == -ESTALE ? 0 : code;
     free_contents(&call);
-    ring_leave(&call);
+    shl_ring_leave(&call);
     shl_object_free(call.segment, call.object);
     return 0;
 }
@@ -216,7 +216,7 @@ int shoal_queue_destroy(shoal_queue queue)
 size_t shoal_queue_qsize(shoal_queue queue)
 {
     struct ring_call call;
-    return find(queue, SHOAL_NOW, &call) == 0 ? ring_count(call.ring) : 0;
+    return find(queue, SHOAL_NOW, &call) == 0 ? shl_ring_count(call.ring) : 0;
 }
 
 bool shoal_queue_empty(shoal_queue queue)
@@ -228,5 +228,5 @@ bool shoal_queue_full(shoal_queue queue)
 {
     struct ring_call call;
     return find(queue, SHOAL_NOW, &call) == 0 &&
-           ring_count(call.ring) >= atom_load_relaxed(&call.ring->capacity);
+           shl_ring_count(call.ring) >= atom_load_relaxed(&call.ring->capacity);
 }

@@ -241,16 +241,16 @@ static bool ready_to_put(void *context)
 {
     const struct ring_call *call = ((struct attempt *)context)->call;
     return ended_or_sealed(call) ||
-           ring_count(call->ring) < atom_load_relaxed(&call->ring->capacity);
+           shl_ring_count(call->ring) < atom_load_relaxed(&call->ring->capacity);
 }
 
 static bool ready_to_take(void *context)
 {
     const struct ring_call *call = ((struct attempt *)context)->call;
-    return ended_or_sealed(call) || ring_count(call->ring) > 0;
+    return ended_or_sealed(call) || shl_ring_count(call->ring) > 0;
 }
 
-int ring_put(const struct ring_call *call, uint64_t item)
+int shl_ring_put(const struct ring_call *call, uint64_t item)
 {
     struct attempt attempt = { call, item };
     struct shl_futex_watch watch;
@@ -262,7 +262,7 @@ int ring_put(const struct ring_call *call, uint64_t item)
     return code == -ETIMEDOUT ? shl_error(code, "the queue is full") : code;
 }
 
-int ring_take(const struct ring_call *call, uint64_t *ret_item)
+int shl_ring_take(const struct ring_call *call, uint64_t *ret_item)
 {
     struct attempt attempt = { call, 0 };
     struct shl_futex_watch watch;
@@ -282,7 +282,7 @@ static void ring_both_bells(struct ring_shm *ring)
     shl_park_ring(&ring->not_full);
 }
 
-int ring_seal(const struct ring_call *call)
+int shl_ring_seal(const struct ring_call *call)
 {
     uint64_t tail = 0;
     int code = enter_side(call, TAIL, &tail);
@@ -293,7 +293,7 @@ int ring_seal(const struct ring_call *call)
     return 0;
 }
 
-int ring_close(const struct ring_call *call)
+int shl_ring_close(const struct ring_call *call)
 {
     uint64_t tail = 0, head = 0;
     int code = enter_side(call, TAIL, &tail);
@@ -308,7 +308,7 @@ int ring_close(const struct ring_call *call)
     return 0;
 }
 
-bool ring_drain(const struct ring_call *call, uint64_t *ret_item)
+bool shl_ring_drain(const struct ring_call *call, uint64_t *ret_item)
 {
     struct ring_side_shm *side = &call->ring->head;
     uint64_t head = atom_load_relaxed(&side->word);
@@ -320,7 +320,7 @@ bool ring_drain(const struct ring_call *call, uint64_t *ret_item)
     return true;
 }
 
-void ring_leave(const struct ring_call *call)
+void shl_ring_leave(const struct ring_call *call)
 {
     uint64_t tail = RING_POSITION(atom_load_relaxed(&call->ring->tail.word));
     atom_store_relaxed(&call->ring->tail.other, tail);
@@ -330,7 +330,7 @@ void ring_leave(const struct ring_call *call)
     ring_both_bells(call->ring);
 }
 
-uint64_t ring_count(const struct ring_shm *ring)
+uint64_t shl_ring_count(const struct ring_shm *ring)
 {
     uint64_t count = 0;
     for (int tries = 0; tries < 8; tries++) {

@@ -18,21 +18,21 @@ struct ring_call {
 };
 
 /* 0, -ETIMEDOUT, -EPIPE sealed (for take: and empty), -ESTALE. */
-int ring_put(const struct ring_call *call, uint64_t item);
-int ring_take(const struct ring_call *call, uint64_t *ret_item);
+int shl_ring_put(const struct ring_call *call, uint64_t item);
+int shl_ring_take(const struct ring_call *call, uint64_t *ret_item);
 
 /* From here on puts fail; 0 or -ESTALE. Wakes those who wait. */
-int ring_seal(const struct ring_call *call);
+int shl_ring_seal(const struct ring_call *call);
 
 /*
  * Ends the ring's object with both sides held: 0, and nobody else is inside or will be; -ESTALE if
- * another did. The items left are the caller's to take with ring_drain(), then ring_leave().
+ * another did. The items left are the caller's to take with shl_ring_drain(), then shl_ring_leave().
  */
-int ring_close(const struct ring_call *call);
-bool ring_drain(const struct ring_call *call, uint64_t *ret_item);
-void ring_leave(const struct ring_call *call);
+int shl_ring_close(const struct ring_call *call);
+bool shl_ring_drain(const struct ring_call *call, uint64_t *ret_item);
+void shl_ring_leave(const struct ring_call *call);
 
 /* Items in it; exact while nobody is inside. */
-uint64_t ring_count(const struct ring_shm *ring);
+uint64_t shl_ring_count(const struct ring_shm *ring);
 
 #endif

@@ -149,9 +149,9 @@ static struct block_shm *take_slow(const struct shl_segment *segment, struct shl
     return cut_fresh(cache, size_class);
 }
 
-static void *hand_out(struct block_shm *block, uint32_t size_class, size_t size, uint64_t own)
+static void *hand_out(struct block_shm *block, uint32_t size_class, uint32_t generation, size_t size,
+                      uint64_t own)
 {
-    uint32_t generation = block_meta_generation(atom_load_relaxed(&block->meta)) + 1;
     uint32_t seq = block_own_seq(atom_load_relaxed(&block->own));
     atom_store_relaxed(&block->meta, block_meta_make(size_class, generation, size));
     atom_store_relaxed(&block->own, own | seq);
@@ -164,7 +164,8 @@ static void *alloc_large(const struct shl_segment *segment, size_t size, uint32_
     uint64_t offset, count = (size + sizeof(struct block_shm) + CHUNK_SIZE - 1) / CHUNK_SIZE;
     if (shl_chunks_take(segment, owner, count, &offset) < 0)
         return NULL;
-    return hand_out(shl_at(segment, offset), BLOCK_CLASS_LARGE, size, own);
+    uint32_t generation = (uint32_t)atom_add_relaxed(&segment->shm->large_count, 1);
+    return hand_out(shl_at(segment, offset), BLOCK_CLASS_LARGE, generation, size, own);
 }
 
 void *shl_alloc(const struct shl_segment *segment, size_t size, enum block_state state)
@@ -186,7 +187,10 @@ void *shl_alloc(const struct shl_segment *segment, size_t size, enum block_state
     struct shl_cache *cache = &self->caches[size_class];
     struct block_shm *block = likely(cache->count) ? cache->blocks[--cache->count]
                                                    : take_slow(segment, self, size_class);
-    return likely(block) ? hand_out(block, size_class, size, own) : NULL;
+    if (unlikely(!block))
+        return NULL;
+    uint32_t generation = block_meta_generation(atom_load_relaxed(&block->meta)) + 1;
+    return hand_out(block, size_class, generation, size, own);
 }
 
 /* The oldest `count` blocks of the array, as one chain for everybody. */

@@ -196,23 +196,23 @@ struct shl_segment *shl_segment_family_slow(void)
     return code == 0 || code == -EALREADY ? &shl_segments[SHL_FAMILY] : NULL;
 }
 
+static shoal_segment handle_of(const struct shl_segment *segment)
+{
+    return (shoal_segment){ shl_ref_make(segment->id, 1, 0) };
+}
+
 struct shl_segment *shl_segment_of_handle(shoal_segment handle)
 {
     if (SHOAL_IS_NONE(handle))
         return shl_segment_family();
     struct shl_segment *segment = shl_segment_by_id(shl_ref_id(handle.ref));
-    if (segment && shl_ref_offset(handle.ref) == 0)
+    if (segment && handle_of(segment).ref == handle.ref)
         return segment;
     if (segment || shl_ref_id(handle.ref) == 0)
         shl_error(-EINVAL, "not the handle of a segment");
     else
         shl_error(-ESTALE, "the segment is not attached");
     return NULL;
-}
-
-static shoal_segment handle_of(const struct shl_segment *segment)
-{
-    return (shoal_segment){ shl_ref_make(segment->id, 1, 0) };
 }
 
 static bool is_zero(const uint64_t *words, size_t count)

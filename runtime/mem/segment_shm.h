@@ -59,7 +59,8 @@ struct segment_shm {
     /* written by: whoever takes memory or attaches. All hints. */
     atom64 page_chunk; /* the chunk that pages are taken from */
     atom64 peer_hint;
-    uint8_t padding_1[SHL_LINE - 16];
+    atom64 large_count; /* large blocks handed out: their generation, as their chunks forget it */
+    uint8_t padding_1[SHL_LINE - 24];
 
     struct stack_shm objects; /* free places for objects */
     uint8_t padding_2[4096 - 3 * SHL_LINE];

@@ -24,7 +24,7 @@ static int system_error(const char *what)
                       shoal_strerror(shl_error_of_errno(number)));
 }
 
-static uint64_t limit_of(int resource)
+static uint64_t limit_of(__rlimit_resource_t resource)
 {
     struct rlimit limit;
     if (getrlimit(resource, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
@@ -121,7 +121,7 @@ int shl_memfd_map(int fd, uint64_t size, void *address, void **ret_base)
     if (base == MAP_FAILED) {
         if (errno == EEXIST)
             return shl_error(-EADDRINUSE, "the segment's address is taken in this process");
-        if (errno == EACCES)
+        if (errno == EACCES || errno == EPERM) /* of the descriptor; a seal against writing */
             return shl_error(-EINVAL, "the descriptor is not open for reading and writing");
         return system_error("mapping the segment");
     }

@@ -43,8 +43,8 @@ bool shl_park_spin(unsigned round)
         sched_yield();
         return cpus > 1 || round < SPIN_YIELDING;
     }
-    unsigned pauses = PAUSES_FIRST << (round < PAUSES_DOUBLINGS ? round : PAUSES_DOUBLINGS);
-    for (unsigned i = 0; i < pauses; i++)
+    int pauses = PAUSES_FIRST << (round < PAUSES_DOUBLINGS ? round : PAUSES_DOUBLINGS);
+    for (int i = 0; i < pauses; i++)
         atom_pause();
     return true;
 }
