@@ -1,0 +1,38 @@
+"""Runs an example and compares what it prints; TAP.
+
+usage: check.py PROGRAM EXPECTED_FILE
+"""
+import subprocess
+import sys
+from pathlib import Path
+
+ANY_ORDER = "# in any order"
+
+
+def differences(program, expected):
+    run = subprocess.run([program], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                         timeout=50)
+    wanted, printed = expected.splitlines(), run.stdout.splitlines()
+    if wanted[:1] == [ANY_ORDER]:
+        wanted, printed = sorted(wanted[1:]), sorted(printed)
+    problems = [] if run.returncode == 0 else [f"status {run.returncode}"]
+    if wanted != printed:
+        problems += [f"missing: {line}" for line in wanted if line not in printed]
+        problems += [f"too much: {line}" for line in printed if line not in wanted]
+        problems += ["the lines differ in order or number"]
+    if run.stderr:
+        problems += ["stderr: " + run.stderr]
+    return problems
+
+
+def main(program, expected_file):
+    path = Path(expected_file)
+    problems = differences(program, path.read_text())
+    print(("not ok" if problems else "ok") + f" 1 - example::{path.stem}")
+    for problem in problems:
+        print("  " + problem.replace("\n", "\n  "))
+    print("1..1")
+    sys.exit(1 if problems else 0)
+
+
+main(sys.argv[1], sys.argv[2])
