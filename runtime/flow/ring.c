@@ -250,6 +250,8 @@ static bool ready_to_take(void *context)
     return ended_or_sealed(call) || shl_ring_count(call->ring) > 0;
 }
 
+static const char stopped_inside[] = "another process is stopped inside a call on the queue";
+
 int shl_ring_put(const struct ring_call *call, uint64_t item)
 {
     struct attempt attempt = { call, item };
@@ -259,7 +261,9 @@ int shl_ring_put(const struct ring_call *call, uint64_t item)
         return code;
     struct shl_park_for what = { attempt_put, ready_to_put, &attempt };
     code = shl_park(&call->ring->not_full, &what, call->deadline);
-    return code == -ETIMEDOUT ? shl_error(code, "the queue is full") : code;
+    if (code == -ETIMEDOUT)
+        shl_error(code, ready_to_put(&attempt) ? stopped_inside : "the queue is full");
+    return code;
 }
 
 int shl_ring_take(const struct ring_call *call, uint64_t *ret_item)
@@ -273,7 +277,9 @@ int shl_ring_take(const struct ring_call *call, uint64_t *ret_item)
     }
     if (likely(code == 0))
         *ret_item = attempt.item;
-    return code == -ETIMEDOUT ? shl_error(code, "the queue is empty") : code;
+    if (code == -ETIMEDOUT)
+        shl_error(code, ready_to_take(&attempt) ? stopped_inside : "the queue is empty");
+    return code;
 }
 
 static void ring_both_bells(struct ring_shm *ring)

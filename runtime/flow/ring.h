@@ -26,7 +26,7 @@ int shl_ring_seal(const struct ring_call *call);
 
 /*
  * Ends the ring's object with both sides held: 0, and nobody else is inside or will be; -ESTALE if
- * another did. The items left are the caller's to take with shl_ring_drain(), then shl_ring_leave().
+ * another did. The caller takes the items left with shl_ring_drain(), then calls shl_ring_leave().
  */
 int shl_ring_close(const struct ring_call *call);
 bool shl_ring_drain(const struct ring_call *call, uint64_t *ret_item);

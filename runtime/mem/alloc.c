@@ -149,8 +149,8 @@ static struct block_shm *take_slow(const struct shl_segment *segment, struct shl
     return cut_fresh(cache, size_class);
 }
 
-static void *hand_out(struct block_shm *block, uint32_t size_class, uint32_t generation, size_t size,
-                      uint64_t own)
+static void *hand_out(struct block_shm *block, uint32_t size_class, uint32_t generation,
+                      size_t size, uint64_t own)
 {
     uint32_t seq = block_own_seq(atom_load_relaxed(&block->own));
     atom_store_relaxed(&block->meta, block_meta_make(size_class, generation, size));

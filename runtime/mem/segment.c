@@ -259,7 +259,9 @@ static int map_attached(const struct segment_shm *header, int fd_borrowed,
     if (fd < 0)
         return shl_error(-EMFILE, "no descriptor for the segment");
     void *base;
-    int code = shl_memfd_map(fd, header->size, (void *)(uintptr_t)header->base, &base);
+    int code = -EADDRINUSE; /* a header may name any address: only the known places are tried */
+    if (header->base >= PLACE_FIRST && header->base < PLACE_FIRST + SHL_SEGMENTS_MAX * PLACE_SIZE)
+        code = shl_memfd_map(fd, header->size, (void *)(uintptr_t)header->base, &base);
     if (code == -EADDRINUSE)
         code = shl_memfd_map(fd, header->size, NULL, &base);
     if (code == 0) {

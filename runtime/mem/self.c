@@ -9,7 +9,7 @@ _Thread_local struct shl_self *shl_self_pointer;
 
 static struct shl_shared *shared_pages;
 static pthread_key_t exit_key;
-static pthread_once_t exit_once = PTHREAD_ONCE_INIT;
+static bool exit_key_made;
 
 struct shl_shared *shl_shared(void)
 {
@@ -55,26 +55,28 @@ static void thread_exit(void *context)
     shl_unmap(self, sizeof *self);
 }
 
-static void make_exit_key(void)
+/* Not pthread_once: it may fail, and be tried again. */
+static bool have_exit_key(struct shl_shared *shared)
 {
-    CHECK(pthread_key_create(&exit_key, thread_exit) == 0);
+    pthread_mutex_lock(&shared->lock);
+    exit_key_made = exit_key_made || pthread_key_create(&exit_key, thread_exit) == 0;
+    bool made = exit_key_made;
+    pthread_mutex_unlock(&shared->lock);
+    return made;
 }
 
 static struct shl_self *make_self(void)
 {
-    struct shl_self *self = shl_wiped_pages(sizeof *self);
-    if (!self) {
-        shl_error(-ENOMEM, "no memory for the thread's context");
-        return NULL;
+    struct shl_shared *shared = shl_shared();
+    struct shl_self *self = shared ? shl_wiped_pages(sizeof *self) : NULL;
+    if (self && have_exit_key(shared) && pthread_setspecific(exit_key, self) == 0) {
+        shl_self_pointer = self;
+        return self;
     }
-    pthread_once(&exit_once, make_exit_key);
-    if (pthread_setspecific(exit_key, self) != 0) {
+    if (self)
         shl_unmap(self, sizeof *self);
-        shl_error(-ENOMEM, "no memory for the thread's context");
-        return NULL;
-    }
-    shl_self_pointer = self;
-    return self;
+    shl_error(-ENOMEM, "no memory for the thread's context");
+    return NULL;
 }
 
 /* The process's slot, claimed by the first of its threads. */

@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -14,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "os/fd.h"
 
 #include <shoal/process.h>
 
@@ -34,7 +36,7 @@ pid_t shl_child_fork(void)
 
 int shl_child_pidfd(pid_t pid)
 {
-    int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    int fd = shl_fd_above_stdio((int)syscall(SYS_pidfd_open, pid, 0));
     return fd < 0 ? shl_error(shl_error_of_errno(errno), "pidfd_open failed") : fd;
 }
 
@@ -80,23 +82,13 @@ bool shl_child_reap(int pidfd, int *ret_exitcode)
     return true;
 }
 
-/* Descriptor 0, 1 or 2 may be free in the host; nobody expects a pipe there. */
-static int above_stdio(int fd)
-{
-    if (fd < 0 || fd > STDERR_FILENO)
-        return fd;
-    int moved = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    close(fd);
-    return moved;
-}
-
 int shl_lifeline_open(struct shl_lifeline *lifeline)
 {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
         return shl_error(shl_error_of_errno(errno), "no pipe for the lifeline of the children");
-    ends[0] = above_stdio(ends[0]);
-    ends[1] = above_stdio(ends[1]);
+    ends[0] = shl_fd_above_stdio(ends[0]);
+    ends[1] = shl_fd_above_stdio(ends[1]);
     *lifeline = (struct shl_lifeline){ .fd_read = ends[0] < 0 ? 0 : ends[0],
                                        .fd_write = ends[1] < 0 ? 0 : ends[1] };
     if (ends[0] >= 0 && ends[1] >= 0)
@@ -123,7 +115,7 @@ static int kill_at_hangup(int fd_inherited)
 {
     char path[32];
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd_inherited);
-    int fd = above_stdio(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    int fd = shl_fd_above_stdio(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (fd < 0)
         return -errno;
     if (fcntl(fd, F_SETOWN, getpid()) < 0 || fcntl(fd, F_SETSIG, SIGKILL) < 0 ||
@@ -147,6 +139,7 @@ int shl_lifeline_tie(struct shl_lifeline *lifeline)
 void shl_child_null_stdin(void)
 {
     int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    __fpurge(stdin); /* what the parent has read ahead is the parent's */
     if (fd < 0)
         return;
     if (fd == STDIN_FILENO) { /* it was closed: stay there, for exec too */

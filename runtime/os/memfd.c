@@ -10,6 +10,7 @@
 
 #include "base/attr.h"
 #include "base/error.h"
+#include "os/fd.h"
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3 */
@@ -54,7 +55,7 @@ int shl_memfd_create(uint64_t size)
     /* ftruncate beyond the limit would raise SIGXFSZ. */
     if (size > limit_of(RLIMIT_FSIZE))
         return shl_error(-ENOMEM, "the segment's size_max is above the limit of file sizes");
-    int fd = create_file();
+    int fd = shl_fd_above_stdio(create_file());
     if (fd < 0)
         return system_error("memfd_create");
     if (ftruncate(fd, (off_t)size) < 0 || fcntl(fd, F_ADD_SEALS, SEALS | F_SEAL_SEAL) < 0) {

@@ -1,6 +1,5 @@
 /* The library as a whole: how a program begins with it, and ends. */
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "mem/self.h"
@@ -9,13 +8,10 @@
 #define TEXT_(number) #number
 #define TEXT(number) TEXT_(number)
 
-static pid_t root_pid; /* the process whose exit joins its children; inherited, hence compared */
-
-/* A child that calls exit() runs this too: it only leaves. */
-static void at_exit(void)
+/* Inherited by children: one that calls exit() joins its own children. */
+void shl_process_leave(void)
 {
-    if (getpid() == root_pid)
-        shoal_shutdown(SHOAL_FOREVER);
+    shoal_shutdown(SHOAL_FOREVER);
     shl_self_leave();
 }
 
@@ -33,12 +29,11 @@ int shoal_init(int *argc, char ***argv, const shoal_init_options *options)
     int code = shl_segment_family_create(chosen.size_max);
     if (code < 0 || chosen.no_exit_hook)
         return code;
-    root_pid = getpid();
-    REQUIRE(atexit(at_exit) == 0, -ENOMEM, "no memory for the exit hook");
+    REQUIRE(atexit(shl_process_leave) == 0, -ENOMEM, "no memory for the exit hook");
     return 0;
 }
 
-/* A started child that has not been joined, or none. */
+/* A started child that has not been joined; or none, and the auto-closed ones are closed. */
 static shoal_process next_running(void)
 {
     shoal_process found = { 0 };
@@ -51,6 +46,8 @@ static shoal_process next_running(void)
             atom_load_relaxed(&process->state) == PROCESS_RUNNING)
             found = handle;
     }
+    if (children && SHOAL_IS_NONE(found))
+        shl_children_drop_auto_closed(children);
     if (children)
         shl_children_unlock();
     return found;

@@ -175,8 +175,7 @@ static void drop(struct shl_children *children, struct shl_child *child,
     shl_children_remove(children, child);
 }
 
-/* Children that ended and whose handles nobody will close. With the table locked. */
-static void drop_auto_closed(struct shl_children *children)
+void shl_children_drop_auto_closed(struct shl_children *children)
 {
     for (size_t i = children->count; i-- > 0;) {
         struct shl_child *child = &children->list[i];
@@ -211,7 +210,7 @@ int shoal_process_start(shoal_process process)
     struct shl_children *children = shl_children_lock();
     if (!children)
         return shl_error_code();
-    drop_auto_closed(children);
+    shl_children_drop_auto_closed(children);
     int code = start(children, process);
     shl_children_unlock();
     return code;

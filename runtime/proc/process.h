@@ -32,8 +32,14 @@ int shl_children_add(struct shl_children *children, const struct shl_child *chil
 struct shl_child *shl_children_find(struct shl_children *children, uint64_t ref);
 void shl_children_remove(struct shl_children *children, struct shl_child *child);
 
+/* Closes those that ended and whose handles nobody will close. */
+void shl_children_drop_auto_closed(struct shl_children *children);
+
 /* The object behind a handle; NULL with an error. */
 struct process_shm *shl_process_find(shoal_process handle, struct shl_segment **ret_segment);
+
+/* The end of a process: joins its children and leaves its segments. */
+void shl_process_leave(void);
 
 /* Forks a described child, with the table locked; the child does not return. 0 or an error. */
 int shl_start_fork(struct shl_children *children, struct shl_child *child,

@@ -46,9 +46,9 @@ static _Noreturn void run_child(struct shl_children *children, const struct shl_
     prctl(PR_SET_NAME, process->name);
     atom_store_relaxed(&shl_shared()->process_ref, ref);
     target(process->argument ? shl_at(segment, process->argument) : NULL);
+    shl_process_leave();
     fflush(stdout);
     fflush(stderr);
-    shl_self_leave();
     _exit(EXIT_SUCCESS);
 }
 

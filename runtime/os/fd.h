@@ -1,0 +1,9 @@
+/* Descriptors of the library: never one that a program expects its standard streams at. */
+#ifndef SHL_OS_FD_H
+#define SHL_OS_FD_H
+
+/* The same open file at a descriptor above stderr, close-on-exec; `fd` is closed if it moves.
+ * Passes a failed call's -1 on, with its errno. */
+int shl_fd_above_stdio(int fd);
+
+#endif
