@@ -20,7 +20,8 @@ def rows(tree):
             yield found[1], re.split(CELLS, found[2])
 
 
-TEST = re.compile(r"(?:^/\*((?:(?!\*/).)*)\*/\n)?^(?:Parameterized)?Test\((\w+), (\w+)", re.M | re.S)
+TEST = re.compile(r"(?:^/\*((?:(?!\*/).)*)\*/\n)?^(?:Parameterized)?Test\((\w+), (\w+)",
+                  re.M | re.S)
 
 
 def cited(text):

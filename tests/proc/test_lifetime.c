@@ -1,0 +1,275 @@
+/* Every child is gone when its creator is, however that ended: spec 1.4.7. */
+#include "proc/children.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
+
+TestSuite(lifetime, .timeout = 120);
+
+enum { CHILDREN = 6 };
+
+struct family {
+    _Atomic pid_t pids[CHILDREN + 1];
+    _Atomic int ready, go;
+};
+
+static struct family *family;
+
+static void says_pid_and_pauses(void *argument)
+{
+    family->pids[*(int *)argument] = getpid();
+    family->ready++;
+    target_pauses(NULL);
+}
+
+static void start_one(int number)
+{
+    const shoal_process_options options = { .target = says_pid_and_pauses,
+                                            SHOAL_COPY_OF(number),
+                                            .auto_close = true };
+    CHILD_CHECK(shoal_process_start_new(&options, NULL) == 0);
+}
+
+/* --- how the creator may end ---------------------------------------------------------------- */
+
+static int starts_all(void *argument)
+{
+    for (int i = 0; i < CHILDREN; i++)
+        start_one(i);
+    CHILD_CHECK(harness_until(family->ready == CHILDREN));
+    const int signal_number = *(int *)argument;
+    if (signal_number < 0)
+        _exit(0);
+    family->go = 1;
+    if (signal_number > 0)
+        raise(signal_number);
+    return harness_pauses(NULL);
+}
+
+static void all_gone(int count)
+{
+    for (int i = 0; i < count; i++) {
+        const pid_t pid = family->pids[i];
+        cr_assert(pid > 0 && harness_gone(pid), "child %d outlives its creator", i);
+        cr_assert_eq(harness_wait(pid), -SIGKILL);
+    }
+}
+
+/* 1.4.7: killed from outside, by itself with several signals, or gone by _exit without a hook. */
+Test(lifetime, children_die_with_their_creator_1_4_7, .timeout = 120)
+{
+    static int ways[] = { 0, SIGKILL, SIGTERM, SIGABRT, -1 };
+    for (size_t i = 0; i < COUNT_OF(ways); i++) {
+        family = harness_shared(4096);
+        const pid_t creator = harness_child(starts_all, &ways[i]);
+        if (ways[i] == 0) {
+            cr_assert(harness_until(family->go));
+            kill(creator, SIGKILL);
+        }
+        cr_assert_neq(harness_wait(creator), HARNESS_HUNG);
+        all_gone(CHILDREN);
+    }
+}
+
+/* 1.4.7: the creator is killed at any instant, also in the middle of starting. */
+static int starts_again_and_again(void *argument)
+{
+    (void)argument;
+    for (int i = 0; i < CHILDREN; i++)
+        start_one(i);
+    family->go = 1;
+    return harness_pauses(NULL);
+}
+
+Test(lifetime, creator_killed_in_the_middle_of_starting_1_4_7, .timeout = 120)
+{
+    uint64_t state = harness_seed("creator_killed_in_the_middle_of_starting");
+    family = harness_shared(4096);
+    for (int round = 0; round < 100; round++) {
+        memset((void *)family, 0, sizeof *family);
+        const pid_t creator = harness_child(starts_again_and_again, NULL);
+        const uint64_t end_ns = harness_now_ns() + harness_random(&state) % 4000000;
+        while (harness_now_ns() < end_ns) {}
+        kill(creator, SIGKILL);
+        cr_assert_eq(harness_wait(creator), -SIGKILL);
+        /* As a subreaper this process inherits every child that is left, known or not. */
+        int left = 0;
+        cr_assert(harness_until((left = waitpid(-1, NULL, WNOHANG)) < 0), "round %d", round);
+        cr_assert_eq(errno, ECHILD);
+    }
+}
+
+/* --- the starting thread ends --------------------------------------------------------------- */
+
+static void *starts_one_and_ends(void *argument)
+{
+    start_one(*(int *)argument);
+    return NULL;
+}
+
+static int starts_from_a_thread(void *argument)
+{
+    pthread_t thread;
+    int number = 0;
+    (void)argument;
+    CHILD_CHECK(pthread_create(&thread, NULL, starts_one_and_ends, &number) == 0);
+    pthread_join(thread, NULL);
+    CHILD_CHECK(harness_until(family->ready == 1));
+    family->go = 1;
+    return harness_pauses(NULL);
+}
+
+/* 1.4.7: the thread that started it is gone, the process lives: so does the child. */
+Test(lifetime, child_outlives_the_thread_but_not_the_process_1_4_7, .timeout = 120)
+{
+    family = harness_shared(4096);
+    for (int round = 0; round < 10; round++) {
+        memset((void *)family, 0, sizeof *family);
+        const pid_t creator = harness_child(starts_from_a_thread, NULL);
+        cr_assert(harness_until(family->go));
+        const pid_t child = family->pids[0];
+        /* A signal of the dead thread's would have come by now; none can come later either. */
+        const struct timespec moment = { .tv_nsec = 20000000 };
+        nanosleep(&moment, NULL); /* not synchronisation: gives a wrong signal time to strike */
+        cr_assert_eq(kill(child, 0), 0);
+        siginfo_t info = { .si_pid = 0 };
+        cr_assert(waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0);
+        kill(creator, SIGKILL);
+        cr_assert_eq(harness_wait(creator), -SIGKILL);
+        all_gone(1);
+    }
+}
+
+static void works_on(void *argument)
+{
+    (void)argument;
+    CHILD_CHECK(harness_until(family->go));
+}
+
+static void *starts_worker(void *ret)
+{
+    const shoal_process_options options = { .target = works_on };
+    const int code = shoal_process_start_new(&options, ret);
+    return code == 0 ? NULL : ret;
+}
+
+Test(lifetime, child_of_an_ended_thread_is_joined_by_another, .timeout = 120)
+{
+    pthread_t thread;
+    shoal_process process = { 0 };
+    void *failed = NULL;
+    family = harness_shared(4096);
+    cr_assert_eq(pthread_create(&thread, NULL, starts_worker, &process), 0);
+    pthread_join(thread, &failed);
+    cr_assert_null(failed);
+    assert_code(shoal_process_join(process, shoal_after_ms(20)), -ETIMEDOUT);
+    family->go = 1;
+    child_ends(process, 0);
+}
+
+/* The main thread ends by pthread_exit, the process lives in another: the child does too. */
+static void *waits_for_kill(void *argument)
+{
+    (void)argument;
+    CHILD_CHECK(harness_until(family->ready == 1));
+    family->go = 1;
+    harness_pauses(NULL);
+    return NULL;
+}
+
+static int leaves_the_main_thread(void *argument)
+{
+    pthread_t thread;
+    (void)argument;
+    start_one(0);
+    CHILD_CHECK(pthread_create(&thread, NULL, waits_for_kill, NULL) == 0);
+    pthread_exit(NULL);
+}
+
+Test(lifetime, main_thread_ends_and_the_process_lives_1_4_7, .timeout = 120)
+{
+    family = harness_shared(4096);
+    const pid_t creator = harness_child(leaves_the_main_thread, NULL);
+    cr_assert(harness_until(family->go));
+    const struct timespec moment = { .tv_nsec = 20000000 };
+    nanosleep(&moment, NULL); /* not synchronisation: gives a wrong signal time to strike */
+    cr_assert_eq(kill(family->pids[0], 0), 0);
+    siginfo_t info = { .si_pid = 0 };
+    cr_assert(waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0);
+    kill(creator, SIGKILL);
+    cr_assert_eq(harness_wait(creator), -SIGKILL);
+    all_gone(1);
+}
+
+/* --- generations ---------------------------------------------------------------------------- */
+
+static void starts_another(void *argument)
+{
+    const int number = *(int *)argument;
+    if (number + 1 < CHILDREN) {
+        const int next = number + 1;
+        const shoal_process_options options = { .target = starts_another, SHOAL_COPY_OF(next) };
+        shoal_process process;
+        CHILD_CHECK(shoal_process_start_new(&options, &process) == 0);
+    }
+    says_pid_and_pauses(argument);
+}
+
+static int starts_a_chain(void *argument)
+{
+    shoal_process process;
+    const int first = 0;
+    const shoal_process_options options = { .target = starts_another, SHOAL_COPY_OF(first) };
+    (void)argument;
+    CHILD_CHECK(shoal_process_start_new(&options, &process) == 0);
+    CHILD_CHECK(harness_until(family->ready == CHILDREN));
+    family->go = 1;
+    return harness_pauses(NULL);
+}
+
+/* 1.6.5 as far as the whole tree goes: grandchildren die with their parents. */
+Test(lifetime, whole_generations_die_1_4_7, .timeout = 120)
+{
+    family = harness_shared(4096);
+    const pid_t creator = harness_child(starts_a_chain, NULL);
+    cr_assert(harness_until(family->go));
+    kill(creator, SIGKILL);
+    cr_assert_eq(harness_wait(creator), -SIGKILL);
+    all_gone(CHILDREN);
+}
+
+/* A sibling started later, and its own children, hold nothing that keeps the others alive. */
+static int starts_siblings(void *argument)
+{
+    shoal_process first, second;
+    const int numbers[2] = { 0, 1 };
+    (void)argument;
+    shoal_process_options options = { .target = says_pid_and_pauses, SHOAL_COPY_OF(numbers[0]) };
+    CHILD_CHECK(shoal_process_start_new(&options, &first) == 0);
+    options.target = starts_another;
+    options.argument = &numbers[1];
+    CHILD_CHECK(shoal_process_start_new(&options, &second) == 0);
+    CHILD_CHECK(harness_until(family->ready == CHILDREN));
+    CHILD_CHECK(shoal_process_kill(second) == 0);
+    CHILD_CHECK(shoal_process_join(second, harness_deadline()) == 0);
+    CHILD_CHECK(shoal_process_is_alive(first));
+    family->go = 1;
+    return harness_pauses(NULL);
+}
+
+Test(lifetime, killed_child_takes_its_own_children_and_no_sibling, .timeout = 120)
+{
+    family = harness_shared(4096);
+    const pid_t creator = harness_child(starts_siblings, NULL);
+    cr_assert(harness_until(family->go));
+    for (int i = 2; i < CHILDREN; i++)
+        cr_assert(harness_gone(family->pids[i]));
+    cr_assert_eq(kill(family->pids[0], 0), 0);
+    kill(creator, SIGKILL);
+    cr_assert_eq(harness_wait(creator), -SIGKILL);
+    cr_assert(harness_gone(family->pids[0]));
+    while (waitpid(-1, NULL, 0) > 0) {}
+}
