@@ -1,0 +1,236 @@
+#include "pair.h"
+
+#include "crew.h"
+#include "measure.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define PROBE_TRIPS 3000
+#define LIMIT_MS 20000 /* a measurement that takes longer hangs */
+#define LAST_MESSAGE UINT64_MAX
+#define LINE 128 /* two cache lines: processors fetch them in pairs */
+
+enum { SENDER, RECEIVER };
+
+/* What the two and their parent share. */
+struct board {
+    _Alignas(LINE) _Atomic uint32_t ball; /* of the ping-pong: odd is the receiver's turn */
+    _Alignas(LINE) _Atomic uint32_t go;   /* 1 after the first probe: run; 2: give up */
+    _Alignas(LINE) _Atomic uint32_t stop; /* written by the receiver when its time is over */
+    _Alignas(LINE) double before_ns;      /* written by the receiver, read when all ended */
+    double after_ns;
+    double rate;
+};
+
+struct stream {
+    const struct pair_plan *plan;
+    struct board *board;
+    struct channel channel;
+    char *buffer; /* private: messages are copied from it and into it */
+    int cpus[2];
+    bool pinned;
+};
+
+static void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#endif
+}
+
+/* Both sides call it; the ball flies @trips times to and fro. Returns nanoseconds for one trip. */
+static double probe(struct board *board, int side, uint32_t trips)
+{
+    uint32_t mine = side == RECEIVER;
+    uint64_t began = clock_wall_ns();
+
+    for (uint32_t trip = 0; trip < trips; trip++) {
+        while (atomic_load_explicit(&board->ball, memory_order_acquire) % 2 != mine)
+            relax();
+        atomic_fetch_add_explicit(&board->ball, 1, memory_order_release);
+    }
+    return (double)(clock_wall_ns() - began) / trips;
+}
+
+/* The first few trips, until both are there, do not count. */
+static double probe_near(struct board *board, int side)
+{
+    probe(board, side, 10);
+    return probe(board, side, PROBE_TRIPS);
+}
+
+static void stamp(struct stream *stream, uint64_t number)
+{
+    memcpy(stream->buffer, &number, sizeof(number));
+    memcpy(stream->buffer + stream->plan->size - sizeof(number), &number, sizeof(number));
+}
+
+static uint64_t number_of(const struct stream *stream)
+{
+    uint64_t first;
+    uint64_t last;
+
+    memcpy(&first, stream->buffer, sizeof(first));
+    memcpy(&last, stream->buffer + stream->plan->size - sizeof(last), sizeof(last));
+    if (first != last)
+        crew_member_fail("%s: a message is damaged", stream->plan->transport->name);
+    return first;
+}
+
+static void send_number(struct stream *stream, uint64_t number)
+{
+    int status;
+
+    stamp(stream, number);
+    status = stream->plan->transport->send(&stream->channel, stream->buffer);
+    if (status < 0)
+        crew_member_fail("%s: cannot send: %s", stream->plan->transport->name, strerror(-status));
+}
+
+static uint64_t receive_number(struct stream *stream)
+{
+    int status = stream->plan->transport->recv(&stream->channel, stream->buffer);
+
+    if (status < 0)
+        crew_member_fail("%s: cannot receive: %s", stream->plan->transport->name,
+                         strerror(-status));
+    return number_of(stream);
+}
+
+static void take_part(struct stream *stream, int side)
+{
+    if (stream->pinned)
+        (void)cpu_pin(stream->cpus[side]);
+    memset(stream->buffer, 'x', stream->plan->size); /* no page faults later */
+}
+
+static void run_sender(void *argument)
+{
+    struct stream *stream = argument;
+    struct board *board = stream->board;
+    uint64_t number = 0;
+    uint32_t go;
+
+    take_part(stream, SENDER);
+    if (stream->pinned)
+        probe_near(board, SENDER);
+    while ((go = atomic_load_explicit(&board->go, memory_order_acquire)) == 0)
+        relax();
+    if (go == 2)
+        return;
+    while (atomic_load_explicit(&board->stop, memory_order_relaxed) == 0)
+        send_number(stream, number++);
+    send_number(stream, LAST_MESSAGE);
+    if (stream->pinned)
+        probe_near(board, SENDER);
+}
+
+/* Receive for @ns, checking that each message is the one after the last. Returns the rate. */
+static double receive_for(struct stream *stream, uint64_t ns, uint64_t *number)
+{
+    uint64_t began = clock_wall_ns();
+    uint64_t first = *number;
+    uint64_t now;
+
+    do {
+        for (unsigned i = 0; i < stream->plan->check; i++) {
+            uint64_t got = receive_number(stream);
+
+            if (got != (*number)++)
+                crew_member_fail("%s: message %llu came in place of %llu",
+                                 stream->plan->transport->name, (unsigned long long)got,
+                                 (unsigned long long)*number - 1);
+        }
+        now = clock_wall_ns();
+    } while (now - began < ns);
+    return (double)(*number - first) * 1e9 / (double)(now - began);
+}
+
+/* Every message that was sent must still come. */
+static void drain(struct stream *stream, uint64_t number)
+{
+    uint64_t got;
+
+    while ((got = receive_number(stream)) != LAST_MESSAGE)
+        if (got != number++)
+            crew_member_fail("%s: a message is lost", stream->plan->transport->name);
+}
+
+static void run_receiver(void *argument)
+{
+    struct stream *stream = argument;
+    struct board *board = stream->board;
+    uint64_t number = 0;
+    bool give_up;
+
+    take_part(stream, RECEIVER);
+    if (stream->pinned)
+        board->before_ns = probe_near(board, RECEIVER);
+    give_up = stream->plan->only_near && board->before_ns > PAIR_NEAR_NS;
+    atomic_store_explicit(&board->go, give_up ? 2 : 1, memory_order_release);
+    if (give_up)
+        return;
+    receive_for(stream, stream->plan->warm_ns, &number);
+    board->rate = receive_for(stream, stream->plan->window_ns, &number);
+    atomic_store_explicit(&board->stop, 1, memory_order_relaxed);
+    drain(stream, number);
+    if (stream->pinned)
+        board->after_ns = probe_near(board, RECEIVER);
+}
+
+static int run_crew(struct stream *stream)
+{
+    static struct crew crew;
+    int status;
+
+    crew_open(&crew, stream->plan->transport->by_shoal);
+    status = crew_start(&crew, "the receiver", run_receiver, stream, sizeof(*stream));
+    if (status == 0)
+        status = crew_start(&crew, "the sender", run_sender, stream, sizeof(*stream));
+    if (status == 0)
+        status = crew_join(&crew, LIMIT_MS);
+    crew_close(&crew);
+    return status == 0 ? 0 : -EIO;
+}
+
+static int run_open(struct stream *stream, struct pair_result *result)
+{
+    const struct board *board = stream->board;
+    int status = run_crew(stream);
+
+    result->near_ns = board->before_ns > board->after_ns ? board->before_ns : board->after_ns;
+    result->rate = board->rate;
+    result->measured = board->rate > 0;
+    return status;
+}
+
+static void *share(size_t size)
+{
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+int pair_run(const struct pair_plan *plan, struct pair_result *result)
+{
+    struct stream stream = { .plan = plan, .channel.size = plan->size };
+    int status = -ENOMEM;
+
+    stream.board = share(sizeof(*stream.board));
+    stream.buffer = malloc(plan->size);
+    stream.pinned = cpu_pick_two(stream.cpus);
+    if (stream.board != NULL && stream.buffer != NULL)
+        status = plan->transport->open(&stream.channel);
+    if (status == 0) {
+        status = run_open(&stream, result);
+        plan->transport->close(&stream.channel);
+    }
+    free(stream.buffer);
+    if (stream.board != NULL)
+        munmap(stream.board, sizeof(*stream.board));
+    return status;
+}

@@ -1,0 +1,69 @@
+#include "report.h"
+
+#include "measure.h"
+#include "progress.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+void report_line(const char *row, const char *who, double value, const char *unit)
+{
+    progress_clear();
+    printf("%s\t%s\t%.6g\t%s\n", row, who, value, unit);
+    fflush(stdout);
+}
+
+/* Three to four digits and a letter: 12.3 M. */
+static void format_value(char *text, size_t size, double value)
+{
+    if (value >= 1e6)
+        snprintf(text, size, "%.3g M", value / 1e6);
+    else if (value >= 1e3)
+        snprintf(text, size, "%.3g k", value / 1e3);
+    else
+        snprintf(text, size, "%.3g", value);
+}
+
+static int compare_medians(const void *left, const void *right)
+{
+    double a = ((const struct measured *)left)->values[((const struct measured *)left)->count / 2];
+    double b =
+        ((const struct measured *)right)->values[((const struct measured *)right)->count / 2];
+
+    return (a < b) - (a > b);
+}
+
+static void print_contender(struct measured *contender, double best_rival)
+{
+    char median[16];
+    char least[16];
+    char most[16];
+    double middle = median_of(contender->values, contender->count);
+
+    format_value(median, sizeof(median), middle);
+    format_value(least, sizeof(least), contender->values[0]);
+    format_value(most, sizeof(most), contender->values[contender->count - 1]);
+    printf("  %-20s %8s  [%s .. %s]", contender->who, median, least, most);
+    if (best_rival > 0)
+        printf("  %.2fx", middle / best_rival);
+    if (contender->far_count > 0)
+        printf("  (far in %zu of %zu rounds)", contender->far_count, contender->count);
+    printf("\n");
+}
+
+void report_table(const char *row, struct measured *contenders, size_t count)
+{
+    double best_rival = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        double middle = median_of(contenders[i].values, contenders[i].count);
+
+        if (!contenders[i].ours && middle > best_rival)
+            best_rival = middle;
+    }
+    qsort(contenders, count, sizeof(contenders[0]), compare_medians);
+    printf("\n%s: median [least .. most], against the best rival\n", row);
+    for (size_t i = 0; i < count; i++)
+        print_contender(&contenders[i], best_rival);
+    fflush(stdout);
+}
