@@ -134,13 +134,13 @@ static int publish(struct shl_segment *place, struct segment_shm *shm, int fd)
     if (code < 0)
         return code;
     static uint32_t epochs; /* under the table's lock */
-    *place = (struct shl_segment){ .epoch = ++epochs,
-                                   .size = shm->size,
-                                   .device = identity.device,
-                                   .inode = identity.inode,
-                                   .id = shm->id,
-                                   .fd = fd,
-                                   .index = (uint32_t)(place - shl_segments) };
+    place->size = shm->size;
+    place->device = identity.device;
+    place->inode = identity.inode;
+    place->id = shm->id;
+    place->index = (uint32_t)(place - shl_segments);
+    place->epoch = ++epochs;
+    place->fd = fd;
     /* [segment.place] release -> shl_segment_attached(). */
     atom_store_release_pointer(&place->shm, shm);
     return 0;
