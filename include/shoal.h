@@ -2,11 +2,17 @@
 #ifndef SHOAL_H
 #define SHOAL_H
 
+#include <shoal/barrier.h>
 #include <shoal/base.h>
+#include <shoal/condition.h>
 #include <shoal/error.h>
+#include <shoal/event.h>
+#include <shoal/lock.h>
 #include <shoal/memory.h>
 #include <shoal/process.h>
 #include <shoal/queue.h>
 #include <shoal/segment.h>
+#include <shoal/semaphore.h>
+#include <shoal/sync.h>
 
 #endif

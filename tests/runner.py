@@ -24,7 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM_SECONDS = 120  # how long one program may take, if meson.build names no other limit
 OUTPUT_LINES = 80      # how much of a failing program's output is shown
-KINDS = ["unit", "proc", "crash", "fault", "stress", "lint", "example"]
+KINDS = ["unit", "proc", "crash", "fault", "stress", "model", "lint", "example"]
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -70,8 +70,8 @@ class Program:
 
     @property
     def is_script(self):
-        """Python scripts print TAP by themselves; everything else is Criterion's."""
-        return Path(self.command[0]).name.startswith("python")
+        """Python scripts and models print TAP by themselves; everything else is Criterion's."""
+        return self.kind == "model" or Path(self.command[0]).name.startswith("python")
 
 
 @dataclass

@@ -6,7 +6,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-ANY_ORDER = "# in any order"
+ANY_ORDER, THEN = "# in any order", "# then"
+
+
+def in_groups(wanted, printed):
+    """What is wanted, and what is printed, each group of lines sorted."""
+    sorted_wanted, sorted_printed = [], []
+    for group in "\n".join(wanted).split("\n" + THEN + "\n"):
+        lines = group.split("\n")
+        sorted_wanted += sorted(lines)
+        sorted_printed += sorted(printed[len(sorted_printed):][:len(lines)])
+    return sorted_wanted, sorted_printed + printed[len(sorted_printed):]
 
 
 def differences(program, expected):
@@ -14,7 +24,7 @@ def differences(program, expected):
                          timeout=50)
     wanted, printed = expected.splitlines(), run.stdout.splitlines()
     if wanted[:1] == [ANY_ORDER]:
-        wanted, printed = sorted(wanted[1:]), sorted(printed)
+        wanted, printed = in_groups(wanted[1:], printed)
     problems = [] if run.returncode == 0 else [f"status {run.returncode}"]
     if wanted != printed:
         problems += [f"missing: {line}" for line in wanted if line not in printed]

@@ -37,7 +37,11 @@ SHOAL_BEGIN_DECLS
 /* clang-format off */
 typedef struct { uint64_t ref; } shoal_segment;
 typedef struct { uint64_t ref; } shoal_process;
+typedef struct { uint64_t ref; } shoal_lock;
+typedef struct { uint64_t ref; } shoal_semaphore;
 typedef struct { uint64_t ref; } shoal_event;
+typedef struct { uint64_t ref; } shoal_condition;
+typedef struct { uint64_t ref; } shoal_barrier;
 typedef struct { uint64_t ref; } shoal_queue;
 typedef struct { uint64_t ref; } shoal_any; /* any of the above */
 typedef struct { uint64_t ref; } shoal_ref; /* a payload, by position: see shoal_ref_of() */
@@ -54,9 +58,12 @@ static inline shoal_any shoal_any_of_ref(uint64_t ref)
 #define SHOAL_SAME(a, b) ((a).ref == (b).ref)
 
 /*
- * When to give up: an absolute CLOCK_MONOTONIC time in nanoseconds. `cancel` is for an event
- * whose setting ends the call; until events exist it must be none, anything else is -ENOTSUP.
- * SHOAL_NOW tries once and never sleeps; SHOAL_FOREVER has no limit.
+ * When to give up: an absolute CLOCK_MONOTONIC time in nanoseconds, and an event whose setting
+ * ends the call before that with -ECANCELED: see shoal_until(). What can be had at once is had
+ * even if the event is set. Every wait can be cancelled but that for the end of processes, which
+ * answers -ENOTSUP to a cancel event. SHOAL_NOW tries once; it waits at most
+ * 10 ms, for a process that is inside the same object and does not run. SHOAL_FOREVER has no limit.
+ * A thread must not be cancelled (pthread_cancel) inside a call.
  */
 typedef struct {
     uint64_t ns;
@@ -110,8 +117,22 @@ SHOAL_API shoal_deadline shoal_after_ms(int64_t milliseconds);
 SHOAL_API shoal_deadline shoal_after_s(int64_t seconds);
 
 /*
+ * shoal_until - a deadline that ends also when an event is set.
+ * @deadline: any; a cancel event that it has is replaced.
+ * @cancel: an event, in any attached segment; none for a deadline that nothing cancels.
+ * Owns:    nothing: the event must exist as long as somebody waits.
+ * Blocks:  no.
+ * Safe:    threads yes; after fork yes; signal handler yes.
+ * Death:   nothing to leave.
+ * Returns: the deadline. A call that waits with it answers -ECANCELED once the event is set, and
+ *          -ESTALE if the event is gone.
+ * Python:  none.
+ */
+SHOAL_API shoal_deadline shoal_until(shoal_deadline deadline, shoal_event cancel);
+
+/*
  * shoal_remaining_ms - how long until a deadline, as poll(2) wants it.
- * @deadline: any.
+ * @deadline: any; its cancel event does not count.
  * Owns:    nothing.
  * Blocks:  no.
  * Safe:    threads yes; after fork yes; signal handler yes.

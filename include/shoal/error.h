@@ -25,7 +25,7 @@ SHOAL_BEGIN_DECLS
  * Blocks:  no.
  * Safe:    threads yes; after fork yes; signal handler yes.
  * Death:   nothing to leave.
- * Returns: "ENOMEM: out of memory"; for other numbers a text that says so; never NULL.
+ * Returns: "ENOMEM: a memory limit was reached"; for other numbers a text that says so; never NULL.
  * Python:  os.strerror().
  */
 SHOAL_API const char *shoal_strerror(int code);

@@ -55,10 +55,12 @@ SHOAL_MUST int shoal_process_create(const shoal_process_options *options,
  *          which are flushed first.
  * Safe:    threads yes; after fork yes; signal handler no. In a program with several threads the
  *          child may call only what is safe after fork(2).
- * Death:   the child is killed by the kernel when this process ends, however it ends. It holds
- *          while no process forked by other means keeps this one's descriptors open.
+ * Death:   the child is killed by the kernel when this process ends, however it ends. A process
+ *          forked by other means delays that until it uses shoal, execs or ends; a child that execs
+ *          or closes descriptors that are not its own is not killed.
  * Returns: 0; -EALREADY started before; -ECHILD not the creator; -EUSERS no process to be had;
- *          -EMFILE; -ENOMEM; -EINVAL; -ESTALE.
+ *          -EMFILE; -ENOMEM; -EINVAL; -ESTALE;
+ *          -EIO the child could not be tied to this process, and is gone.
  * Python:  Process.start().
  */
 SHOAL_MUST int shoal_process_start(shoal_process process);

@@ -49,8 +49,9 @@ SHOAL_MUST int shoal_queue_create(const shoal_queue_options *options, shoal_queu
  * Safe:    threads yes; after fork yes; signal handler no.
  * Death:   killed inside: the message is wholly in the queue or was never put; nobody waits for
  *          the dead.
- * Returns: 0; -ETIMEDOUT full at the deadline; -EPIPE shut down; -EFAULT not a payload; -EPERM not
- *          the caller's; -EXDEV of another segment; -EINVAL; -ESTALE; -ENOTSUP a cancel event.
+ * Returns: 0; -ETIMEDOUT full at the deadline; -ECANCELED full when the cancel event was set;
+ *          -EPIPE shut down; -EFAULT not a payload; -EPERM not the caller's; -EXDEV of another
+ *          segment; -EINVAL; -ESTALE the queue is gone, or the cancel event.
  * Python:  Queue.put(obj, block, timeout); no feeder thread, so it is visible at return.
  */
 SHOAL_MUST int shoal_queue_put(shoal_queue queue, void *payload, shoal_deadline deadline);
@@ -80,8 +81,9 @@ SHOAL_MUST int shoal_queue_put_bytes(shoal_queue queue, const void *data, size_t
  * Blocks:  while the queue is empty, until @deadline.
  * Safe:    threads yes; after fork yes; signal handler no.
  * Death:   killed inside: the message is still queued, or it was the dead process's.
- * Returns: 0; -ETIMEDOUT empty at the deadline; -EPIPE shut down and empty; -EINVAL; -ESTALE;
- *          -EUCLEAN what is queued is no payload; -ENOTSUP a cancel event.
+ * Returns: 0; -ETIMEDOUT empty at the deadline; -ECANCELED empty when the cancel event was set;
+ *          -EPIPE shut down and empty; -EINVAL; -ESTALE the queue is gone, or the cancel event;
+ *          -EUCLEAN what is queued is no payload.
  * Python:  Queue.get(block, timeout); -EPIPE where 3.13 raises ShutDown.
  */
 SHOAL_MUST int shoal_queue_get(shoal_queue queue, void **ret_payload, shoal_deadline deadline);

@@ -54,7 +54,8 @@ SHOAL_MUST int shoal_segment_attach_fd(int fd, shoal_segment *ret_segment);
  * Blocks:  no.
  * Safe:    threads only when none of them uses the segment; after fork yes; signal handler no.
  * Death:   as if it had ended before or after.
- * Returns: 0; -EINVAL none, or the family's; -ESTALE not attached.
+ * Returns: 0; -EINVAL none, or the family's; -ESTALE not attached; -EBUSY other threads of this
+ *          process have used it and not ended.
  * Python:  SharedMemory.close().
  */
 SHOAL_API int shoal_segment_detach(shoal_segment segment);

@@ -27,6 +27,9 @@ _Static_assert(sizeof(atom32) == 4 && sizeof(atom64) == 8, "atomics have a fixed
 #define atom_load_seq_cst(place) atomic_load_explicit(place, memory_order_seq_cst)
 #define atom_exchange_seq_cst(place, value) \
     atomic_exchange_explicit(place, value, memory_order_seq_cst)
+#define atom_or_relaxed(place, bits) atomic_fetch_or_explicit(place, bits, memory_order_relaxed)
+#define atom_add_seq_cst(place, value) atomic_fetch_add_explicit(place, value, memory_order_seq_cst)
+#define atom_sub_relaxed(place, value) atomic_fetch_sub_explicit(place, value, memory_order_relaxed)
 #define atom_add_relaxed(place, value) atomic_fetch_add_explicit(place, value, memory_order_relaxed)
 
 /* For pointers private to the process, which are read as plain ones everywhere else. */
@@ -40,6 +43,24 @@ _Static_assert(sizeof(atom32) == 4 && sizeof(atom64) == 8, "atomics have a fixed
 static inline bool atom_cas_acq_rel_32(atom32 *place, uint32_t expected, uint32_t desired)
 {
     return atomic_compare_exchange_strong_explicit(place, &expected, desired, memory_order_acq_rel,
+                                                   memory_order_relaxed);
+}
+
+static inline bool atom_cas_acquire_32(atom32 *place, uint32_t expected, uint32_t desired)
+{
+    return atomic_compare_exchange_strong_explicit(place, &expected, desired, memory_order_acquire,
+                                                   memory_order_relaxed);
+}
+
+static inline bool atom_cas_release_32(atom32 *place, uint32_t expected, uint32_t desired)
+{
+    return atomic_compare_exchange_strong_explicit(place, &expected, desired, memory_order_release,
+                                                   memory_order_relaxed);
+}
+
+static inline bool atom_cas_seq_cst_32(atom32 *place, uint32_t expected, uint32_t desired)
+{
+    return atomic_compare_exchange_strong_explicit(place, &expected, desired, memory_order_seq_cst,
                                                    memory_order_relaxed);
 }
 
@@ -60,6 +81,16 @@ static inline bool atom_cas_acq_rel_64(atom64 *place, uint64_t expected, uint64_
     return atomic_compare_exchange_strong_explicit(place, &expected, desired, memory_order_acq_rel,
                                                    memory_order_relaxed);
 }
+
+static inline bool atom_cas_seq_cst_64(atom64 *place, uint64_t expected, uint64_t desired)
+{
+    return atomic_compare_exchange_strong_explicit(place, &expected, desired, memory_order_seq_cst,
+                                                   memory_order_relaxed);
+}
+
+/* Keeps the compiler, and only it, from moving accesses across: for what the kernel sees at a death
+ * of this thread. */
+#define atom_compiler_barrier() __asm__ volatile("" ::: "memory")
 
 /* Tells the processor that this is a waiting loop. */
 static inline void atom_pause(void)

@@ -23,13 +23,6 @@ bool shl_deadline_passed(shoal_deadline deadline)
     return !shl_deadline_is_forever(deadline) && shl_clock_ns() >= deadline.ns;
 }
 
-int shl_deadline_check(shoal_deadline deadline)
-{
-    REQUIRE(deadline.cancel.ref == 0, -ENOTSUP,
-            "a deadline with a cancel event is not supported yet");
-    return 0;
-}
-
 /* Saturates: an amount that does not fit is for ever. */
 static shoal_deadline after(int64_t amount, uint64_t unit_ns)
 {
@@ -55,6 +48,12 @@ shoal_deadline shoal_after_ms(int64_t milliseconds)
 shoal_deadline shoal_after_s(int64_t seconds)
 {
     return after(seconds, SHL_NS_PER_S);
+}
+
+shoal_deadline shoal_until(shoal_deadline deadline, shoal_event cancel)
+{
+    deadline.cancel = cancel;
+    return deadline;
 }
 
 int shoal_remaining_ms(shoal_deadline deadline)

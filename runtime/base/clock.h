@@ -28,7 +28,4 @@ static inline bool shl_deadline_is_forever(shoal_deadline deadline)
 /* SHOAL_NOW has passed without a look at the clock. */
 bool shl_deadline_passed(shoal_deadline deadline);
 
-/* 0, or -ENOTSUP for a cancel event, which does not exist yet. */
-int shl_deadline_check(shoal_deadline deadline);
-
 #endif

@@ -11,6 +11,7 @@
 
 #include "flow/queue_shm.h"
 #include "flow/ring.h"
+#include "flow/settle.h"
 #include "mem/alloc.h"
 
 static struct queue_shm *queue_of(const struct ring_call *call)
@@ -21,18 +22,16 @@ static struct queue_shm *queue_of(const struct ring_call *call)
 /* The queue behind a handle, and the calling thread's slot in its segment. 0 or an error. */
 static int find(shoal_queue handle, shoal_deadline deadline, struct ring_call *ret_call)
 {
-    struct shl_segment *segment;
-    struct object_shm *object = shl_object_find(handle.ref, KIND_QUEUE, &segment);
-    if (unlikely(!object))
+    const struct shl_found *found = shl_find(handle.ref, KIND_QUEUE);
+    if (unlikely(!found))
         return shl_error_code();
-    struct shl_attachment *self = shl_self(segment);
-    if (unlikely(!self))
-        return shl_error_code();
-    *ret_call = (struct ring_call){
-        .segment = segment, .self = self, .object = object, .ref = handle.ref, .deadline = deadline
-    };
+    *ret_call = (struct ring_call){ .segment = found->segment,
+                                    .self = found->self,
+                                    .object = found->object,
+                                    .ref = handle.ref,
+                                    .deadline = deadline };
     ret_call->ring = &queue_of(ret_call)->ring;
-    return shl_deadline_check(deadline);
+    return 0;
 }
 
 static uint64_t power_of_two_above(uint64_t count)
@@ -71,7 +70,7 @@ int shoal_queue_create(const shoal_queue_options *options, shoal_queue *ret_queu
     if (chosen.capacity_count == 0)
         chosen.capacity_count = SHOAL_QUEUE_CAPACITY_DEFAULT;
     struct shl_segment *segment = shl_segment_of_handle(chosen.segment);
-    struct object_shm *object = segment ? shl_object_create(segment) : NULL;
+    struct object_shm *object = segment ? shl_object_create(segment, POOL_QUEUE) : NULL;
     if (!object)
         return shl_error_code();
     code = init_ring(segment, &((struct queue_shm *)object)->ring, chosen.capacity_count);
@@ -194,7 +193,13 @@ static void free_contents(const struct ring_call *call)
         if (payload)
             shl_free(call->segment, shl_block(payload));
     }
-    shl_free(call->segment, shl_block(shl_at(call->segment, call->ring->cells)));
+    uint64_t cells = call->ring->cells;
+    struct shl_segment *segment;
+    struct block_shm *block = cells < call->segment->size
+                                  ? shl_block_find(shl_at(call->segment, cells), &segment)
+                                  : NULL;
+    if (block && block_own_state(atom_load_relaxed(&block->own)) == BLOCK_OBJECT)
+        shl_free(call->segment, block);
 }
 
 int shoal_queue_destroy(shoal_queue queue)
@@ -229,4 +234,11 @@ bool shoal_queue_full(shoal_queue queue)
     struct ring_call call;
     return find(queue, SHOAL_NOW, &call) == 0 &&
            shl_ring_count(call.ring) >= atom_load_relaxed(&call.ring->capacity);
+}
+
+void shl_queue_settle(const struct shl_segment *segment, struct object_shm *object,
+                      const struct shl_dead *dead)
+{
+    (void)segment;
+    shl_ring_settle(&((struct queue_shm *)object)->ring, dead);
 }

@@ -25,6 +25,6 @@ struct queue_shm {
     struct ring_shm ring;
 };
 
-static_assert(sizeof(struct queue_shm) <= OBJECT_SIZE, "a queue fits a place");
+static_assert(sizeof(struct queue_shm) <= OBJECT_BIG_SIZE, "a queue fits a place");
 
 #endif

@@ -9,12 +9,12 @@
  *             I4 Positions never go back, not even when the object's place is used anew.
  *
  * Protocol, put (take mirrors it on the head)
- *   P1 journal the side in our slot
  *   P2 tail = {me, t}, by compare-and-set from {nobody or a dead one, t}
  *   P3 the handle still names the object, or leave
  *   P4 cell[t] = item
- *   P5 tail = {nobody, t + 1}: the commit, which also leaves the side
- *   P6 ring the bell
+ *   P5 the bell of those who take is pending: the kernel rings it if we die before P6
+ *      tail = {nobody, t + 1}: the commit, which also leaves the side
+ *   P6 ring the bell; nothing is pending
  * Killed before P5 nothing was put, and the next one takes the side over by P2: there is nothing to
  * repair. Killed after P5 it was put.
  *
@@ -22,7 +22,6 @@
  *   [ring.side]  P5 release -> P2 acquire: the cells and `other` of the last owner
  *   [ring.fill]  tail's P5 release -> take's load of the tail: the cell
  *   [ring.drain] head's P5 release -> put's load of the head: the reader is done with the cell
- *   [peer.sides] P1 release -> settling: a side that is held stands in its owner's journal
  *   P5 is seq_cst for [park.flag], and so are the loads that decide empty and full.
  *
  * Progress. Not lock-free: who is stopped between P2 and P5 holds its side up. It is named in the
@@ -32,11 +31,13 @@
  */
 #include "flow/ring.h"
 
+#include "os/chaos.h"
+
 /* A poll does not give up on a busy side before its owner had a chance to run. */
 #define BUSY_GRACE_NS (10 * SHL_NS_PER_MS)
 #define NAP_NS (200 * SHL_NS_PER_US)
 
-enum { TAIL = 0, HEAD = 1 }; /* the place in the journal */
+enum { TAIL, HEAD };
 
 static atom32 *low_half(atom64 *word)
 {
@@ -48,11 +49,15 @@ static atom32 *high_half(atom64 *word)
     return (atom32 *)(void *)word + 1;
 }
 
+/* NULL if it cannot be: another process may have damaged the ring. */
 static atom64 *cell_at(const struct ring_call *call, uint64_t position)
 {
-    atom64 *cells = shl_at(call->segment, call->ring->cells);
-    return &cells[position & call->ring->mask];
+    uint64_t offset = call->ring->cells + (position & call->ring->mask) * sizeof(uint64_t);
+    bool possible = offset < call->segment->size && offset % sizeof(uint64_t) == 0;
+    return likely(possible) ? shl_at(call->segment, offset) : NULL;
 }
+
+static const char damaged[] = "a process damaged the queue";
 
 static struct ring_side_shm *side_at(const struct ring_call *call, int which)
 {
@@ -64,8 +69,14 @@ static bool enter(const struct ring_call *call, atom64 *word, uint64_t seen, uin
 {
     *ret_rest = SIDE_REST(seen);
     uint64_t mine = *ret_rest | (uint64_t)call->self->owner << SIDE_OWNER_SHIFT;
-    /* [ring.side] acquire <- P5 of the last owner; [peer.sides] release: P1 comes first. */
-    return atom_cas_acq_rel_64(word, seen, mine);
+    SHL_CHAOS("ring.P2");
+    /* [ring.side] acquire <- P5 of the last owner. */
+    return atom_cas_acquire_64(word, seen, mine);
+}
+
+static bool owner_is_gone(const struct shl_segment *segment, uint32_t owner)
+{
+    return shl_thread_is_gone(segment, shl_owner_short(owner));
 }
 
 /* The side is held by a peer that lives, or is dead: then it is ours. Slow and rare. */
@@ -78,7 +89,7 @@ static SHL_COLD int enter_busy(const struct ring_call *call, atom64 *word, uint6
         uint64_t seen = atom_load_relaxed(word);
         bool free = SIDE_OWNER(seen) == 0;
         bool spun = free || !shl_park_spin(round);
-        if (free || (spun && shl_peer_is_dead(call->segment, SIDE_OWNER(seen)))) {
+        if (free || (spun && owner_is_gone(call->segment, SIDE_OWNER(seen)))) {
             if (enter(call, word, seen, ret_rest))
                 return 0;
             continue;
@@ -96,22 +107,19 @@ static void leave(const struct ring_call *call, int which, uint64_t rest)
 {
     /* [ring.side] [ring.fill] [ring.drain] release; seq_cst for [park.flag]. */
     atom_exchange_seq_cst(&side_at(call, which)->word, rest);
-    atom_store_relaxed(&call->self->sides[which], 0);
 }
 
-/* P1 to P3. */
+/* P2 and P3. */
 static int enter_side(const struct ring_call *call, int which, uint64_t *ret_rest)
 {
     atom64 *word = &side_at(call, which)->word;
-    atom_store_relaxed(&call->self->sides[which], shl_offset(call->segment, word));
     uint64_t seen = atom_load_relaxed(word);
     int code = 0;
     if (unlikely(SIDE_OWNER(seen) != 0 || !enter(call, word, seen, ret_rest)))
         code = enter_busy(call, word, ret_rest);
-    if (unlikely(code < 0)) {
-        atom_store_relaxed(&call->self->sides[which], 0);
+    if (unlikely(code < 0))
         return code;
-    }
+    SHL_CHAOS("ring.P3");
     if (likely(shl_object_is(call->object, call->ref)))
         return 0;
     leave(call, which, *ret_rest);
@@ -122,13 +130,13 @@ static int enter_side(const struct ring_call *call, int which, uint64_t *ret_res
 static bool has_room(struct ring_shm *ring, uint64_t position)
 {
     /* relaxed: never ahead of the head, so that it errs on the safe side */
-    if (likely(position - atom_load_relaxed(&ring->tail.other) <
-               atom_load_relaxed(&ring->capacity)))
+    uint64_t capacity = atom_load_relaxed(&ring->capacity);
+    if (likely(RING_POSITION(position - atom_load_relaxed(&ring->tail.other)) < capacity))
         return true;
     /* [ring.drain] acquire <- take's P5; seq_cst for [park.flag]. */
     uint64_t head = RING_POSITION(atom_load_seq_cst(&ring->head.word));
     atom_store_relaxed(&ring->tail.other, head);
-    return position - head < atom_load_relaxed(&ring->capacity);
+    return RING_POSITION(position - head) < capacity;
 }
 
 /* Is there an item at position h? Likewise. */
@@ -152,14 +160,14 @@ static bool seems_full(const struct ring_call *call, uint32_t *ret_head)
 {
     struct ring_shm *ring = call->ring;
     uint64_t tail = atom_load_relaxed(&ring->tail.word);
-    if (RING_POSITION(tail) - atom_load_relaxed(&ring->tail.other) <
-        atom_load_relaxed(&ring->capacity))
+    uint64_t capacity = atom_load_relaxed(&ring->capacity);
+    if (RING_POSITION(tail - atom_load_relaxed(&ring->tail.other)) < capacity)
         return false;
     /* [park.flag] seq_cst. */
     uint64_t head = RING_POSITION(atom_load_seq_cst(&ring->head.word));
     *ret_head = (uint32_t)head;
-    return RING_POSITION(tail) - head == atom_load_relaxed(&ring->capacity) &&
-           !(tail & RING_SEALED) && shl_object_is(call->object, call->ref);
+    return RING_POSITION(tail - head) == capacity && !(tail & RING_SEALED) &&
+           shl_object_is(call->object, call->ref);
 }
 
 static bool seems_empty(const struct ring_call *call, uint32_t *ret_tail)
@@ -179,13 +187,13 @@ struct attempt {
     uint64_t item;
 };
 
-static int attempt_put(void *context, struct shl_futex_watch *ret_watch)
+static int attempt_put(void *context, struct shl_watches *ret_watches)
 {
     struct attempt *attempt = context;
     const struct ring_call *call = attempt->call;
     struct ring_shm *ring = call->ring;
-    *ret_watch = (struct shl_futex_watch){ low_half(&ring->head.word), 0 };
-    if (unlikely(seems_full(call, &ret_watch->expected)))
+    struct shl_futex_watch *watch = shl_watch(ret_watches, low_half(&ring->head.word));
+    if (unlikely(seems_full(call, &watch->expected)))
         return -EAGAIN;
     uint64_t tail = 0;
     int code = enter_side(call, TAIL, &tail);
@@ -197,23 +205,35 @@ static int attempt_put(void *context, struct shl_futex_watch *ret_watch)
         return shl_error(-EPIPE, "the queue was shut down");
     }
     if (unlikely(!has_room(ring, position))) {
-        ret_watch->expected = (uint32_t)atom_load_relaxed(&ring->tail.other);
+        watch->expected = (uint32_t)atom_load_relaxed(&ring->tail.other);
         leave(call, TAIL, tail);
         return -EAGAIN;
     }
-    atom_store_relaxed(cell_at(call, position), attempt->item); /* P4 */
+    atom64 *cell = cell_at(call, position);
+    if (unlikely(!cell)) {
+        leave(call, TAIL, tail);
+        return shl_error(-EUCLEAN, damaged);
+    }
+    SHL_CHAOS("ring.P4");
+    atom_store_relaxed(cell, attempt->item); /* P4 */
+    SHL_CHAOS("ring.P5");
+    if (unlikely(ret_watches->slept))
+        shl_futex_wake(&ring->not_full.bell, 1); /* while our own bell is pending: see W4 */
+    struct robust_list *pending = shl_pending_set(&ring->not_empty.bell);
     leave(call, TAIL, RING_POSITION(position + 1));
+    SHL_CHAOS("ring.P6");
     shl_park_ring(&ring->not_empty);
+    shl_pending_clear(pending);
     return 0;
 }
 
-static int attempt_take(void *context, struct shl_futex_watch *ret_watch)
+static int attempt_take(void *context, struct shl_watches *ret_watches)
 {
     struct attempt *attempt = context;
     const struct ring_call *call = attempt->call;
     struct ring_shm *ring = call->ring;
-    *ret_watch = (struct shl_futex_watch){ low_half(&ring->tail.word), 0 };
-    if (unlikely(seems_empty(call, &ret_watch->expected)))
+    struct shl_futex_watch *watch = shl_watch(ret_watches, low_half(&ring->tail.word));
+    if (unlikely(seems_empty(call, &watch->expected)))
         return -EAGAIN;
     uint64_t head = 0;
     int code = enter_side(call, HEAD, &head);
@@ -221,13 +241,25 @@ static int attempt_take(void *context, struct shl_futex_watch *ret_watch)
         return code;
     bool sealed;
     if (unlikely(!has_item(ring, head, &sealed))) {
-        ret_watch->expected = (uint32_t)head;
+        watch->expected = (uint32_t)head;
         leave(call, HEAD, head);
         return sealed ? shl_error(-EPIPE, "the queue was shut down and is empty") : -EAGAIN;
     }
-    attempt->item = atom_load_relaxed(cell_at(call, head)); /* P4 */
+    atom64 *cell = cell_at(call, head);
+    if (unlikely(!cell)) {
+        leave(call, HEAD, head);
+        return shl_error(-EUCLEAN, damaged);
+    }
+    SHL_CHAOS("ring.P4");
+    attempt->item = atom_load_relaxed(cell); /* P4 */
+    SHL_CHAOS("ring.P5");
+    if (unlikely(ret_watches->slept))
+        shl_futex_wake(&ring->not_empty.bell, 1); /* likewise */
+    struct robust_list *pending = shl_pending_set(&ring->not_full.bell);
     leave(call, HEAD, RING_POSITION(head + 1));
+    SHL_CHAOS("ring.P6");
     shl_park_ring(&ring->not_full);
+    shl_pending_clear(pending);
     return 0;
 }
 
@@ -255,12 +287,15 @@ static const char stopped_inside[] = "another process is stopped inside a call o
 int shl_ring_put(const struct ring_call *call, uint64_t item)
 {
     struct attempt attempt = { call, item };
-    struct shl_futex_watch watch;
-    int code = attempt_put(&attempt, &watch);
-    if (likely(code != -EAGAIN))
-        return code;
-    struct shl_park_for what = { attempt_put, ready_to_put, &attempt };
-    code = shl_park(&call->ring->not_full, &what, call->deadline);
+    struct shl_watches watches;
+    shl_watches_init(&watches);
+    int code = attempt_put(&attempt, &watches);
+    if (unlikely(code == -EAGAIN)) {
+        struct shl_park_for what = { .attempt = attempt_put,
+                                     .ready = ready_to_put,
+                                     .context = &attempt };
+        code = shl_park(&call->ring->not_full, &what, call->deadline);
+    }
     if (code == -ETIMEDOUT)
         shl_error(code, ready_to_put(&attempt) ? stopped_inside : "the queue is full");
     return code;
@@ -269,10 +304,13 @@ int shl_ring_put(const struct ring_call *call, uint64_t item)
 int shl_ring_take(const struct ring_call *call, uint64_t *ret_item)
 {
     struct attempt attempt = { call, 0 };
-    struct shl_futex_watch watch;
-    int code = attempt_take(&attempt, &watch);
+    struct shl_watches watches;
+    shl_watches_init(&watches);
+    int code = attempt_take(&attempt, &watches);
     if (unlikely(code == -EAGAIN)) {
-        struct shl_park_for what = { attempt_take, ready_to_take, &attempt };
+        struct shl_park_for what = { .attempt = attempt_take,
+                                     .ready = ready_to_take,
+                                     .context = &attempt };
         code = shl_park(&call->ring->not_empty, &what, call->deadline);
     }
     if (likely(code == 0))
@@ -310,8 +348,11 @@ int shl_ring_close(const struct ring_call *call)
         leave(call, TAIL, tail);
         return code;
     }
-    CHECK(shl_object_end(call->object, call->ref)); /* both sides are ours: no rival got this far */
-    return 0;
+    if (shl_object_end(call->object, call->ref))
+        return 0;
+    leave(call, HEAD, head);
+    leave(call, TAIL, tail);
+    return shl_error(-ESTALE, "the queue was destroyed");
 }
 
 bool shl_ring_drain(const struct ring_call *call, uint64_t *ret_item)
@@ -320,7 +361,10 @@ bool shl_ring_drain(const struct ring_call *call, uint64_t *ret_item)
     uint64_t head = atom_load_relaxed(&side->word);
     if (RING_POSITION(head) == RING_POSITION(atom_load_relaxed(&call->ring->tail.word)))
         return false;
-    *ret_item = atom_load_relaxed(cell_at(call, RING_POSITION(head)));
+    atom64 *cell = cell_at(call, RING_POSITION(head));
+    if (!cell || shl_ring_count(call->ring) > call->ring->mask + 1)
+        return false;
+    *ret_item = atom_load_relaxed(cell);
     uint64_t owner = head - SIDE_REST(head);
     atom_store_relaxed(&side->word, owner | RING_POSITION(head + 1));
     return true;
@@ -349,4 +393,20 @@ uint64_t shl_ring_count(const struct ring_shm *ring)
             break;
     }
     return count < atom_load_relaxed(&ring->capacity) ? count : atom_load_relaxed(&ring->capacity);
+}
+
+static void release_for(struct ring_side_shm *side, uint32_t owner)
+{
+    uint64_t word = atom_load_relaxed(&side->word);
+    if (SIDE_OWNER(word) == owner)
+        /* [ring.side] release -> P2: what the dead one had committed. */
+        atom_cas_release_64(&side->word, word, SIDE_REST(word));
+}
+
+void shl_ring_settle(struct ring_shm *ring, const struct shl_dead *dead)
+{
+    if (dead->process)
+        return;
+    release_for(&ring->tail, dead->owner);
+    release_for(&ring->head, dead->owner);
 }

@@ -32,6 +32,9 @@ int shl_ring_close(const struct ring_call *call);
 bool shl_ring_drain(const struct ring_call *call, uint64_t *ret_item);
 void shl_ring_leave(const struct ring_call *call);
 
+/* Leaves the sides that a dead thread held. */
+void shl_ring_settle(struct ring_shm *ring, const struct shl_dead *dead);
+
 /* Items in it; exact while nobody is inside. */
 uint64_t shl_ring_count(const struct ring_shm *ring);
 

@@ -31,7 +31,9 @@ struct ring_shm {
     struct ring_side_shm tail; /* written by: producers */
     struct ring_side_shm head; /* written by: consumers */
     struct bell_shm not_empty; /* written by: consumers that sleep, and producers that wake them */
+    uint8_t padding_1[SHL_LINE - sizeof(struct bell_shm)];
     struct bell_shm not_full;
+    uint8_t padding_2[SHL_LINE - sizeof(struct bell_shm)];
 };
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "a futex watches the position's low half");

@@ -67,6 +67,37 @@ static uint32_t cache_capacity(uint32_t size_class)
     return count > SHL_CACHE_BLOCKS_MAX ? SHL_CACHE_BLOCKS_MAX : count < 2 ? 2 : (uint32_t)count;
 }
 
+/*
+ * The size class of the block that begins at an offset, by the words of its page or chunk, which no
+ * payload's overrun reaches; BLOCK_CLASS_LARGE; -1 if none begins there.
+ */
+static int block_class(const struct shl_segment *segment, uint64_t offset)
+{
+    uint64_t page = shl_page_word(segment, offset);
+    uint32_t size_class = page_word_class(page);
+    if (unlikely(page_word_kind(page) != PAGE_BLOCKS || size_class > CLASS_LAST)) {
+        bool large = offset % CHUNK_SIZE == 0 &&
+                     chunk_word_kind(shl_chunk_word(segment, offset)) == CHUNK_LARGE;
+        return large ? (int)BLOCK_CLASS_LARGE : -1;
+    }
+    uint32_t size = size_classes[size_class].size;
+    uint32_t inside = (uint32_t)(offset % CHUNK_SIZE - page_word_first(page) * PAGE_SIZE_SHM);
+    bool fits = inside < CHUNK_SIZE && inside % size == 0 &&
+                inside + size <= size_classes[size_class].pages * PAGE_SIZE_SHM;
+    return fits ? (int)size_class : -1;
+}
+
+/* What a link names, if it is a free block of the class: links may have been overwritten. */
+static struct block_shm *free_block_at(const struct shl_segment *segment, uint64_t offset,
+                                       uint32_t size_class)
+{
+    if (offset == 0 || offset >= segment->size || offset % sizeof(struct block_shm) ||
+        block_class(segment, offset) != (int)size_class)
+        return NULL;
+    struct block_shm *block = shl_at(segment, offset);
+    return block_own_state(atom_load_relaxed(&block->own)) == BLOCK_FREE ? block : NULL;
+}
+
 /* The link from one block of a chain to the next lies in the payload: the chain is one thread's. */
 static void chain_link(const struct shl_segment *segment, struct block_shm *block,
                        struct block_shm *next)
@@ -74,12 +105,11 @@ static void chain_link(const struct shl_segment *segment, struct block_shm *bloc
     *(uint64_t *)shl_payload(block) = next ? shl_offset(segment, next) : 0;
 }
 
-/* The last freer may have been any process: an offset that cannot be ends the chain. */
-static struct block_shm *chain_next(const struct shl_segment *segment, struct block_shm *block)
+/* An end also if the link was overwritten: what hung on it is lost until the sweep. */
+static struct block_shm *chain_next(const struct shl_segment *segment, struct block_shm *block,
+                                    uint32_t size_class)
 {
-    uint64_t offset = *(uint64_t *)shl_payload(block);
-    bool possible = offset != 0 && offset < segment->size && offset % sizeof(struct block_shm) == 0;
-    return possible ? shl_at(segment, offset) : NULL;
+    return free_block_at(segment, *(uint64_t *)shl_payload(block), size_class);
 }
 
 static void stack_push(const struct shl_segment *segment, uint32_t size_class,
@@ -105,7 +135,8 @@ static struct block_shm *stack_pop(const struct shl_segment *segment, uint32_t s
         /* [alloc.stack] acquire <- stack_push(): the block's link. */
         uint64_t seen = atom_load_acquire(top);
         uint64_t offset = (seen & STACK_OFFSET_MASK) << 4;
-        if (offset == 0 || offset >= segment->size)
+        if (offset == 0 || offset >= segment->size ||
+            block_class(segment, offset) != (int)size_class)
             return NULL;
         struct block_shm *chain = shl_at(segment, offset);
         uint64_t next = block_meta_value(atom_load_relaxed(&chain->meta)) & STACK_OFFSET_MASK;
@@ -118,7 +149,7 @@ static struct block_shm *stack_pop(const struct shl_segment *segment, uint32_t s
 static struct block_shm *cut_fresh(struct shl_cache *cache, uint32_t size_class)
 {
     uint64_t size = size_classes[size_class].size;
-    if ((uint64_t)(cache->bump_end - cache->bump) < size)
+    if (!cache->bump || (uint64_t)(cache->bump_end - cache->bump) < size)
         return NULL;
     struct block_shm *block = (struct block_shm *)cache->bump;
     cache->bump += size;
@@ -134,7 +165,7 @@ static struct block_shm *take_slow(const struct shl_segment *segment, struct shl
         cache->chain = stack_pop(segment, size_class);
     struct block_shm *block = cache->chain;
     if (block) {
-        cache->chain = chain_next(segment, block);
+        cache->chain = chain_next(segment, block, size_class);
         return block;
     }
     block = cut_fresh(cache, size_class);
@@ -207,15 +238,16 @@ static void push_oldest(const struct shl_segment *segment, struct shl_cache *cac
 void shl_free(const struct shl_segment *segment, struct block_shm *block)
 {
     uint32_t seq = block_own_seq(atom_load_relaxed(&block->own));
-    uint32_t size_class = block_meta_class(atom_load_relaxed(&block->meta));
+    int found_class = block_class(segment, shl_offset(segment, block));
     atom_store_relaxed(&block->own, block_own_make(BLOCK_FREE, 0, seq));
-    if (unlikely(size_class == BLOCK_CLASS_LARGE)) {
+    if (unlikely(found_class == (int)BLOCK_CLASS_LARGE)) {
         shl_chunks_give(segment, shl_offset(segment, block));
         return;
     }
     struct shl_attachment *self = shl_self(segment);
-    if (unlikely(!self || size_class > CLASS_LAST))
+    if (unlikely(!self || found_class < 0))
         return; /* no slot, so no cache: FREE in no list, for the sweep */
+    uint32_t size_class = (uint32_t)found_class;
     struct shl_cache *cache = &self->caches[size_class];
     uint32_t capacity = cache_capacity(size_class);
     if (unlikely(cache->count >= capacity))
@@ -244,26 +276,13 @@ void shl_alloc_flush(const struct shl_segment *segment, struct shl_attachment *s
         flush_class(segment, &self->caches[size_class], size_class);
 }
 
-/* Does a block begin here, by the words of its page or chunk? */
-static bool is_block(const struct shl_segment *segment, uint64_t offset)
-{
-    uint64_t page = shl_page_word(segment, offset);
-    uint32_t size_class = page_word_class(page);
-    if (unlikely(page_word_kind(page) != PAGE_BLOCKS || size_class > CLASS_LAST))
-        return offset % CHUNK_SIZE == 0 &&
-               chunk_word_kind(shl_chunk_word(segment, offset)) == CHUNK_LARGE;
-    uint32_t size = size_classes[size_class].size;
-    uint32_t inside = (uint32_t)(offset % CHUNK_SIZE - page_word_first(page) * PAGE_SIZE_SHM);
-    return inside % size == 0 && inside + size <= size_classes[size_class].pages * PAGE_SIZE_SHM;
-}
-
 struct block_shm *shl_block_find(const void *payload, struct shl_segment **ret_segment)
 {
     struct shl_segment *segment = shl_segment_by_address(payload);
     if (!segment || (uintptr_t)payload % sizeof(struct block_shm))
         return NULL;
     uint64_t offset = shl_offset(segment, payload);
-    if (offset < CHUNK_SIZE || !is_block(segment, offset - sizeof(struct block_shm)))
+    if (offset < CHUNK_SIZE || block_class(segment, offset - sizeof(struct block_shm)) < 0)
         return NULL;
     *ret_segment = segment;
     return shl_block(payload);
@@ -338,11 +357,30 @@ static struct block_shm *payload_block(const void *payload, struct shl_segment *
     return NULL;
 }
 
+/* Bytes behind the header of a block. */
+static uint64_t block_room(const struct shl_segment *segment, uint64_t offset)
+{
+    int size_class = block_class(segment, offset);
+    if (size_class < 0)
+        return 0;
+    uint64_t count = chunk_word_count(shl_chunk_word(segment, offset));
+    uint64_t chunks = segment->size / CHUNK_SIZE - offset / CHUNK_SIZE;
+    uint64_t size = size_class == (int)BLOCK_CLASS_LARGE
+                        ? (count < chunks ? count : chunks) * CHUNK_SIZE
+                        : size_classes[size_class].size;
+    return size - sizeof(struct block_shm);
+}
+
 size_t shoal_size(const void *payload)
 {
     struct shl_segment *segment;
     struct block_shm *block = payload_block(payload, &segment);
-    return block ? block_meta_value(atom_load_relaxed(&block->meta)) : 0;
+    if (!block)
+        return 0;
+    /* Clamped: the header may have been overrun, and callers copy by what they are told. */
+    uint64_t size = block_meta_value(atom_load_relaxed(&block->meta));
+    uint64_t room = block_room(segment, shl_offset(segment, block));
+    return size < room ? size : room;
 }
 
 shoal_ref shoal_ref_of(const void *payload)

@@ -2,14 +2,22 @@
 
 #include "mem/self.h"
 
-#define PLACES_PER_PAGE (PAGE_SIZE_SHM / OBJECT_SIZE)
+static const uint32_t place_sizes[POOLS_COUNT] = {
+    [POOL_PROCESS] = OBJECT_BIG_SIZE,    [POOL_QUEUE] = OBJECT_BIG_SIZE,
+    [POOL_LOCK] = OBJECT_SMALL_SIZE,     [POOL_SEMAPHORE] = OBJECT_SMALL_SIZE,
+    [POOL_EVENT] = OBJECT_SMALL_SIZE,    [POOL_OWNED_SEMAPHORE] = OBJECT_HUGE_SIZE,
+    [POOL_CONDITION] = OBJECT_HUGE_SIZE, [POOL_BARRIER] = OBJECT_HUGE_SIZE,
+};
+static_assert(sizeof(((struct segment_shm *)0)->objects) == POOLS_COUNT * sizeof(struct stack_shm),
+              "a stack for each pool");
+
 #define STACK_OFFSET_MASK ((UINT64_C(1) << 36) - 1)
 
 /* Places are type-stable, so that a rival may read `next` of a place that is in use by now: the
  * tag in the top then rejects it. */
-static void push(const struct shl_segment *segment, struct object_shm *object)
+static void push(const struct shl_segment *segment, uint32_t pool, struct object_shm *object)
 {
-    atom64 *top = &segment->shm->objects.top;
+    atom64 *top = &segment->shm->objects[pool].top;
     for (;;) {
         uint64_t seen = atom_load_relaxed(top);
         atom_store_relaxed(&object->next, seen & STACK_OFFSET_MASK);
@@ -20,9 +28,9 @@ static void push(const struct shl_segment *segment, struct object_shm *object)
     }
 }
 
-static struct object_shm *pop(const struct shl_segment *segment)
+static struct object_shm *pop(const struct shl_segment *segment, uint32_t pool)
 {
-    atom64 *top = &segment->shm->objects.top;
+    atom64 *top = &segment->shm->objects[pool].top;
     for (;;) {
         /* [object.stack] acquire <- push(): `next`. */
         uint64_t seen = atom_load_acquire(top);
@@ -38,27 +46,25 @@ static struct object_shm *pop(const struct shl_segment *segment)
 }
 
 /* Takes a page for objects, keeps its first place and gives the others to everybody. */
-static struct object_shm *add_page(const struct shl_segment *segment)
+static struct object_shm *add_page(const struct shl_segment *segment, uint32_t pool)
 {
-    uint64_t offset;
+    uint64_t offset, size = place_sizes[pool];
     struct shl_attachment *self = shl_self(segment);
-    if (!self || shl_pages_take(segment, self->process_owner, PAGE_OBJECTS, 0, 1, &offset) < 0)
+    if (!self || shl_pages_take(segment, self->process_owner, PAGE_OBJECTS, pool, 1, &offset) < 0)
         return NULL;
-    for (uint64_t i = PLACES_PER_PAGE; i-- > 0;) {
-        struct object_shm *object = shl_at(segment, offset + i * OBJECT_SIZE);
-        atom_store_relaxed(&object->self, shl_ref_make(segment->id, 1, offset + i * OBJECT_SIZE));
-        if (i > 0)
-            push(segment, object);
+    for (uint64_t at = offset + PAGE_SIZE_SHM - size;; at -= size) {
+        struct object_shm *object = shl_at(segment, at);
+        atom_store_relaxed(&object->self, shl_ref_make(segment->id, 1, at));
+        if (at == offset)
+            return object;
+        push(segment, pool, object);
     }
-    return shl_at(segment, offset);
 }
 
-struct object_shm *shl_object_create(const struct shl_segment *segment)
+struct object_shm *shl_object_create(const struct shl_segment *segment, uint32_t pool)
 {
-    struct object_shm *object = pop(segment);
-    if (!object)
-        object = add_page(segment);
-    return object;
+    struct object_shm *object = pop(segment, pool);
+    return object ? object : add_page(segment, pool);
 }
 
 uint64_t shl_object_publish(struct object_shm *object, enum shl_kind kind)
@@ -79,24 +85,30 @@ bool shl_object_end(struct object_shm *object, uint64_t ref)
     return atom_cas_acq_rel_64(&object->self, ref, next);
 }
 
-void shl_object_free(const struct shl_segment *segment, struct object_shm *object)
+/* The pool of the place at an offset, by the words of its chunk and page; -1: none is there. */
+static int place_pool(const struct shl_segment *segment, uint64_t offset)
 {
-    atom_store_relaxed(&object->kind, KIND_NONE);
-    push(segment, object);
+    uint64_t page = shl_page_word(segment, offset);
+    uint32_t pool = page_word_class(page);
+    if (page_word_kind(page) != PAGE_OBJECTS || pool >= POOLS_COUNT ||
+        offset % place_sizes[pool] != 0)
+        return -1;
+    return (int)pool;
 }
 
-/* Is it the offset of a place, by the words of its chunk and page? */
-static bool is_place(const struct shl_segment *segment, uint64_t offset)
+void shl_object_free(const struct shl_segment *segment, struct object_shm *object)
 {
-    return offset % OBJECT_SIZE == 0 &&
-           page_word_kind(shl_page_word(segment, offset)) == PAGE_OBJECTS;
+    int pool = place_pool(segment, shl_offset(segment, object));
+    atom_store_relaxed(&object->kind, KIND_NONE);
+    if (pool >= 0)
+        push(segment, (uint32_t)pool, object);
 }
 
 struct object_shm *shl_object_find(uint64_t ref, enum shl_kind kind,
                                    struct shl_segment **ret_segment)
 {
     struct shl_segment *segment = shl_segment_by_id(shl_ref_id(ref));
-    if (unlikely(!segment || !is_place(segment, shl_ref_offset(ref)))) {
+    if (unlikely(!segment || place_pool(segment, shl_ref_offset(ref)) < 0)) {
         if (segment || shl_ref_id(ref) == 0)
             shl_error(-EINVAL, ref == 0 ? "the handle is none" : "not a handle");
         else
@@ -116,4 +128,43 @@ struct object_shm *shl_object_find(uint64_t ref, enum shl_kind kind,
     }
     *ret_segment = segment;
     return object;
+}
+
+const struct shl_found *shl_find_slow(uint64_t ref, enum shl_kind kind)
+{
+    struct shl_segment *segment;
+    struct object_shm *object = shl_object_find(ref, kind, &segment);
+    struct shl_attachment *self = object ? shl_self(segment) : NULL;
+    if (!self)
+        return NULL;
+    struct shl_found *found = &shl_self_pointer->found[shl_found_place(ref)];
+    found->kind = KIND_NONE; /* a signal handler may look meanwhile */
+    atom_compiler_barrier();
+    found->ref = ref;
+    found->object = object;
+    found->segment = segment;
+    found->self = self;
+    found->epoch = shl_detach_epoch;
+    atom_compiler_barrier();
+    found->kind = kind;
+    return found;
+}
+
+struct object_shm *shl_object_next(const struct shl_segment *segment, struct shl_object_walk *walk)
+{
+    uint64_t offset = walk->offset;
+    if (offset < segment->chunks_at * CHUNK_SIZE)
+        offset = segment->chunks_at * CHUNK_SIZE;
+    while (offset < segment->size) {
+        uint64_t page = shl_page_word(segment, offset);
+        if (chunk_word_kind(shl_chunk_word(segment, offset)) != CHUNK_PAGES)
+            offset += CHUNK_SIZE - offset % CHUNK_SIZE;
+        else if (page_word_kind(page) != PAGE_OBJECTS || page_word_class(page) >= POOLS_COUNT)
+            offset += PAGE_SIZE_SHM - offset % PAGE_SIZE_SHM;
+        else {
+            walk->offset = offset + place_sizes[page_word_class(page)];
+            return shl_at(segment, offset);
+        }
+    }
+    return NULL;
 }

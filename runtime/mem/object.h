@@ -4,10 +4,11 @@
 
 #include "mem/object_shm.h"
 #include "mem/pages.h"
+#include "mem/self.h"
 
 /* A place that no handle names yet: zero behind the head, or as its last object left it. NULL with
  * an error. */
-struct object_shm *shl_object_create(const struct shl_segment *segment);
+struct object_shm *shl_object_create(const struct shl_segment *segment, enum shl_pool pool);
 
 /* Makes it visible: answers its handle's reference. */
 uint64_t shl_object_publish(struct object_shm *object, enum shl_kind kind);
@@ -18,15 +19,46 @@ bool shl_object_end(struct object_shm *object, uint64_t ref);
 /* Gives the ended object's place back. */
 void shl_object_free(const struct shl_segment *segment, struct object_shm *object);
 
-/* The object behind a handle of that kind, and its segment; NULL with an error. */
-struct object_shm *shl_object_find(uint64_t ref, enum shl_kind kind,
-                                   struct shl_segment **ret_segment);
-
 /* Does the handle still name it? For those who have waited since they found it. */
 static inline bool shl_object_is(struct object_shm *object, uint64_t ref)
 {
     /* [object.self] acquire <- publish and end. */
     return atom_load_acquire(&object->self) == ref;
 }
+
+/* Finds it by the words of its page, and remembers it. */
+const struct shl_found *shl_find_slow(uint64_t ref, enum shl_kind kind);
+
+/* What the thread has found lately; NULL (no error told) if it has not. */
+static inline const struct shl_found *shl_find_again(uint64_t ref, enum shl_kind kind)
+{
+    struct shl_self *self = shl_self_pointer;
+    if (unlikely(!self))
+        return NULL;
+    const struct shl_found *found = &self->found[shl_found_place(ref)];
+    bool good = found->ref == ref && found->kind == (uint32_t)kind &&
+                found->epoch == shl_detach_epoch && shl_object_is(found->object, ref);
+    return likely(good) ? found : NULL;
+}
+
+/*
+ * The object behind a handle of that kind, its segment and the calling thread in it; NULL with an
+ * error. What the thread has found lately it finds again by one look at the object's own line.
+ */
+static inline const struct shl_found *shl_find(uint64_t ref, enum shl_kind kind)
+{
+    const struct shl_found *found = shl_find_again(ref, kind);
+    return likely(found) ? found : shl_find_slow(ref, kind);
+}
+
+/* The object behind a handle of that kind, also for a thread without a slot; NULL with an error. */
+struct object_shm *shl_object_find(uint64_t ref, enum shl_kind kind,
+                                   struct shl_segment **ret_segment);
+
+/* Every object of a segment, one after the other; NULL at the end. */
+struct shl_object_walk {
+    uint64_t offset;
+};
+struct object_shm *shl_object_next(const struct shl_segment *segment, struct shl_object_walk *walk);
 
 #endif

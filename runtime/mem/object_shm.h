@@ -1,6 +1,6 @@
 /*
- * An object of the library: a place of 1 KiB that begins with this head. Places are type-stable:
- * they never become payload memory, so that a stale handle always meets a head.
+ * An object of the library: a place of 128 B, 1 KiB or 16 KiB that begins with this head. Places
+ * are type-stable: they never become payload memory, so that a stale handle always meets a head.
  *
  *   self = the place's own reference, with the generation of its object or of the next one
  *   kind = what lives here; NONE: nothing
@@ -13,9 +13,34 @@
 
 #include "mem/segment_shm.h"
 
-enum shl_kind { KIND_NONE = 0, KIND_PROCESS = 1, KIND_QUEUE = 2 };
+enum shl_kind {
+    KIND_NONE = 0,
+    KIND_PROCESS,
+    KIND_QUEUE,
+    KIND_LOCK,
+    KIND_SEMAPHORE,
+    KIND_EVENT,
+    KIND_CONDITION,
+    KIND_BARRIER,
+    KINDS_COUNT
+};
 
-#define OBJECT_SIZE 1024u
+/* Which places there are: one pool for each layout, so that a stale caller who is about to find out
+ * meets fields of the kind he knows. The pool is the class in the page's word. */
+enum shl_pool {
+    POOL_PROCESS,
+    POOL_QUEUE,
+    POOL_LOCK,
+    POOL_SEMAPHORE,
+    POOL_OWNED_SEMAPHORE,
+    POOL_EVENT,
+    POOL_CONDITION,
+    POOL_BARRIER,
+    POOLS_COUNT
+};
+#define OBJECT_SMALL_SIZE 128u
+#define OBJECT_BIG_SIZE 1024u
+#define OBJECT_HUGE_SIZE 16384u
 
 struct object_shm {
     atom64 self;

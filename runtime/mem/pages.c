@@ -1,5 +1,7 @@
 #include "mem/pages.h"
 
+#include <string.h>
+
 #include "os/memfd.h"
 
 static atom64 *chunk_words(const struct shl_segment *segment)
@@ -68,16 +70,26 @@ static uint64_t with_first_page(uint64_t first, uint64_t base)
     return base | first << 56;
 }
 
+/* The host may have closed our descriptor, and its number may be a file of its own by now. */
+static int commit(const struct shl_segment *segment, uint64_t offset, uint64_t size)
+{
+    struct shl_file_identity identity;
+    int code = shl_file_identify(segment->fd, &identity);
+    REQUIRE(code == 0 && identity.device == segment->device && identity.inode == segment->inode,
+            -EIO, "the segment's descriptor was closed by somebody else");
+    return shl_memfd_commit(segment->fd, offset, size);
+}
+
 /* Chunks that are ours but not usable yet. */
 static int take_chunks(const struct shl_segment *segment, uint32_t owner, uint64_t count,
                        uint64_t *ret_chunk)
 {
     atom64 *words = chunk_words(segment);
     uint64_t taken = chunk_word_make(CHUNK_TAKEN, owner, count);
-    if (!find_run(words, segment->shm->chunks_at, segment->size / CHUNK_SIZE, count, same_value,
-                  taken, ret_chunk))
+    if (!find_run(words, segment->chunks_at, segment->size / CHUNK_SIZE, count, same_value, taken,
+                  ret_chunk))
         return shl_error(-ENOMEM, "the segment has reached its size_max");
-    int code = shl_memfd_commit(segment->fd, *ret_chunk * CHUNK_SIZE, count * CHUNK_SIZE);
+    int code = commit(segment, *ret_chunk * CHUNK_SIZE, count * CHUNK_SIZE);
     for (uint64_t i = 0; code < 0 && i < count; i++)
         atom_store_relaxed(&words[*ret_chunk + i], 0);
     return code;
@@ -100,14 +112,29 @@ int shl_chunks_take(const struct shl_segment *segment, uint32_t owner, uint64_t 
     return 0;
 }
 
+/* Are these the words of one large block? Another process may have damaged them. */
+static bool is_large_run(const struct shl_segment *segment, uint64_t chunk, uint64_t count)
+{
+    atom64 *words = chunk_words(segment);
+    if (count == 0 || count > segment->size / CHUNK_SIZE - chunk ||
+        chunk_word_kind(atom_load_relaxed(&words[chunk])) != CHUNK_LARGE)
+        return false;
+    for (uint64_t i = 1; i < count; i++) {
+        uint64_t word = atom_load_relaxed(&words[chunk + i]);
+        if (chunk_word_kind(word) != CHUNK_REST || chunk_word_count(word) != count)
+            return false;
+    }
+    return true;
+}
+
 void shl_chunks_give(const struct shl_segment *segment, uint64_t offset)
 {
     atom64 *words = chunk_words(segment);
     uint64_t chunk = offset / CHUNK_SIZE;
-    uint64_t count = atom_load_relaxed(&words[chunk]) >> 32;
-    if (count == 0 || count > segment->size / CHUNK_SIZE - chunk)
-        return; /* damaged by another process: better lost than given twice */
-    shl_memfd_decommit(segment->fd, offset, count * CHUNK_SIZE);
+    uint64_t count = chunk_word_count(shl_chunk_word(segment, offset));
+    if (offset % CHUNK_SIZE || !is_large_run(segment, chunk, count))
+        return; /* better lost than given twice */
+    shl_memory_decommit(shl_at(segment, offset), count * CHUNK_SIZE);
     for (uint64_t i = count; i-- > 0;)
         /* [pages.chunk] release -> take_run(): we are done with it. */
         atom_store_release(&words[chunk + i], 0);
@@ -119,7 +146,8 @@ static int add_page_chunk(const struct shl_segment *segment, uint32_t owner, uin
     int code = take_chunks(segment, owner, 1, ret_chunk);
     if (code < 0)
         return code;
-    /* [pages.chunk] release -> shl_chunk_word(): the page words are zero, as holes are. */
+    memset(shl_at(segment, *ret_chunk * CHUNK_SIZE), 0, PAGES_PER_CHUNK * sizeof(uint64_t));
+    /* [pages.chunk] release -> shl_chunk_word(): the page words are zero. */
     atom_store_release(&chunk_words(segment)[*ret_chunk], chunk_word_make(CHUNK_PAGES, owner, 1));
     atom_store_relaxed(&segment->shm->page_chunk, *ret_chunk);
     return 0;
@@ -142,7 +170,7 @@ static bool find_pages(const struct shl_segment *segment, uint64_t chunk, uint32
 static bool find_pages_anywhere(const struct shl_segment *segment, uint32_t count, uint64_t base,
                                 uint64_t *ret_offset)
 {
-    for (uint64_t chunk = segment->shm->chunks_at; chunk < segment->size / CHUNK_SIZE; chunk++)
+    for (uint64_t chunk = segment->chunks_at; chunk < segment->size / CHUNK_SIZE; chunk++)
         if (find_pages(segment, chunk, count, base, ret_offset))
             return true;
     return false;

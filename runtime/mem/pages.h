@@ -28,6 +28,11 @@ static inline enum chunk_kind chunk_word_kind(uint64_t word)
     return (enum chunk_kind)(word & 0xff);
 }
 
+static inline uint64_t chunk_word_count(uint64_t word)
+{
+    return word >> 32;
+}
+
 static inline enum page_kind page_word_kind(uint64_t word)
 {
     return (enum page_kind)(word & 0xff);
@@ -46,7 +51,7 @@ static inline uint32_t page_word_first(uint64_t word)
 /* The word of the chunk an offset lies in; CHUNK_FREE also for the tables and beyond the end. */
 static inline uint64_t shl_chunk_word(const struct shl_segment *segment, uint64_t offset)
 {
-    if (unlikely(offset >= segment->size || offset / CHUNK_SIZE < segment->shm->chunks_at))
+    if (unlikely(offset >= segment->size || offset / CHUNK_SIZE < segment->chunks_at))
         return CHUNK_FREE;
     atom64 *words = (atom64 *)shl_at(segment, SEGMENT_CHUNKS_AT);
     /* [pages.chunk] acquire <- take: the chunk has memory, and its page words are there. */

@@ -36,8 +36,9 @@ struct shl_segment *shl_segment_by_address_slow(const void *address)
 {
     for (uint32_t i = 0; i < SHL_SEGMENTS_MAX; i++) {
         struct shl_segment *segment = &shl_segments[i];
-        if (shl_segment_attached(segment) &&
-            (uintptr_t)address - (uintptr_t)segment->shm < segment->size)
+        /* [segment.place] acquire <- publish(); looked at once, it may go meanwhile. */
+        uintptr_t base = (uintptr_t)atom_load_acquire_pointer(&segment->shm);
+        if (base && (uintptr_t)address - base < segment->size)
             return segment;
     }
     return NULL;
@@ -127,17 +128,20 @@ static struct shl_segment *free_place(bool family)
     return NULL;
 }
 
-static int publish(struct shl_segment *place, struct segment_shm *shm, int fd)
+/* `header` was checked; what lies in the segment by now may be another's. */
+static int publish(struct shl_segment *place, const struct segment_shm *header,
+                   struct segment_shm *shm, int fd)
 {
     struct shl_file_identity identity;
     int code = shl_file_identify(fd, &identity);
     if (code < 0)
         return code;
     static uint32_t epochs; /* under the table's lock */
-    place->size = shm->size;
+    place->size = header->size;
     place->device = identity.device;
     place->inode = identity.inode;
-    place->id = shm->id;
+    place->id = header->id;
+    place->chunks_at = header->chunks_at;
     place->index = (uint32_t)(place - shl_segments);
     place->epoch = ++epochs;
     place->fd = fd;
@@ -155,7 +159,8 @@ static int create_mapped(struct shl_segment *place, uint64_t size, bool fixed_ad
     if (code < 0)
         return code;
     write_header(base, size);
-    code = publish(place, base, fd);
+    shl_peers_init(base);
+    code = publish(place, base, base, fd);
     if (code < 0)
         shl_unmap(base, size);
     return code;
@@ -265,7 +270,7 @@ static int map_attached(const struct segment_shm *header, int fd_borrowed,
     if (code == -EADDRINUSE)
         code = shl_memfd_map(fd, header->size, NULL, &base);
     if (code == 0) {
-        code = publish(place, base, fd);
+        code = publish(place, header, base, fd);
         if (code < 0)
             shl_unmap(base, header->size);
     }
@@ -331,7 +336,9 @@ int shoal_segment_detach(shoal_segment handle)
     struct shl_shared *shared = shl_shared();
     if (!shared)
         return shl_error_code();
-    shl_self_detach(segment);
+    int code = shl_self_detach(segment);
+    if (code < 0)
+        return code;
     pthread_mutex_lock(&shared->lock);
     unpublish(segment);
     pthread_mutex_unlock(&shared->lock);

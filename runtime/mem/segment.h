@@ -22,12 +22,13 @@ struct shl_segment {
     uint64_t size;
     uint64_t device, inode; /* which file it is */
     uint32_t id;
-    uint32_t index; /* its place in the table */
-    uint32_t epoch; /* which attachment of this process it is: tells the place's users apart */
+    uint32_t chunks_at; /* the first chunk behind the tables */
+    uint32_t index;     /* its place in the table */
+    uint32_t epoch;     /* which attachment of this process it is: tells the place's users apart */
     int fd;
 };
 
-extern struct shl_segment shl_segments[SHL_SEGMENTS_MAX];
+extern SHL_HIDDEN struct shl_segment shl_segments[SHL_SEGMENTS_MAX];
 
 static inline uint64_t shl_ref_make(uint32_t id, uint32_t generation, uint64_t offset)
 {

@@ -3,8 +3,8 @@
  *
  *   0        header                  who made it, how large it may grow, where it wants to lie
  *   4 KiB    class stacks            free blocks that any process may take, by size class
- *   32 KiB   peers                   one slot per attached process and thread
- *   160 KiB  chunk words             one per 2 MiB chunk: what it is used for, and by whom
+ *   32 KiB   peers                   a slot per attached thread, then per process
+ *   544 KiB  chunk words             one per 2 MiB chunk: what it is used for, and by whom
  *   (next chunk boundary) chunks     pages of blocks and objects, or large blocks
  *
  * Everything is found by its offset: a segment may lie anywhere. Words that tell truth (chunk and
@@ -23,7 +23,7 @@
 #include "base/attr.h"
 
 #define SEGMENT_MAGIC UINT64_C(0x316c616f6873feff) /* no text, little endian: ff fe "shoal1" */
-#define SEGMENT_LAYOUT 1u                          /* changes with any layout in a *_shm.h */
+#define SEGMENT_LAYOUT 2u                          /* changes with any layout in a *_shm.h */
 #define SEGMENT_FEATURES 0u                        /* bits; an unknown one must not be attached */
 
 #define SEGMENT_SIZE_MIN (UINT64_C(4) << 20)
@@ -33,10 +33,10 @@
 #define PAGE_SIZE_SHM (UINT64_C(64) << 10)
 #define PAGES_PER_CHUNK 32u /* page 0 holds the page words */
 #define CLASSES_COUNT 64u
-#define PEERS_COUNT 1024u
+#define PEERS_MAX 1024u /* threads, and as many processes */
 
 #define SEGMENT_PEERS_AT (UINT64_C(32) << 10)
-#define SEGMENT_CHUNKS_AT (UINT64_C(160) << 10)
+#define SEGMENT_CHUNKS_AT (UINT64_C(544) << 10)
 
 /* A stack of free things: {tag:28, offset/16:36}; the tag changes with every push. */
 struct stack_shm {
@@ -59,11 +59,12 @@ struct segment_shm {
     /* written by: whoever takes memory or attaches. All hints. */
     atom64 page_chunk; /* the chunk that pages are taken from */
     atom64 peer_hint;
+    atom64 threads_attached; /* for the decision to spin */
     atom64 large_count; /* large blocks handed out: their generation, as their chunks forget it */
-    uint8_t padding_1[SHL_LINE - 24];
+    uint8_t padding_1[SHL_LINE - 32];
 
-    struct stack_shm objects; /* free places for objects */
-    uint8_t padding_2[4096 - 3 * SHL_LINE];
+    struct stack_shm objects[8]; /* free places for objects, by pool */
+    uint8_t padding_2[4096 - 10 * SHL_LINE];
 
     struct stack_shm classes[CLASSES_COUNT];
 };

@@ -1,10 +1,14 @@
 #include "mem/self.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "mem/alloc.h"
 #include "os/memfd.h"
+#include "os/robust.h"
 
+uint32_t shl_detach_epoch;
+void (*shl_process_begins)(void);
 _Thread_local struct shl_self *shl_self_pointer;
 
 static struct shl_shared *shared_pages;
@@ -34,15 +38,32 @@ static void detach_thread(const struct shl_segment *segment, struct shl_attachme
     if (attachment->epoch != segment->epoch)
         return;
     shl_alloc_flush(segment, attachment);
-    shl_peer_release(segment, attachment->thread);
+    shl_peer_release_thread(segment, attachment->thread);
     attachment->epoch = 0;
 }
 
 void shl_self_leave(void)
 {
+    struct shl_shared *shared = shl_shared();
+    if (!shared)
+        return;
+    pthread_mutex_lock(&shared->lock); /* no segment goes meanwhile */
     for (uint32_t i = 0; shl_self_pointer && i < SHL_SEGMENTS_MAX; i++)
         if (shl_segments[i].shm)
             detach_thread(&shl_segments[i], &shl_self_pointer->attachments[i]);
+    pthread_mutex_unlock(&shared->lock);
+}
+
+void shl_self_bury(pid_t pid)
+{
+    struct shl_shared *shared = shl_shared();
+    if (!shared)
+        return;
+    pthread_mutex_lock(&shared->lock); /* likewise */
+    for (uint32_t i = 0; i < SHL_SEGMENTS_MAX; i++)
+        if (shl_segments[i].shm)
+            shl_peer_bury(&shl_segments[i], pid);
+    pthread_mutex_unlock(&shared->lock);
 }
 
 /* At the end of a thread; not at the end of a process, whose slots are settled by others. */
@@ -87,39 +108,75 @@ static int process_slot(const struct shl_segment *segment, struct shl_slot *ret_
         return shl_error_code();
     pthread_mutex_lock(&shared->lock);
     struct shl_slot *slot = &shared->process_slots[segment->index];
-    int code = slot->number ? 0 : shl_peer_claim(segment, slot);
+    bool first = slot->generation == 0;
+    int code = first ? shl_peer_claim_process(segment, slot) : 0;
     if (code == 0)
         *ret_slot = *slot;
     pthread_mutex_unlock(&shared->lock);
+    if (first && shl_process_begins)
+        shl_process_begins();
     return code;
+}
+
+/* A forked child inherits what its parent's thread had named as pending. */
+static void begin_robust(struct shl_self *self)
+{
+    if (self->robust)
+        return;
+    shl_robust_begin();
+    shl_pending_clear(NULL);
+    self->robust = true;
+}
+
+/* Who it is, for people. */
+static void introduce(struct peer_shm *peer)
+{
+    struct shl_shared *shared = shl_shared();
+    const char *name = shared->process_name[0] ? shared->process_name : "MainProcess";
+    atom_store_relaxed(&peer->handle, atom_load_relaxed(&shared->process_ref));
+    snprintf(peer->name, sizeof peer->name, "%s", name);
 }
 
 struct shl_attachment *shl_self_attach(const struct shl_segment *segment)
 {
     struct shl_self *self = shl_self_pointer ? shl_self_pointer : make_self();
     struct shl_slot process = { 0 }, thread = { 0 };
-    if (!self || process_slot(segment, &process) < 0 || shl_peer_claim(segment, &thread) < 0)
+    if (!self)
         return NULL;
+    begin_robust(self);
+    if (process_slot(segment, &process) < 0)
+        return NULL;
+    uint32_t process_owner = PEER_OWNER_MAKE(process.number, process.generation);
+    if (shl_peer_claim_thread(segment, process_owner, &thread) < 0)
+        return NULL;
+    introduce(shl_thread_peer(segment, thread.number));
     struct shl_attachment *attachment = &self->attachments[segment->index];
     memset(attachment, 0, sizeof *attachment); /* of a segment that lay here before */
-    attachment->process = process.number;
-    attachment->process_owner = PEER_OWNER_MAKE(process.number, process.generation);
+    attachment->process_owner = process_owner;
     attachment->owner = PEER_OWNER_MAKE(thread.number, thread.generation);
-    attachment->sides = shl_peer(segment, thread.number)->sides;
+    attachment->owner_long = PEER_LONG_MAKE(thread.number, thread.generation);
     attachment->thread = thread.number;
     attachment->epoch = segment->epoch;
     return attachment;
 }
 
-void shl_self_detach(const struct shl_segment *segment)
+int shl_self_detach(const struct shl_segment *segment)
 {
     struct shl_shared *shared = shl_shared();
+    if (!shared)
+        return shl_error_code();
     if (shl_self_pointer)
         detach_thread(segment, &shl_self_pointer->attachments[segment->index]);
-    if (!shared)
-        return;
     pthread_mutex_lock(&shared->lock);
-    shl_peer_release_all(segment);
-    shared->process_slots[segment->index].number = 0;
+    struct shl_slot *slot = &shared->process_slots[segment->index];
+    uint32_t alive, owner = PEER_OWNER_MAKE(slot->number, slot->generation);
+    bool busy = slot->generation && shl_process_life(segment, owner, &alive);
+    if (slot->generation && !busy) {
+        shl_peer_release_process(segment, slot->number);
+        slot->generation = 0;
+    }
     pthread_mutex_unlock(&shared->lock);
+    REQUIRE(!busy, -EBUSY, "other threads of this process are attached to the segment");
+    shl_detach_epoch++;
+    return 0;
 }

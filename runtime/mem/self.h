@@ -21,17 +21,37 @@ struct shl_cache {
     char *bump, *bump_end;                          /* memory not cut into blocks yet */
 };
 
+struct object_shm;
+
 struct shl_attachment {
     uint32_t epoch;         /* of the segment it belongs to; 0: not attached */
     uint32_t thread;        /* this thread's slot */
-    uint32_t owner;         /* the same with its generation, as in a ring side */
-    uint32_t process;       /* its process's slot */
-    uint32_t process_owner; /* the same with its generation, as in a block's header */
-    atom64 *sides;          /* the journal in the thread's slot */
+    uint32_t owner;         /* the same with its generation, short: as in a ring side */
+    uint32_t owner_long;    /* the same, long: as in a lock */
+    uint32_t process_owner; /* its process, short: as in a block's header */
     struct shl_cache caches[CLASSES_COUNT];
 };
 
+/* An object that the thread has found by its handle: a cache, any entry may go at any time. */
+struct shl_found {
+    uint64_t ref;
+    struct object_shm *object;
+    const struct shl_segment *segment;
+    struct shl_attachment *self;
+    uint32_t kind;
+    uint32_t epoch; /* shl_detach_epoch of then: a detach makes all of them unsure */
+} SHL_ALIGNED(64);
+
+enum { SHL_FOUND_PLACES = 64 };
+
+static inline uint32_t shl_found_place(uint64_t ref)
+{
+    return (uint32_t)(ref >> 3 ^ ref >> 9) % SHL_FOUND_PLACES;
+}
+
 struct shl_self {
+    bool robust; /* the kernel's list of this thread was found */
+    struct shl_found found[SHL_FOUND_PLACES];
     struct shl_attachment attachments[SHL_SEGMENTS_MAX];
 };
 
@@ -43,15 +63,18 @@ struct shl_shared {
 
     /* of proc/ */
     pthread_mutex_t children_lock;
-    bool children_own;    /* the table of children is this process's, not its parent's */
-    atom32 process_count; /* processes described so far, for their names */
-    atom64 process_ref;   /* the calling process's own handle */
+    bool children_own;     /* the table of children is this process's, not its parent's */
+    atom32 process_count;  /* processes described so far, for their names */
+    atom64 process_ref;    /* the calling process's own handle, once it is known */
+    char process_name[64]; /* empty: MainProcess */
 };
 
 /* NULL with an error if there is no memory. */
 struct shl_shared *shl_shared(void);
 
-extern _Thread_local struct shl_self *shl_self_pointer SHL_TLS_FAST;
+extern SHL_HIDDEN uint32_t
+    shl_detach_epoch; /* detaches so far: no thread uses the segment meanwhile */
+extern SHL_HIDDEN _Thread_local struct shl_self *shl_self_pointer SHL_TLS_FAST;
 
 struct shl_attachment *shl_self_attach(const struct shl_segment *segment);
 
@@ -64,10 +87,25 @@ static inline struct shl_attachment *shl_self(const struct shl_segment *segment)
     return shl_self_attach(segment);
 }
 
+/* Likewise, but NULL (no error told) if it is not attached. */
+static inline struct shl_attachment *shl_self_attached(const struct shl_segment *segment)
+{
+    struct shl_self *self = shl_self_pointer;
+    bool attached = self && self->attachments[segment->index].epoch == segment->epoch;
+    return attached ? &self->attachments[segment->index] : NULL;
+}
+
 /* The calling thread leaves every segment, as at its end: its cache goes to everybody. */
 void shl_self_leave(void);
 
-/* Gives back what this process holds in a segment, which none of its threads uses any more. */
-void shl_self_detach(const struct shl_segment *segment);
+/* Settles what a reaped process left behind, in every segment. */
+void shl_self_bury(pid_t pid);
+
+/* Called when the process takes its first slot in a segment: a forked one may have to let go of
+ * what is its parent's. Set by proc/children.c. */
+extern SHL_HIDDEN void (*shl_process_begins)(void);
+
+/* The calling thread and then its process leave a segment. 0; -EBUSY while other threads are in. */
+int shl_self_detach(const struct shl_segment *segment);
 
 #endif

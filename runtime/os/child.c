@@ -9,6 +9,7 @@
 #include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,10 +24,14 @@
 #define P_PIDFD 3
 #endif
 
-pid_t shl_child_fork(void)
+void shl_child_flush(void)
 {
     fflush(stdout);
     fflush(stderr);
+}
+
+pid_t shl_child_fork(void)
+{
     pid_t pid = fork();
     if (pid < 0)
         return shl_errorf(errno == EAGAIN ? -EUSERS : shl_error_of_errno(errno), "fork: %s",
@@ -38,6 +43,15 @@ int shl_child_pidfd(pid_t pid)
 {
     int fd = shl_fd_above_stdio((int)syscall(SYS_pidfd_open, pid, 0));
     return fd < 0 ? shl_error(shl_error_of_errno(errno), "pidfd_open failed") : fd;
+}
+
+void shl_child_discard(pid_t pid, int pidfd)
+{
+    kill(pid, SIGKILL);
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    if (pidfd >= 0)
+        close(pidfd);
 }
 
 int shl_child_signal(int pidfd, int signal_number)
@@ -61,6 +75,11 @@ int shl_child_wait(int pidfd, uint64_t deadline_ns)
         if (errno != EINTR && errno != ENOMEM)
             return shl_error(shl_error_of_errno(errno), "waiting for a process failed");
     }
+}
+
+void shl_child_pause(void)
+{
+    nanosleep(&(struct timespec){ .tv_nsec = (long)SHL_NS_PER_MS }, NULL);
 }
 
 bool shl_child_reap(int pidfd, int *ret_exitcode)
@@ -91,7 +110,8 @@ int shl_lifeline_open(struct shl_lifeline *lifeline)
     ends[1] = shl_fd_above_stdio(ends[1]);
     *lifeline = (struct shl_lifeline){ .fd_read = ends[0] < 0 ? 0 : ends[0],
                                        .fd_write = ends[1] < 0 ? 0 : ends[1] };
-    if (ends[0] >= 0 && ends[1] >= 0)
+    /* Children open it by name, perhaps as another user than who made it. */
+    if (ends[0] >= 0 && ends[1] >= 0 && fchmod(ends[0], 0666) == 0)
         return 0;
     shl_lifeline_close(lifeline);
     return shl_error(-EMFILE, "no descriptor for the lifeline of the children");
@@ -129,7 +149,8 @@ static int kill_at_hangup(int fd_inherited)
 
 int shl_lifeline_tie(struct shl_lifeline *lifeline)
 {
-    close(lifeline->fd_write);
+    if (lifeline->fd_write)
+        close(lifeline->fd_write);
     lifeline->fd_write = 0;
     int code = kill_at_hangup(lifeline->fd_read);
     shl_lifeline_close(lifeline);
@@ -210,11 +231,16 @@ bool shl_process_is_gone(pid_t pid, uint64_t start_time)
     return start_time != 0 && state.start_time != start_time;
 }
 
+unsigned shl_cpu_online(void)
+{
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online > 0 ? (unsigned)online : 1;
+}
+
 unsigned shl_cpu_count(void)
 {
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) == 0)
         return (unsigned)CPU_COUNT(&set);
-    long online = sysconf(_SC_NPROCESSORS_ONLN); /* more than 1024 processors */
-    return online > 0 ? (unsigned)online : 1;
+    return shl_cpu_online(); /* more than 1024 processors */
 }

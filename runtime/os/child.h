@@ -7,11 +7,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/*
- * fork(2) with stdout and stderr flushed before. Answers the pid in the parent, 0 in the child,
- * or -errno.
- */
+/* What stdout and stderr hold back goes out, so that the child does not print it again. May wait
+ * for another thread's lock: not to be called with one of ours. */
+void shl_child_flush(void);
+
+/* fork(2). Answers the pid in the parent, 0 in the child, or -errno. */
 pid_t shl_child_fork(void);
+
+/* Ends a child that waits for us, and its descriptor unless that is negative. */
+void shl_child_discard(pid_t pid, int pidfd);
 
 /* A descriptor for a child that cannot have been reaped yet; or -errno. */
 int shl_child_pidfd(pid_t pid);
@@ -21,6 +25,9 @@ int shl_child_signal(int pidfd, int signal_number);
 
 /* 0 when it ended, -ETIMEDOUT; signals do not end the wait. */
 int shl_child_wait(int pidfd, uint64_t deadline_ns);
+
+/* A millisecond, for what nobody can tell us of. */
+void shl_child_pause(void);
 
 /* Reaps it if it ended: true, with its exit code, or SHOAL_EXITCODE_UNKNOWN if another did. */
 bool shl_child_reap(int pidfd, int *ret_exitcode);
@@ -48,7 +55,8 @@ uint64_t shl_process_start_time(void);
 /* Is the process that began then gone for certain? A zombie is; a stopped one is not. */
 bool shl_process_is_gone(pid_t pid, uint64_t start_time);
 
-/* Processors this process may run on; at least 1. */
+/* Processors this process may run on, and that the machine has; at least 1. */
 unsigned shl_cpu_count(void);
+unsigned shl_cpu_online(void);
 
 #endif

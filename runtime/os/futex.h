@@ -7,7 +7,7 @@
 
 #include "base/atom.h"
 
-enum { SHL_FUTEX_WATCHES_MAX = 4 };
+enum { SHL_FUTEX_WATCHES_MAX = 112 };
 
 /* Sleep only while *word is `expected`; woken by shl_futex_wake() on any watched word. */
 struct shl_futex_watch {

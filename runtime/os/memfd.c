@@ -96,23 +96,32 @@ int shl_file_peek(int fd, void *ret_data, size_t size)
     return done == (ssize_t)size ? 0 : shl_error(-EPROTO, "the file is too short to be a segment");
 }
 
-int shl_memfd_commit(int fd, uint64_t offset, uint64_t size)
+/* Small steps: on some kernels an interrupted fallocate undoes its work, and a timer may interrupt
+ * every large one. */
+#define COMMIT_STEP (UINT64_C(256) << 10)
+
+static int commit_step(int fd, uint64_t offset, uint64_t size)
 {
     int result;
-    do /* a signal may interrupt it; what was allocated stays, so that each round gets further */
+    do
         result = fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)size);
     while (result < 0 && errno == EINTR);
     return result < 0 ? system_error("no memory to grow the segment") : 0;
 }
 
-void shl_memfd_decommit(int fd, uint64_t offset, uint64_t size)
+int shl_memfd_commit(int fd, uint64_t offset, uint64_t size)
 {
-    int result;
-    do
-        result = fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
-                           (off_t)size);
-    while (result < 0 && errno == EINTR);
-    /* Any other failure keeps the memory with the file: a cost, not a fault. */
+    int code = 0;
+    for (uint64_t done = 0; code == 0 && done < size; done += COMMIT_STEP) {
+        uint64_t step = size - done < COMMIT_STEP ? size - done : COMMIT_STEP;
+        code = commit_step(fd, offset + done, step);
+    }
+    return code;
+}
+
+void shl_memory_decommit(void *address, uint64_t size)
+{
+    madvise(address, size, MADV_REMOVE); /* a failure keeps the memory: a cost, not a fault */
 }
 
 int shl_memfd_map(int fd, uint64_t size, void *address, void **ret_base)
@@ -120,7 +129,7 @@ int shl_memfd_map(int fd, uint64_t size, void *address, void **ret_base)
     int flags = MAP_SHARED | MAP_NORESERVE | (address ? MAP_FIXED_NOREPLACE : 0);
     void *base = mmap(address, size, PROT_READ | PROT_WRITE, flags, fd, 0);
     if (base == MAP_FAILED) {
-        if (errno == EEXIST)
+        if (errno == EEXIST || (address && errno == ENOMEM)) /* taken, or beyond what there is */
             return shl_error(-EADDRINUSE, "the segment's address is taken in this process");
         if (errno == EACCES || errno == EPERM) /* of the descriptor; a seal against writing */
             return shl_error(-EINVAL, "the descriptor is not open for reading and writing");

@@ -26,8 +26,8 @@ int shl_file_peek(int fd, void *ret_data, size_t size);
 /* Gives [offset, offset + size) memory, so that no later access can fail. 0 or -errno. */
 int shl_memfd_commit(int fd, uint64_t offset, uint64_t size);
 
-/* Gives that memory back; it reads as zeros when it is committed again. */
-void shl_memfd_decommit(int fd, uint64_t offset, uint64_t size);
+/* Gives the memory of a part of a mapping back; it reads as zeros when it is committed again. */
+void shl_memory_decommit(void *address, uint64_t size);
 
 /* Maps it shared at `address`, or anywhere for NULL. Never over another mapping: -EADDRINUSE. */
 int shl_memfd_map(int fd, uint64_t size, void *address, void **ret_base);

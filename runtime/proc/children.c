@@ -19,6 +19,24 @@ static void forget_parents(void)
     shl_lifeline_close(&table.lifeline);
 }
 
+/* If the table is locked, whoever locked it has seen to that: perhaps we, further up. */
+static void disown(void)
+{
+    struct shl_shared *shared = shl_shared();
+    if (!shared || pthread_mutex_trylock(&shared->children_lock) != 0)
+        return;
+    if (!shared->children_own)
+        forget_parents();
+    shared->children_own = true;
+    pthread_mutex_unlock(&shared->children_lock);
+}
+
+int shl_children_open_lifeline(struct shl_children *children)
+{
+    shl_process_begins = disown; /* whoever is forked by other means must not hold its end open */
+    return children->lifeline.fd_write ? 0 : shl_lifeline_open(&children->lifeline);
+}
+
 struct shl_children *shl_children_lock(void)
 {
     struct shl_shared *shared = shl_shared();

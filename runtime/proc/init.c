@@ -55,7 +55,7 @@ static shoal_process next_running(void)
 
 int shoal_shutdown(shoal_deadline deadline)
 {
-    int code = shl_deadline_check(deadline);
+    int code = shl_join_check(deadline);
     for (;;) {
         shoal_process running = code == 0 ? next_running() : (shoal_process){ 0 };
         if (SHOAL_IS_NONE(running))

@@ -35,7 +35,8 @@ static struct process_shm *find_own(shoal_process handle, struct shl_segment **r
     struct process_shm *process = shl_process_find(handle, ret_segment);
     if (!process || process->creator_pid == (uint32_t)getpid())
         return process;
-    shl_error(-ECHILD, "can only join a child process: this one was created by another process");
+    shl_error(-ECHILD,
+              "can only join, signal or close a child process: another process created this one");
     return NULL;
 }
 
@@ -79,21 +80,20 @@ static void free_argument(const struct shl_segment *segment, uint64_t argument)
 }
 
 /* Takes what describe() took; the object was never visible, or its handle is stale by now. */
-static void forget(const struct shl_segment *segment, struct process_shm *process)
+static void forget(const struct shl_segment *segment, struct process_shm *process,
+                   uint64_t argument)
 {
-    free_argument(segment, process->argument);
+    free_argument(segment, argument);
     shl_object_free(segment, &process->object);
 }
 
-static struct process_shm *new_process(const struct shl_segment *segment, uint32_t creator_pid,
-                                       uint64_t argument)
+static struct process_shm *new_process(const struct shl_segment *segment, uint32_t creator_pid)
 {
-    struct process_shm *process = (struct process_shm *)shl_object_create(segment);
+    struct process_shm *process = (struct process_shm *)shl_object_create(segment, POOL_PROCESS);
     if (!process)
         return NULL;
     memset((char *)process + sizeof process->object, 0, sizeof *process - sizeof process->object);
     process->creator_pid = creator_pid;
-    process->argument = argument;
     return process;
 }
 
@@ -115,7 +115,7 @@ static int describe(struct shl_children *children, const shoal_process_options *
     uint64_t argument;
     if (!segment || copy_argument(segment, options, &argument) < 0)
         return shl_error_code();
-    struct process_shm *process = new_process(segment, (uint32_t)getpid(), argument);
+    struct process_shm *process = new_process(segment, (uint32_t)getpid());
     if (!process) {
         free_argument(segment, argument);
         return shl_error_code();
@@ -124,11 +124,12 @@ static int describe(struct shl_children *children, const shoal_process_options *
     uint64_t ref = shl_object_publish(&process->object, KIND_PROCESS);
     int code = shl_children_add(children, &(struct shl_child){ .ref = ref,
                                                                .target = options->target,
+                                                               .argument = argument,
                                                                .pidfd = -1,
                                                                .auto_close = options->auto_close });
     if (code < 0) {
         shl_object_end(&process->object, ref);
-        forget(segment, process);
+        forget(segment, process, argument);
         return code;
     }
     ret_process->ref = ref;
@@ -153,16 +154,15 @@ int shoal_process_create(const shoal_process_options *options, shoal_process *re
 static bool look(struct shl_child *child, struct process_shm *process)
 {
     int exitcode;
-    if (state_of(process) == PROCESS_ENDED)
+    if (child->ended)
         return true;
     if (child->pidfd < 0 || !shl_child_reap(child->pidfd, &exitcode))
         return false;
     atom_store_relaxed(&process->exitcode, (uint32_t)exitcode);
     /* [process.state] release -> state_of(): the exit code. */
     atom_store_release(&process->state, PROCESS_ENDED);
-    for (uint32_t i = 0; i < SHL_SEGMENTS_MAX; i++)
-        if (shl_segments[i].shm)
-            shl_peer_bury(&shl_segments[i], (pid_t)atom_load_relaxed(&process->pid));
+    child->ended = true;
+    shl_self_bury((pid_t)atom_load_relaxed(&process->pid));
     return true;
 }
 
@@ -171,7 +171,7 @@ static void drop(struct shl_children *children, struct shl_child *child,
                  const struct shl_segment *segment, struct process_shm *process)
 {
     shl_object_end(&process->object, child->ref);
-    forget(segment, process);
+    forget(segment, process, child->argument);
     shl_children_remove(children, child);
 }
 
@@ -207,6 +207,7 @@ static int start(struct shl_children *children, shoal_process handle)
 
 int shoal_process_start(shoal_process process)
 {
+    shl_child_flush();
     struct shl_children *children = shl_children_lock();
     if (!children)
         return shl_error_code();
@@ -259,26 +260,48 @@ static int lend(shoal_process handle, int *ret_pidfd)
     return code;
 }
 
-static void give_back(shoal_process handle)
+/* True if it is known to have ended. */
+static bool give_back(shoal_process handle)
 {
     struct shl_segment *segment;
     struct process_shm *process = shl_process_find(handle, &segment);
     struct shl_children *children = shl_children_lock();
-    struct shl_child *child = shl_children_find(children, handle.ref);
-    child->users--;
-    look(child, process);
-    shl_children_unlock();
+    struct shl_child *child = children ? shl_children_find(children, handle.ref) : NULL;
+    bool ended = true;
+    if (child) {
+        child->users--;
+        ended = !process || look(child, process);
+        if (process && ended && child->closing && child->users == 0)
+            drop(children, child, segment, process);
+    }
+    if (children)
+        shl_children_unlock();
+    return ended;
+}
+
+int shl_join_check(shoal_deadline deadline)
+{
+    REQUIRE(deadline.cancel.ref == 0, -ENOTSUP,
+            "joining a process cannot be cancelled by an event");
+    return 0;
 }
 
 int shoal_process_join(shoal_process process, shoal_deadline deadline)
 {
-    int pidfd, code = shl_deadline_check(deadline);
-    if (code == 0)
+    int code = shl_join_check(deadline);
+    while (code == 0) {
+        int pidfd;
         code = lend(process, &pidfd);
-    if (code != 0)
-        return code == PROCESS_ENDED ? 0 : code;
-    code = shl_child_wait(pidfd, deadline.ns);
-    give_back(process);
+        if (code != 0)
+            return code == PROCESS_ENDED ? 0 : code;
+        code = shl_child_wait(pidfd, deadline.ns);
+        if (give_back(process) || code < 0)
+            break;
+        /* It is dead, but its tracer has it still. */
+        if (shl_deadline_passed(deadline))
+            code = -ETIMEDOUT;
+        shl_child_pause();
+    }
     return code == -ETIMEDOUT ? shl_error(code, "the process still runs") : code;
 }
 
@@ -325,8 +348,10 @@ int shoal_process_close(shoal_process handle)
         return shl_error_code() == -ESTALE ? 0 : shl_error_code();
     struct shl_child *child = shl_children_find(children, handle.ref);
     int code = 0;
-    if (child && (child->users > 0 || (child->pidfd >= 0 && !look(child, process))))
+    if (child && child->pidfd >= 0 && !look(child, process))
         code = shl_error(-EBUSY, "cannot close a process while it is still running");
+    else if (child && child->users > 0)
+        child->closing = true; /* another thread's join is about to return */
     else if (child)
         drop(children, child, segment, process);
     shl_children_unlock();
@@ -376,7 +401,8 @@ bool shoal_process_is_alive(shoal_process handle)
     struct process_shm *process = shl_process_find(handle, &segment);
     if (!process || current_state(handle, process) != PROCESS_RUNNING)
         return false;
-    return !shl_process_is_gone((pid_t)atom_load_relaxed(&process->pid), 0);
+    return !shl_process_is_gone((pid_t)atom_load_relaxed(&process->pid),
+                                atom_load_relaxed(&process->start_time));
 }
 
 int shoal_process_sentinel(shoal_process handle)
@@ -396,7 +422,7 @@ int shoal_process_sentinel(shoal_process handle)
 static uint64_t main_process(void)
 {
     struct shl_segment *family = shl_segment_family();
-    struct process_shm *process = family ? new_process(family, 0, 0) : NULL;
+    struct process_shm *process = family ? new_process(family, 0) : NULL;
     if (!process)
         return 0;
     snprintf(process->name, sizeof process->name, "MainProcess");

@@ -12,8 +12,11 @@
 struct shl_child {
     uint64_t ref;
     void (*target)(void *);
-    int pidfd;      /* -1: not started */
-    unsigned users; /* threads that poll the descriptor without the lock */
+    uint64_t argument; /* its block's payload, as an offset; 0: none */
+    int pidfd;         /* -1: not started */
+    unsigned users;    /* threads that poll the descriptor without the lock */
+    bool ended;        /* reaped */
+    bool closing;      /* the last user closes it */
     bool auto_close;
 };
 
@@ -27,10 +30,16 @@ struct shl_children {
 struct shl_children *shl_children_lock(void);
 void shl_children_unlock(void);
 
+/* With the table locked: the pipe that the children of this process hang on. 0 or an error. */
+int shl_children_open_lifeline(struct shl_children *children);
+
 /* With the table locked. A pointer into it is good until the table changes. */
 int shl_children_add(struct shl_children *children, const struct shl_child *child);
 struct shl_child *shl_children_find(struct shl_children *children, uint64_t ref);
 void shl_children_remove(struct shl_children *children, struct shl_child *child);
+
+/* 0, or -ENOTSUP: a process is waited for by its descriptor, which no event can end. */
+int shl_join_check(shoal_deadline deadline);
 
 /* Closes those that ended and whose handles nobody will close. */
 void shl_children_drop_auto_closed(struct shl_children *children);

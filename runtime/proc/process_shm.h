@@ -6,12 +6,21 @@
 
 /*
  * state: CREATED -> STARTING  by the one thread that starts it
- *        STARTING -> RUNNING  by the creator, when it has a descriptor for the child; the child
+ *        STARTING -> TIED     by the child, when it is certain to die with its creator
+ *        STARTING -> UNTIED   by the child, when it cannot be: the creator ends it
+ *        TIED -> RUNNING      by the creator, when it has a descriptor for the child; the child
  *                             waits for it, so that it cannot end and be reaped before
- *        STARTING -> CREATED  the start failed
+ *        any of them -> CREATED  the start failed
  *        RUNNING -> ENDED     by the creator, when it has the exit code
  */
-enum { PROCESS_CREATED = 0, PROCESS_STARTING, PROCESS_RUNNING, PROCESS_ENDED };
+enum {
+    PROCESS_CREATED = 0,
+    PROCESS_STARTING,
+    PROCESS_TIED,
+    PROCESS_UNTIED,
+    PROCESS_RUNNING,
+    PROCESS_ENDED
+};
 
 struct process_shm {
     struct object_shm object;
@@ -19,10 +28,10 @@ struct process_shm {
     atom32 pid;
     atom32 exitcode; /* written before ENDED */
     uint32_t creator_pid;
-    uint64_t argument; /* its block's payload, as an offset; 0: none */
+    atom64 start_time; /* with the pid it names the process for ever; 0: not known */
     char name[64];
 };
 
-static_assert(sizeof(struct process_shm) <= OBJECT_SIZE, "a process fits a place");
+static_assert(sizeof(struct process_shm) <= OBJECT_BIG_SIZE, "a process fits a place");
 
 #endif

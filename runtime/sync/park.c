@@ -1,51 +1,75 @@
 /*
- * Purpose. Waiting without losing a wake-up, and without a system call while nobody sleeps.
+ * Purpose. Waiting without losing a wake-up, whoever is killed, and without a system call while
+ * nobody sleeps.
  *
  * Layout. park_shm.h.
  *
  * Protocol.  waiter                                   notifier
+ *   W0 the bell is pending                  N0 the bell is pending
  *   W1 flag = 1                             N1 commit the change
  *   W2 attempt; done if it succeeds         N2 if flag was 1: flag = 0
  *   W3 sleep while bell = 0, the watched    N3 and wake one sleeper at the bell
- *      word is as W2 saw it, and flag = 1
- *   W4 again from W1; at the end, if it slept and another's attempt would succeed: wake one
+ *      words are as W2 saw them, flag = 1   N4 nothing is pending
+ *   W4 again from W1; at the end, if it slept and another's attempt would succeed: wake one.
+ *      An attempt that makes another bell pending, having slept, wakes one at its own before
+ *   W5 nothing is pending
+ * If a thread dies with a bell pending, the kernel wakes one sleeper there: who was to be woken, or
+ * to wake. The bell is the first word of W3, so that the kernel finds the sleeper already there.
  *
- * Order.     W1 flag = 1                              N1 tail = t + 1
- *            W2 load tail                             N2 load flag
+ * A wait with a cancel event sleeps at two bells but only one can be pending: it is the object's.
+ * So setting an event wakes all its sleepers, and `told` (event_shm.h) tells whether that was done;
+ * at the cancel bell the event's word is watched instead of its flag, which another may set again.
+ * If the setter and then the sleeper that the kernel woke for it are both killed before either has
+ * woken the others, these look again at the next tick.
+ *
+ * Order.     W1 flag = 1                              N1 the change
+ *            W2 load it                               N2 load flag
  * [park.flag] all four are seq_cst: not both can miss the other's store. So either the attempt sees
  * the change, or the notifier sees the flag.
  *
- * Progress. A waiter that is killed after it was woken, and a notifier that is killed between N1
- * and N3, take a wake-up along: those who sleep look again every tick.
+ * Progress. The tick looks after what the kernel cannot tell: a thread whose list it could not
+ * read, kernels without futex_waitv.
  *
- * Sources. The protocol is a bell with chained wake-ups; its model was checked with kills at every
- * step, with the kernel ringing for the dead, which replaces the tick.
+ * Sources. tests/model checks this protocol and its mistakes, with kills at every step.
  */
 #include "sync/park.h"
 
 #include <errno.h>
 #include <sched.h>
 
+#include "mem/object.h"
+#include "os/chaos.h"
 #include "os/child.h"
+#include "sync/event_shm.h"
 
-#define TICK_NS (50 * SHL_NS_PER_MS)
+#define TICK_NS SHL_NS_PER_S
+#define TICK_WITHOUT_LIST_NS (20 * SHL_NS_PER_MS)
+#define TICK_SOON_NS SHL_NS_PER_MS
 
-enum { PAUSES_FIRST = 4, PAUSES_DOUBLINGS = 5, SPIN_PAUSING = 24, SPIN_YIELDING = 8 };
+enum { PAUSES_FIRST = 4, PAUSES_DOUBLINGS = 5, SPIN_ROUNDS = 20, SPIN_ROUNDS_CROWDED = 10 };
 
+/* More threads than processors: who spins keeps the one it waits for from running. */
+static bool is_crowded(void)
+{
+    static uint32_t cpus; /* of the machine: a pinned thread's own one is not all there is */
+    if (unlikely(cpus == 0))
+        cpus = shl_cpu_online();
+    const struct shl_segment *family = &shl_segments[SHL_FAMILY];
+    return cpus == 1 || (shl_segment_attached(family) &&
+                         atom_load_relaxed(&family->shm->threads_attached) > cpus);
+}
+
+/* Doubling, so that the line stays with who works; where it is crowded others run in between. */
 bool shl_park_spin(unsigned round)
 {
-    static _Thread_local unsigned cpus;
-    if (unlikely(cpus == 0))
-        cpus = shl_cpu_count();
-    if (round >= SPIN_PAUSING + SPIN_YIELDING)
+    bool crowded = is_crowded();
+    if (round >= (crowded ? SPIN_ROUNDS_CROWDED : SPIN_ROUNDS))
         return false;
-    if (round >= SPIN_PAUSING || cpus == 1) {
-        sched_yield();
-        return cpus > 1 || round < SPIN_YIELDING;
-    }
     int pauses = PAUSES_FIRST << (round < PAUSES_DOUBLINGS ? round : PAUSES_DOUBLINGS);
     for (int i = 0; i < pauses; i++)
         atom_pause();
+    if (crowded)
+        sched_yield();
     return true;
 }
 
@@ -54,30 +78,101 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* W1 to W4 but for the last wake. */
-static int sleep_until_done(struct bell_shm *bell, const struct shl_park_for *what,
-                            shoal_deadline deadline, bool *ret_slept)
+/* The event that cancels, if there is one, as it was when the wait began. */
+struct cancel {
+    struct event_shm *event;
+    uint64_t ref;
+    uint32_t generation;
+};
+
+static int find_cancel(shoal_deadline deadline, struct cancel *ret_cancel)
 {
-    for (;;) {
-        struct shl_futex_watch watches[3] = { { &bell->bell, 0 }, { 0 }, { &bell->flag, 1 } };
-        /* [park.flag] seq_cst, acquire and release: see Order above. */
-        atom_exchange_seq_cst(&bell->flag, 1);
-        int code = what->attempt(what->context, &watches[1]);
-        if (code != -EAGAIN)
-            return code;
-        if (shl_deadline_passed(deadline))
-            return -ETIMEDOUT;
-        *ret_slept = true;
-        shl_futex_wait(watches, 3, earlier(deadline.ns, shl_clock_ns() + TICK_NS));
-    }
+    *ret_cancel = (struct cancel){ .ref = deadline.cancel.ref };
+    if (likely(deadline.cancel.ref == 0))
+        return 0;
+    const struct shl_found *found = shl_find(deadline.cancel.ref, KIND_EVENT);
+    if (!found)
+        return shl_error_code();
+    ret_cancel->event = (struct event_shm *)found->object;
+    ret_cancel->generation = atom_load_relaxed(&ret_cancel->event->word) >> 1;
+    return 0;
 }
 
-static int spin(const struct shl_park_for *what, shoal_deadline deadline)
+/* -ECANCELED once it was set, also if it is clear again; -ESTALE once it is gone. */
+static int check_cancel(const struct cancel *cancel, uint32_t *ret_word)
 {
-    struct shl_futex_watch watch;
+    if (likely(!cancel->event))
+        return 0;
+    /* [park.flag] seq_cst. */
+    *ret_word = atom_load_seq_cst(&cancel->event->word);
+    if (!shl_object_is(&cancel->event->object, cancel->ref))
+        return shl_error(-ESTALE, "the deadline's event was destroyed");
+    bool set = (*ret_word & EVENT_SET) || *ret_word >> 1 != cancel->generation;
+    return set ? shl_error(-ECANCELED, "the deadline's event was set") : 0;
+}
+
+/* The setter's duty, if it may have died: see `told`. */
+static void tell_again(struct event_shm *event)
+{
+    uint32_t word = atom_load_relaxed(&event->word);
+    if (atom_load_relaxed(&event->told) == word >> 1)
+        return;
+    shl_futex_wake(&event->bell.bell, INT32_MAX);
+    atom_store_relaxed(&event->told, word >> 1);
+}
+
+/* W1 at both bells, W2 and W3 once. */
+static int attempt_or_sleep(struct bell_shm *bell, const struct shl_park_for *what,
+                            shoal_deadline deadline, const struct cancel *cancel, bool *ret_slept)
+{
+    struct shl_watches watches;
+    shl_watches_init(&watches);
+    watches.slept = *ret_slept;
+    SHL_CHAOS("park.W1");
+    shl_watch(&watches, &bell->bell);
+    shl_watch(&watches, &bell->flag)->expected = 1;
+    /* [park.flag] seq_cst, acquire and release: see Order above. */
+    atom_exchange_seq_cst(&bell->flag, 1);
+    struct shl_futex_watch *cancel_word = NULL;
+    if (unlikely(cancel->event)) {
+        shl_watch(&watches, &cancel->event->bell.bell);
+        cancel_word = shl_watch(&watches, (atom32 *)&cancel->event->word);
+        /* [park.flag] likewise. */
+        atom_exchange_seq_cst(&cancel->event->bell.flag, 1);
+    }
+    SHL_CHAOS("park.W2");
+    int code = what->attempt(what->context, &watches);
+    if (code != -EAGAIN)
+        return code;
+    code = check_cancel(cancel, cancel_word ? &cancel_word->expected : NULL);
+    if (code < 0)
+        return code;
+    if (shl_deadline_passed(deadline))
+        return -ETIMEDOUT;
+    *ret_slept = true;
+    SHL_CHAOS("park.W3");
+    uint64_t tick = watches.soon ? TICK_SOON_NS : shl_robust_head ? TICK_NS : TICK_WITHOUT_LIST_NS;
+    shl_futex_wait(watches.list, watches.count, earlier(deadline.ns, shl_clock_ns() + tick));
+    SHL_CHAOS("park.W4");
+    if (unlikely(cancel->event))
+        tell_again(cancel->event);
+    if (what->event)
+        tell_again(what->event);
+    return -EAGAIN;
+}
+
+static int spin(const struct shl_park_for *what, shoal_deadline deadline,
+                const struct cancel *cancel)
+{
     for (unsigned round = 0; shl_park_spin(round); round++) {
-        int code = what->attempt(what->context, &watch);
+        struct shl_watches watches;
+        shl_watches_init(&watches);
+        int code = what->attempt(what->context, &watches);
         if (code != -EAGAIN)
+            return code;
+        uint32_t word;
+        code = check_cancel(cancel, &word);
+        if (code < 0)
             return code;
         if (shl_deadline_passed(deadline))
             return -ETIMEDOUT;
@@ -87,23 +182,40 @@ static int spin(const struct shl_park_for *what, shoal_deadline deadline)
 
 int shl_park(struct bell_shm *bell, const struct shl_park_for *what, shoal_deadline deadline)
 {
+    struct cancel cancel;
+    uint32_t word;
+    int code = find_cancel(deadline, &cancel);
+    if (code == 0)
+        code = check_cancel(&cancel, &word);
+    if (code < 0)
+        return code;
     if (shl_deadline_is_now(deadline))
         return -ETIMEDOUT;
-    int code = spin(what, deadline);
+    code = spin(what, deadline, &cancel);
     if (code != -EAGAIN)
         return code;
+    struct robust_list *before = shl_pending_set(&bell->bell); /* W0 */
     bool slept = false;
-    code = sleep_until_done(bell, what, deadline, &slept);
-    if (slept && what->ready(what->context))
+    do
+        code = attempt_or_sleep(bell, what, deadline, &cancel, &slept);
+    while (code == -EAGAIN);
+    if (slept && what->ready && what->ready(what->context))
         shl_futex_wake(&bell->bell, 1);
+    SHL_CHAOS("park.W5");
+    if (!what->keep_pending || code < 0)
+        shl_pending_clear(before); /* W5 */
     return code;
 }
 
-void shl_park_ring(struct bell_shm *bell)
+bool shl_park_end(struct object_shm *object, uint64_t ref, struct bell_shm *bell)
 {
-    /* [park.flag] seq_cst, acquire and release: see Order above. */
-    if (unlikely(atom_load_seq_cst(&bell->flag)) && atom_exchange_seq_cst(&bell->flag, 0))
-        shl_futex_wake(&bell->bell, 1);
+    struct robust_list *before = shl_pending_set(&bell->bell);
+    bool ended = shl_object_end(object, ref);
+    /* [park.flag] seq_cst: who is about to sleep sees the flag gone. */
+    atom_exchange_seq_cst(&bell->flag, 0);
+    shl_futex_wake(&bell->bell, INT32_MAX);
+    shl_pending_clear(before);
+    return ended;
 }
 
 void shl_park_nap(atom32 *word, uint32_t seen, uint64_t ns)

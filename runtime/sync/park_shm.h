@@ -13,9 +13,8 @@
 struct bell_shm {
     atom32 flag;
     atom32 bell;
-    uint8_t padding[SHL_LINE - 8];
 };
 
-_Static_assert(sizeof(struct bell_shm) == SHL_LINE, "a bell on a line of its own");
+_Static_assert(sizeof(struct bell_shm) == 8, "a bell fits beside the word it is for");
 
 #endif

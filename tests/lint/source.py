@@ -135,12 +135,16 @@ def struct_bodies(text):
             yield number, line
 
 
+# A thread's life is a mutex of the C library: the kernel marks it when the thread dies.
+EXCEPTION = ("runtime/mem/peer_shm.h", "pthread_mutex_t mutex;")
+
+
 @check("structs in the segment have fields of fixed width and no pointers", {
     "runtime/mem/a_shm.h": "struct a_shm {\n    uint32_t fine;\n    size_t size;\n};\n"})
 def fixed_width(tree):
     for path, text in files(tree, "runtime/*_shm.h"):
         for number, line in struct_bodies(text):
-            if not FIELD.fullmatch(line):
+            if not FIELD.fullmatch(line) and (path, line) != EXCEPTION:
                 yield f"{path}:{number}: {line}"
 
 

@@ -256,25 +256,54 @@ Test(queue, deadlines_bound_put_and_get_1_10_2, .timeout = 60)
     assert_code(shoal_queue_destroy(queue), 0);
 }
 
-Test(queue, cancel_event_is_not_supported_yet, .timeout = 60)
+static void calls_that_would_wait_answer(shoal_queue empty, shoal_queue full,
+                                         shoal_deadline deadline, int code)
 {
-    const shoal_queue queue = queue_of(2);
-    shoal_deadline odd[] = { SHOAL_NOW, SHOAL_FOREVER, shoal_after_ms(10) };
-    number_put(queue, 1);
-    for (size_t i = 0; i < COUNT_OF(odd); i++) {
-        odd[i].cancel.ref = UINT64_C(0x123456789) << (i * 12);
-        void *payload = marker;
-        assert_code(shoal_queue_get(queue, &payload, odd[i]), -ENOTSUP);
-        cr_assert_eq(payload, marker);
-        payload = number_new(2);
-        assert_code(shoal_queue_put(queue, payload, odd[i]), -ENOTSUP);
-        cr_assert_eq(shoal_size(payload), 8);
-        shoal_free(payload);
-        assert_code(shoal_queue_put_bytes(queue, "x", 1, odd[i]), -ENOTSUP);
+    void *payload = marker;
+    assert_code(shoal_queue_get(empty, &payload, deadline), code);
+    cr_assert_eq(payload, marker);
+    payload = number_new(2);
+    assert_code(shoal_queue_put(full, payload, deadline), code);
+    cr_assert_eq(shoal_size(payload), 8);
+    shoal_free(payload);
+    assert_code(shoal_queue_put_bytes(full, "x", 1, deadline), code);
+    cr_assert_eq(shoal_queue_qsize(empty), 0);
+    cr_assert_eq(shoal_queue_qsize(full), 1);
+}
+
+Test(queue, cancel_event_ends_calls_that_would_wait, .timeout = 60)
+{
+    const shoal_queue empty = queue_of(1), full = queue_of(1);
+    shoal_event event, stale;
+    number_put(full, 1);
+    assert_code(shoal_event_create(NULL, &event), 0);
+    assert_code(shoal_event_create(NULL, &stale), 0);
+    assert_code(shoal_event_destroy(stale), 0);
+    const shoal_deadline deadlines[] = { SHOAL_FOREVER, shoal_after_s(30) };
+    for (size_t i = 0; i < COUNT_OF(deadlines); i++) {
+        shoal_deadline deadline = shoal_until(deadlines[i], stale);
+        calls_that_would_wait_answer(empty, full, deadline, -ESTALE);
+        deadline.cancel.ref = empty.ref;
+        calls_that_would_wait_answer(empty, full, deadline, -EINVAL);
+        deadline.cancel = event;
+        assert_code(shoal_event_set(event), 0);
+        calls_that_would_wait_answer(empty, full, deadline, -ECANCELED);
+        assert_code(shoal_event_clear(event), 0);
+        deadline.ns = shoal_after_ms(5).ns;
+        calls_that_would_wait_answer(empty, full, deadline, -ETIMEDOUT);
     }
-    cr_assert_eq(shoal_queue_qsize(queue), 1);
-    cr_assert_eq(number_get(queue), 1);
-    assert_code(shoal_queue_destroy(queue), 0);
+    for (int shift = 0; shift < 36; shift += 12) { /* of no object at all */
+        shoal_deadline deadline = SHOAL_FOREVER;
+        void *payload = marker;
+        deadline.cancel.ref = UINT64_C(0x123456789) << shift;
+        const int code = shoal_queue_get(empty, &payload, deadline);
+        cr_assert(code == -EINVAL || code == -ESTALE, "%d", code);
+        cr_assert_eq(payload, marker);
+    }
+    cr_assert_eq(number_get(full), 1);
+    assert_code(shoal_event_destroy(event), 0);
+    assert_code(shoal_queue_destroy(empty), 0);
+    assert_code(shoal_queue_destroy(full), 0);
 }
 
 /* --- misuse --------------------------------------------------------------------------------- */
