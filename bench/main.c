@@ -3,6 +3,7 @@
 #include "job.h"
 #include "machine.h"
 #include "rows_queue.h"
+#include "rows_sync.h"
 #include "wordcount.h"
 
 #include <getopt.h>
@@ -30,7 +31,8 @@ static const char help_text[] =
     "usage: bench/run [OPTION]... [FILE]...\n"
     "\n"
     "Counts the words of real text in three ways - in one process, over pipe(2), over shoal - and\n"
-    "then measures messages a second between two processes, over shoal and its rivals.\n"
+    "then measures messages a second between two processes, locks and events, over shoal and its\n"
+    "rivals.\n"
     "\n"
     "  FILE           texts, and directories of texts, to be counted; by default the headers in\n"
     "                 /usr/include and the texts in /usr/share/common-licenses\n"
@@ -109,7 +111,9 @@ static int run_all(const struct options *options, const struct corpus *corpus)
         machine_print();
     if (wordcount_run(corpus, &options->wordcount) < 0)
         return -1;
-    return rows_queue_run(options->quick, options->wordcount.rows);
+    if (rows_queue_run(options->quick, options->wordcount.rows) < 0)
+        return -1;
+    return rows_sync_run(options->quick, options->wordcount.rows);
 }
 
 static int run(const struct options *options)

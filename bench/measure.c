@@ -80,6 +80,22 @@ int cpu_pin(int cpu)
     return sched_setaffinity(0, sizeof(only), &only) == 0 ? 0 : -errno;
 }
 
+#define WORK_TURNS 200000
+#define WORK_ROUNDS 51
+
+uint64_t work_turns_per_us(void)
+{
+    double per_us[WORK_ROUNDS];
+
+    for (size_t i = 0; i < WORK_ROUNDS; i++) {
+        uint64_t began = clock_wall_ns();
+
+        work(WORK_TURNS);
+        per_us[i] = WORK_TURNS * 1e3 / (double)(clock_wall_ns() - began);
+    }
+    return (uint64_t)median_of(per_us, WORK_ROUNDS);
+}
+
 #define CALIBRATIONS 501
 
 static uint64_t clock_cost_ns; /* of begin and end with nothing between them */

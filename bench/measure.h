@@ -22,6 +22,24 @@ bool cpu_pick_two(int cpus[2]);
 /* Keep this process on one processor. */
 int cpu_pin(int cpu);
 
+/* For loops that wait for another processor. */
+static inline void cpu_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#endif
+}
+
+/* Keeps the processor busy: work_turns_per_us() turns of it take a microsecond. */
+static inline void work(uint64_t turns)
+{
+    while (turns-- > 0)
+        __asm__ volatile("" : "+r"(turns));
+}
+
+/* How many turns of work take a microsecond here. */
+uint64_t work_turns_per_us(void);
+
 /*
  * Handing over is measured in processor time: what is spent between begin and end is added to the
  * total. Sleeping for want of work does not count, spinning for want of work does. What looking at

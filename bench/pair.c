@@ -2,6 +2,7 @@
 
 #include "crew.h"
 #include "measure.h"
+#include "near.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -9,19 +10,17 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define PROBE_TRIPS 3000
 #define LIMIT_MS 20000 /* a measurement that takes longer hangs */
 #define LAST_MESSAGE UINT64_MAX
-#define LINE 128 /* two cache lines: processors fetch them in pairs */
 
 enum { SENDER, RECEIVER };
 
 /* What the two and their parent share. */
 struct board {
-    _Alignas(LINE) _Atomic uint32_t ball; /* of the ping-pong: odd is the receiver's turn */
-    _Alignas(LINE) _Atomic uint32_t go;   /* 1 after the first probe: run; 2: give up */
-    _Alignas(LINE) _Atomic uint32_t stop; /* written by the receiver when its time is over */
-    _Alignas(LINE) double before_ns;      /* written by the receiver, read when all ended */
+    _Alignas(NEAR_LINE) _Atomic uint32_t ball; /* of the ping-pong: odd is the receiver's turn */
+    _Alignas(NEAR_LINE) _Atomic uint32_t go;   /* 1 after the first probe: run; 2: give up */
+    _Alignas(NEAR_LINE) _Atomic uint32_t stop; /* written by the receiver when its time is over */
+    _Alignas(NEAR_LINE) double before_ns;      /* written by the receiver, read when all ended */
     double after_ns;
     double rate;
 };
@@ -34,34 +33,6 @@ struct stream {
     int cpus[2];
     bool pinned;
 };
-
-static void relax(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#endif
-}
-
-/* Both sides call it; the ball flies @trips times to and fro. Returns nanoseconds for one trip. */
-static double probe(struct board *board, int side, uint32_t trips)
-{
-    uint32_t mine = side == RECEIVER;
-    uint64_t began = clock_wall_ns();
-
-    for (uint32_t trip = 0; trip < trips; trip++) {
-        while (atomic_load_explicit(&board->ball, memory_order_acquire) % 2 != mine)
-            relax();
-        atomic_fetch_add_explicit(&board->ball, 1, memory_order_release);
-    }
-    return (double)(clock_wall_ns() - began) / trips;
-}
-
-/* The first few trips, until both are there, do not count. */
-static double probe_near(struct board *board, int side)
-{
-    probe(board, side, 10);
-    return probe(board, side, PROBE_TRIPS);
-}
 
 static void stamp(struct stream *stream, uint64_t number)
 {
@@ -117,16 +88,16 @@ static void run_sender(void *argument)
 
     take_part(stream, SENDER);
     if (stream->pinned)
-        probe_near(board, SENDER);
+        near_play(&board->ball, false);
     while ((go = atomic_load_explicit(&board->go, memory_order_acquire)) == 0)
-        relax();
+        cpu_relax();
     if (go == 2)
         return;
     while (atomic_load_explicit(&board->stop, memory_order_relaxed) == 0)
         send_number(stream, number++);
     send_number(stream, LAST_MESSAGE);
     if (stream->pinned)
-        probe_near(board, SENDER);
+        near_play(&board->ball, false);
 }
 
 /* Receive for @ns, checking that each message is the one after the last. Returns the rate. */
@@ -169,8 +140,8 @@ static void run_receiver(void *argument)
 
     take_part(stream, RECEIVER);
     if (stream->pinned)
-        board->before_ns = probe_near(board, RECEIVER);
-    give_up = stream->plan->only_near && board->before_ns > PAIR_NEAR_NS;
+        board->before_ns = near_play(&board->ball, true);
+    give_up = stream->plan->only_near && board->before_ns > NEAR_NS;
     atomic_store_explicit(&board->go, give_up ? 2 : 1, memory_order_release);
     if (give_up)
         return;
@@ -179,7 +150,7 @@ static void run_receiver(void *argument)
     atomic_store_explicit(&board->stop, 1, memory_order_relaxed);
     drain(stream, number);
     if (stream->pinned)
-        board->after_ns = probe_near(board, RECEIVER);
+        board->after_ns = near_play(&board->ball, true);
 }
 
 static int run_crew(struct stream *stream)

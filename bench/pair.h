@@ -1,10 +1,6 @@
 /*
- * One measurement of a stream between two processes on two processors.
- *
- * The processors of a virtual machine drift between near (a cache line's round trip takes about
- * 100 ns) and far (several times that), which matters more to what is measured than most code. So
- * the two processes play ping-pong on a cache line before and after; a measurement counts as near
- * when both took less than PAIR_NEAR_NS.
+ * One measurement of a stream between two processes on two processors, which look before and after
+ * whether these are near: see near.h.
  */
 #ifndef BENCH_PAIR_H
 #define BENCH_PAIR_H
@@ -12,8 +8,6 @@
 #include "transport.h"
 
 #include <stdint.h>
-
-#define PAIR_NEAR_NS 160
 
 struct pair_plan {
     const struct transport *transport;

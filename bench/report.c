@@ -24,13 +24,22 @@ static void format_value(char *text, size_t size, double value)
         snprintf(text, size, "%.3g", value);
 }
 
+static double median_sorted(const struct measured *measured)
+{
+    return measured->values[measured->count / 2];
+}
+
 static int compare_medians(const void *left, const void *right)
 {
-    double a = ((const struct measured *)left)->values[((const struct measured *)left)->count / 2];
-    double b =
-        ((const struct measured *)right)->values[((const struct measured *)right)->count / 2];
+    double a = median_sorted(left);
+    double b = median_sorted(right);
 
     return (a < b) - (a > b);
+}
+
+static int compare_medians_up(const void *left, const void *right)
+{
+    return compare_medians(right, left);
 }
 
 static void print_contender(struct measured *contender, double best_rival)
@@ -46,22 +55,26 @@ static void print_contender(struct measured *contender, double best_rival)
     printf("  %-20s %8s  [%s .. %s]", contender->who, median, least, most);
     if (best_rival > 0)
         printf("  %.2fx", middle / best_rival);
+    if (contender->has_least_served)
+        printf("  least served %.0f %%", contender->least_served);
     if (contender->far_count > 0)
-        printf("  (far in %zu of %zu rounds)", contender->far_count, contender->count);
+        printf("  (processors far apart in %zu of %zu rounds: a cache line took over 160 ns)",
+               contender->far_count, contender->count);
     printf("\n");
 }
 
-void report_table(const char *row, struct measured *contenders, size_t count)
+void report_table(const char *row, struct measured *contenders, size_t count, bool less_is_better)
 {
     double best_rival = 0;
 
     for (size_t i = 0; i < count; i++) {
         double middle = median_of(contenders[i].values, contenders[i].count);
 
-        if (!contenders[i].ours && middle > best_rival)
+        if (!contenders[i].ours && (best_rival == 0 || (middle > best_rival) != less_is_better))
             best_rival = middle;
     }
-    qsort(contenders, count, sizeof(contenders[0]), compare_medians);
+    qsort(contenders, count, sizeof(contenders[0]),
+          less_is_better ? compare_medians_up : compare_medians);
     printf("\n%s: median [least .. most], against the best rival\n", row);
     for (size_t i = 0; i < count; i++)
         print_contender(&contenders[i], best_rival);

@@ -14,12 +14,14 @@ struct measured {
     size_t count;
     double values[ROUNDS_MAX];
     size_t far_count; /* values that were measured while the processors were far from each other */
+    bool has_least_served;
+    double least_served; /* the process that got least, in percent of the mean */
 };
 
 /* A line for programs, at once. */
 void report_line(const char *row, const char *who, double value, const char *unit);
 
 /* A table: the best median first, each with its ratio to the best rival. Sorts @contenders. */
-void report_table(const char *row, struct measured *contenders, size_t count);
+void report_table(const char *row, struct measured *contenders, size_t count, bool less_is_better);
 
 #endif
