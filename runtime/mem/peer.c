@@ -88,13 +88,23 @@ static atom32 *life_word(struct peer_shm *peer)
     return (atom32 *)(void *)&peer->life; /* glibc keeps it in the first four bytes */
 }
 
-/* 0 or EOWNERDEAD: it is ours now; EBUSY. */
+/* The kind that life_init() gave it: another would send the C library down other paths. */
+static bool life_is_whole(struct peer_shm *peer)
+{
+    static const pthread_mutex_t zero;
+    struct peer_shm fresh = { .life.mutex = zero };
+    life_init(&fresh);
+    return peer->life.mutex.__data.__kind == fresh.life.mutex.__data.__kind;
+}
+
+/* 0 or EOWNERDEAD: it is ours now; EBUSY, also if another process has damaged it. */
 static int life_trylock(struct peer_shm *peer)
 {
-    int result = pthread_mutex_trylock(&peer->life.mutex);
-    if (result == 0 || result == EOWNERDEAD)
-        /* Always: so that the kernel wakes who sleeps there, and sleepers need not ask it to. */
-        atom_or_relaxed(life_word(peer), FUTEX_WAITERS);
+    int result = life_is_whole(peer) ? pthread_mutex_trylock(&peer->life.mutex) : EBUSY;
+    if (result != 0 && result != EOWNERDEAD)
+        return EBUSY;
+    /* Always: so that the kernel wakes who sleeps there, and sleepers need not ask it to. */
+    atom_or_relaxed(life_word(peer), FUTEX_WAITERS);
     return result;
 }
 

@@ -51,9 +51,12 @@ enum { PAUSES_FIRST = 4, PAUSES_DOUBLINGS = 5, SPIN_ROUNDS = 20, SPIN_ROUNDS_CRO
 /* More threads than processors: who spins keeps the one it waits for from running. */
 static bool is_crowded(void)
 {
-    static uint32_t cpus; /* of the machine: a pinned thread's own one is not all there is */
-    if (unlikely(cpus == 0))
+    static atom32 known; /* of the machine: a pinned thread's own one is not all there is */
+    uint32_t cpus = atom_load_relaxed(&known);
+    if (unlikely(cpus == 0)) {
         cpus = shl_cpu_online();
+        atom_store_relaxed(&known, cpus);
+    }
     const struct shl_segment *family = &shl_segments[SHL_FAMILY];
     return cpus == 1 || (shl_segment_attached(family) &&
                          atom_load_relaxed(&family->shm->threads_attached) > cpus);
