@@ -58,6 +58,12 @@ static uint64_t place_make(uint32_t round, uint32_t owner)
     return (uint64_t)round << 33 | owner;
 }
 
+/* A place without a party keeps its last round: see is_before(). */
+static uint64_t place_free(uint32_t round)
+{
+    return place_make(round, 0) | PLACE_LEFT;
+}
+
 static bool has_arrived(uint64_t place, uint32_t round)
 {
     return place != 0 && PLACE_ROUND(place) == round && !(place & PLACE_LEFT);
@@ -135,7 +141,7 @@ static bool somebody_died(const struct attempt *attempt, uint64_t state)
         return is_dead(attempt->segment, (uint32_t)(state >> 2) & 0x3fffffff);
     for (uint32_t i = 0; i < barrier->parties; i++) {
         uint64_t place = atom_load_relaxed(&barrier->places[i]);
-        if (place != 0 && is_dead(attempt->segment, PLACE_OWNER(place)))
+        if (PLACE_OWNER(place) != 0 && is_dead(attempt->segment, PLACE_OWNER(place)))
             return true;
     }
     return false;
@@ -198,7 +204,14 @@ static int attempt_pass(void *context, struct shl_watches *ret_watches)
     }
 }
 
-/* May this place be taken? One's own; nobody's; that of one who left, in another round. */
+/* A place that has been in the round, or in a later one, must not be taken for it: the round may be
+ * over, and who has read the state before would believe that it was completed with him. */
+static bool is_before(uint64_t place, uint32_t round)
+{
+    return place == 0 || ((round - PLACE_ROUND(place) - 1) & BARRIER_ROUND_MASK) < (1u << 30);
+}
+
+/* May this place be taken? One's own; nobody's; that of one who has left. */
 static bool is_mine(uint64_t place, uint32_t owner)
 {
     return place != 0 && PLACE_OWNER(place) == owner;
@@ -206,13 +219,12 @@ static bool is_mine(uint64_t place, uint32_t owner)
 
 static bool is_free(uint64_t place, uint32_t round)
 {
-    (void)round;
-    return place == 0;
+    return PLACE_OWNER(place) == 0 && is_before(place, round);
 }
 
 static bool is_vacant(uint64_t place, uint32_t round)
 {
-    return place == 0 || ((place & PLACE_LEFT) && PLACE_ROUND(place) != round);
+    return place == 0 || ((place & PLACE_LEFT) && is_before(place, round));
 }
 
 /* B1: -EAGAIN while every place is taken by parties of a round that is not over. */
@@ -362,7 +374,7 @@ int shoal_barrier_reset(shoal_barrier handle)
         for (uint32_t i = 0; i < attempt.barrier->parties; i++) {
             uint64_t place = atom_load_relaxed(&attempt.barrier->places[i]);
             /* [barrier.state] release -> outcome(): cleared before the state moves. */
-            atom_cas_release_64(&attempt.barrier->places[i], place, 0);
+            atom_cas_release_64(&attempt.barrier->places[i], place, place_free(state_round(state)));
         }
         if (move(attempt.barrier, state, state_make(state_round(state) + 1, BARRIER_FILLING)))
             return 0;
@@ -445,6 +457,6 @@ void shl_barrier_settle(const struct shl_segment *segment, struct object_shm *ob
         uint64_t state = state_of(barrier);
         if (!dead->left && state_phase(state) != BARRIER_BROKEN)
             break_it(attempt.barrier, state);
-        vacate(barrier, i, place, 0);
+        vacate(barrier, i, place, place_free(PLACE_ROUND(place)));
     }
 }

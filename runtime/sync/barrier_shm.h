@@ -7,7 +7,7 @@
  *           {r, ACTING}  -> {r + 1, FILLING}   the action is done
  *                        -> {r, BROKEN}        who ran it died
  *           any          -> {r + 1, FILLING}   reset
- *   place = {round:31, left:1, zero:2, owner:30 (peer_shm.h, long)}; 0: free
+ *   place = {round:31, left:1, zero:2, owner:30 (peer_shm.h, long)}; owner 0: free
  *           registered by its owner's first wait; arrived in `round`; `left` once its wait is over
  */
 #ifndef SHL_SYNC_BARRIER_SHM_H
