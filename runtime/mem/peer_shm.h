@@ -14,12 +14,9 @@
  * word: {pid:32, generation:16, state:16}
  *   FREE -> LIVE          whoever claims it; the generation moves on
  *   LIVE -> FREE          its owner, with nothing left behind
- *   LIVE -> SETTLING      whoever found its owner dead, elected by this step; pid is now his, and
- *                         the generation moves on, so that a late rival's step fails
- *   SETTLING -> SETTLING  whoever found that one dead too
- *   SETTLING -> FREE      the elected one, when no word names the slot any more
+ *   LIVE -> FREE          whoever settled it after its owner's death, elected by its life
  */
-enum { PEER_FREE = 0, PEER_LIVE = 1, PEER_SETTLING = 2 };
+enum { PEER_FREE = 0, PEER_LIVE = 1 };
 
 struct peer_shm {
     /*
