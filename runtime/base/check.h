@@ -26,4 +26,11 @@
         }                                                                                  \
     } while (0)
 
+/* The reserved words of options: zero, so that they can get a meaning later. */
+#define REQUIRE_RESERVED(options)                                                            \
+    do {                                                                                     \
+        for (size_t i_ = 0; i_ < sizeof(options)->reserved / sizeof(uint64_t); i_++)         \
+            REQUIRE((options)->reserved[i_] == 0, -EINVAL, "reserved options must be zero"); \
+    } while (0)
+
 #endif

@@ -53,8 +53,7 @@ static int init_ring(const struct shl_segment *segment, struct ring_shm *ring, u
 
 static int check_options(const shoal_queue_options *options)
 {
-    for (size_t i = 0; i < sizeof options->reserved / sizeof *options->reserved; i++)
-        REQUIRE(options->reserved[i] == 0, -EINVAL, "reserved options must be zero");
+    REQUIRE_RESERVED(options);
     REQUIRE(options->capacity_count <= SHOAL_QUEUE_CAPACITY_MAX, -EINVAL,
             "capacity_count is above SHOAL_QUEUE_CAPACITY_MAX");
     return 0;

@@ -220,19 +220,11 @@ struct shl_segment *shl_segment_of_handle(shoal_segment handle)
     return NULL;
 }
 
-static bool is_zero(const uint64_t *words, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (words[i])
-            return false;
-    return true;
-}
-
 int shoal_segment_create(const shoal_segment_options *options, shoal_segment *ret_segment)
 {
     REQUIRE(ret_segment, -EINVAL, "no place for the handle");
     shoal_segment_options chosen = options ? *options : (shoal_segment_options){ 0 };
-    REQUIRE(is_zero(chosen.reserved, 8), -EINVAL, "reserved options must be zero");
+    REQUIRE_RESERVED(&chosen);
     struct shl_shared *shared = shl_shared();
     if (!shared)
         return shl_error_code();

@@ -20,8 +20,7 @@ int shoal_init(int *argc, char ***argv, const shoal_init_options *options)
     (void)argc; /* other start methods pass arguments of their own */
     (void)argv;
     shoal_init_options chosen = options ? *options : (shoal_init_options){ 0 };
-    for (size_t i = 0; i < sizeof chosen.reserved / sizeof *chosen.reserved; i++)
-        REQUIRE(chosen.reserved[i] == 0, -EINVAL, "reserved options must be zero");
+    REQUIRE_RESERVED(&chosen);
     REQUIRE((unsigned)chosen.start_method <= SHOAL_START_FORKSERVER, -EINVAL,
             "no such start method");
     REQUIRE(chosen.start_method <= SHOAL_START_FORK, -ENOTSUP,

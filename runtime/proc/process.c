@@ -43,8 +43,7 @@ static struct process_shm *find_own(shoal_process handle, struct shl_segment **r
 static int check_options(const shoal_process_options *options)
 {
     REQUIRE(options && options->target, -EINVAL, "no target");
-    for (size_t i = 0; i < sizeof options->reserved / sizeof *options->reserved; i++)
-        REQUIRE(options->reserved[i] == 0, -EINVAL, "reserved options must be zero");
+    REQUIRE_RESERVED(options);
     REQUIRE(!options->argument == (options->argument_size == 0), -EINVAL,
             "an argument needs a size, and a size an argument");
     REQUIRE(options->argument_size <= SHOAL_PROCESS_ARGUMENT_MAX, -EMSGSIZE,

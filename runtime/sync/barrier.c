@@ -412,8 +412,7 @@ int shoal_barrier_create(unsigned parties, const shoal_barrier_options *options,
     REQUIRE(parties >= 1 && parties <= BARRIER_PARTIES_MAX, -EINVAL,
             "a barrier has 1 to 1024 parties");
     shoal_barrier_options chosen = options ? *options : (shoal_barrier_options){ 0 };
-    for (size_t i = 0; i < sizeof chosen.reserved / sizeof *chosen.reserved; i++)
-        REQUIRE(chosen.reserved[i] == 0, -EINVAL, "reserved options must be zero");
+    REQUIRE_RESERVED(&chosen);
     struct shl_segment *segment = shl_segment_of_handle(chosen.segment);
     struct object_shm *object = segment ? shl_object_create(segment, POOL_BARRIER) : NULL;
     if (!object)

@@ -301,8 +301,7 @@ int shoal_condition_create(const shoal_condition_options *options, shoal_conditi
 {
     REQUIRE(ret_condition, -EINVAL, "no place for the handle");
     shoal_condition_options chosen = options ? *options : (shoal_condition_options){ 0 };
-    for (size_t i = 0; i < sizeof chosen.reserved / sizeof *chosen.reserved; i++)
-        REQUIRE(chosen.reserved[i] == 0, -EINVAL, "reserved options must be zero");
+    REQUIRE_RESERVED(&chosen);
     struct shl_segment *segment;
     shoal_lock lock;
     int code = choose_lock(&chosen, &segment, &lock);

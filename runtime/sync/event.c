@@ -34,8 +34,7 @@ int shoal_event_create(const shoal_event_options *options, shoal_event *ret_even
 {
     REQUIRE(ret_event, -EINVAL, "no place for the handle");
     shoal_event_options chosen = options ? *options : (shoal_event_options){ 0 };
-    for (size_t i = 0; i < sizeof chosen.reserved / sizeof *chosen.reserved; i++)
-        REQUIRE(chosen.reserved[i] == 0, -EINVAL, "reserved options must be zero");
+    REQUIRE_RESERVED(&chosen);
     struct shl_segment *segment = shl_segment_of_handle(chosen.segment);
     struct object_shm *object = segment ? shl_object_create(segment, POOL_EVENT) : NULL;
     if (!object)

@@ -297,8 +297,7 @@ int shoal_lock_create(const shoal_lock_options *options, shoal_lock *ret_lock)
 {
     REQUIRE(ret_lock, -EINVAL, "no place for the handle");
     shoal_lock_options chosen = options ? *options : (shoal_lock_options){ 0 };
-    for (size_t i = 0; i < sizeof chosen.reserved / sizeof *chosen.reserved; i++)
-        REQUIRE(chosen.reserved[i] == 0, -EINVAL, "reserved options must be zero");
+    REQUIRE_RESERVED(&chosen);
     struct shl_segment *segment = shl_segment_of_handle(chosen.segment);
     struct object_shm *object = segment ? shl_object_create(segment, POOL_LOCK) : NULL;
     if (!object)

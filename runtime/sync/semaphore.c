@@ -250,8 +250,7 @@ unsigned shoal_semaphore_value(shoal_semaphore handle)
 
 static int check_options(unsigned value, const shoal_semaphore_options *options)
 {
-    for (size_t i = 0; i < sizeof options->reserved / sizeof *options->reserved; i++)
-        REQUIRE(options->reserved[i] == 0, -EINVAL, "reserved options must be zero");
+    REQUIRE_RESERVED(options);
     REQUIRE(value <= SHOAL_SEMAPHORE_VALUE_MAX, -EINVAL, "the initial value is out of range");
     REQUIRE(!options->owned || value <= SHOAL_SEMAPHORE_OWNED_MAX, -EINVAL,
             "a semaphore with owned permits has at most SHOAL_SEMAPHORE_OWNED_MAX");
