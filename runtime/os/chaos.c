@@ -8,6 +8,13 @@
 
 #include "os/futex.h"
 
+const char *shl_mistake;
+
+bool shl_mistake_is(const char *name)
+{
+    return strcmp(name, shl_mistake) == 0;
+}
+
 static _Thread_local struct shl_chaos_plan plan;
 
 void shl_chaos_plan(const struct shl_chaos_plan *chosen)

@@ -1,11 +1,13 @@
 /*
  * Kill points: each step of a protocol has a name, at which a test can kill or stall the caller.
- * Only in a build with -Dchaos=true; elsewhere a point is nothing at all.
+ * Mistakes: a step that a test can have left out or done wrong, to prove that the checkers notice.
+ * Only in a build with -Dchaos=true; elsewhere neither is anything at all.
  */
 #ifndef SHL_OS_CHAOS_H
 #define SHL_OS_CHAOS_H
 
 #include "base/atom.h"
+#include "base/attr.h"
 
 enum shl_chaos_action { SHL_CHAOS_NOTHING = 0, SHL_CHAOS_KILL, SHL_CHAOS_STALL };
 
@@ -22,8 +24,14 @@ struct shl_chaos_plan {
 void shl_chaos_plan(const struct shl_chaos_plan *plan);
 void shl_chaos_reach(const char *point);
 #define SHL_CHAOS(point) shl_chaos_reach(point)
+
+/* The mistake that is made, in this process and those it forks; NULL: none. */
+extern const char *shl_mistake;
+bool shl_mistake_is(const char *name);
+#define SHL_MISTAKE(name) (unlikely(shl_mistake) && shl_mistake_is(name))
 #else
 #define SHL_CHAOS(point) ((void)0)
+#define SHL_MISTAKE(name) false
 #endif
 
 #endif
