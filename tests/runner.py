@@ -335,6 +335,16 @@ def run_all(options):
     return 0 if total.passed and not total.failed else 1
 
 
+def run_deaths(options):
+    """The table of README.md."""
+    config = MATRIX[0]
+    if not options.no_build and not build_config(config):
+        return 1
+    program = ROOT / "build" / config.name / "tests/deaths/deaths"
+    return subprocess.run([sys.executable, ROOT / "tests/deaths/table.py", program],
+                          preexec_fn=die_with_parent).returncode
+
+
 # ---- runner and guard
 
 def guard(options):
@@ -347,7 +357,7 @@ def guard(options):
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
     try:
-        return run_all(options)
+        return run_deaths(options) if options.command == "deaths" else run_all(options)
     finally:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
@@ -358,6 +368,7 @@ def guard(options):
 
 def main():
     parser = argparse.ArgumentParser(prog="tests/run")
+    parser.add_argument("command", nargs="?", choices=["deaths"])
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--config", action="append", choices=[config.name for config in MATRIX])
     parser.add_argument("--kind", action="append", choices=KINDS)

@@ -1,10 +1,11 @@
 /*
  * What the tests of locks, semaphores, events, conditions and barriers share: making objects,
- * threads that wait, knowing that somebody sleeps, and one table of every kind of wait.
+ * threads that wait, and one table of every kind of wait.
  */
 #ifndef SHOAL_TESTS_SYNC_H
 #define SHOAL_TESTS_SYNC_H
 
+#include "asleep.h"
 #include "harness.h"
 
 #include <errno.h>
@@ -59,31 +60,6 @@ static inline shoal_barrier barrier_new(unsigned parties)
     shoal_barrier barrier = { 0 };
     assert_code(shoal_barrier_create(parties, NULL, &barrier), 0);
     return barrier;
-}
-
-/* --- who sleeps ----------------------------------------------------------------------------- */
-
-/* Is that thread, of any process of ours, inside a futex wait at this moment? */
-static inline bool is_asleep(pid_t tid)
-{
-    char path[64], line[256] = "";
-    snprintf(path, sizeof path, "/proc/%d/syscall", tid);
-    FILE *file = fopen(path, "re");
-    const char *read = file ? fgets(line, sizeof line, file) : NULL;
-    if (file)
-        fclose(file);
-    if (read) {
-        const long number = strtol(line, NULL, 10);
-        return number == SYS_futex || number == SYS_futex_waitv;
-    }
-    /* no permission: any sleep will do */
-    snprintf(path, sizeof path, "/proc/%d/stat", tid);
-    file = fopen(path, "re");
-    read = file ? fgets(line, sizeof line, file) : NULL;
-    if (file)
-        fclose(file);
-    const char *end = read ? strrchr(line, ')') : NULL;
-    return end && end[2] == 'S';
 }
 
 /* --- threads -------------------------------------------------------------------------------- */

@@ -1,0 +1,35 @@
+/* Who sleeps: how a test knows that another thread is inside a wait, without a sleep of its own. */
+#ifndef SHOAL_TESTS_ASLEEP_H
+#define SHOAL_TESTS_ASLEEP_H
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+
+/* Is that thread, of any process of ours, inside a futex wait at this moment? */
+static inline bool is_asleep(pid_t tid)
+{
+    char path[64], line[256] = "";
+    snprintf(path, sizeof path, "/proc/%d/syscall", tid);
+    FILE *file = fopen(path, "re");
+    const char *read = file ? fgets(line, sizeof line, file) : NULL;
+    if (file)
+        fclose(file);
+    if (read) {
+        const long number = strtol(line, NULL, 10);
+        return number == SYS_futex || number == SYS_futex_waitv;
+    }
+    /* no permission: any sleep will do */
+    snprintf(path, sizeof path, "/proc/%d/stat", tid);
+    file = fopen(path, "re");
+    read = file ? fgets(line, sizeof line, file) : NULL;
+    if (file)
+        fclose(file);
+    const char *end = read ? strrchr(line, ')') : NULL;
+    return end && end[2] == 'S';
+}
+
+#endif
