@@ -138,7 +138,7 @@ bool harness_poll_again(struct harness_poll *poll)
 {
     const uint64_t now = harness_now_ns();
     if (poll->end_ns == 0)
-        poll->end_ns = now + HARNESS_LIMIT_MS * UINT64_C(1000000);
+        poll->end_ns = now + poll->limit_ms * UINT64_C(1000000);
     if (now >= poll->end_ns)
         return false;
     if (++poll->rounds < 200) {

@@ -109,19 +109,21 @@ uint64_t harness_now_ns(void);
 shoal_deadline harness_deadline(void); /* now and HARNESS_LIMIT_MS */
 
 struct harness_poll {
+    unsigned limit_ms;
     uint64_t end_ns;
     unsigned rounds;
 };
 bool harness_poll_again(struct harness_poll *poll);
 
 /* Polls until the condition holds; false if it did not within the limit. */
-#define harness_until(condition)                                        \
+#define harness_until_ms(condition, limit)                              \
     __extension__({                                                     \
-        struct harness_poll poll_ = { 0, 0 };                           \
+        struct harness_poll poll_ = { .limit_ms = (limit) };            \
         bool held_;                                                     \
         while (!(held_ = (condition)) && harness_poll_again(&poll_)) {} \
         held_;                                                          \
     })
+#define harness_until(condition) harness_until_ms(condition, HARNESS_LIMIT_MS)
 
 /* --- judging -------------------------------------------------------------------------------- */
 

@@ -98,9 +98,9 @@ enum wait_kind {
 };
 
 static struct {
-    shoal_lock lock, rlock;          /* held by who made them */
+    shoal_lock lock, rlock;           /* held by who made them */
     shoal_semaphore semaphore, owned; /* with no permit left */
-    shoal_event event;               /* clear */
+    shoal_event event;                /* clear */
     shoal_condition condition;
     shoal_barrier barrier; /* of two */
     shoal_queue empty, full;
@@ -278,6 +278,8 @@ static inline void waits_end(void)
         assert_code(wait_kinds[kind].destroy(), 0);
 }
 
+#define WAITER_LIMIT_MS 10000 /* who sleeps looks again within a second: this one never will */
+
 /* A thread in one of these waits. */
 struct waiter {
     pthread_t thread;
@@ -307,15 +309,17 @@ static inline void waiter_start(struct waiter *waiter)
 /* It waits, and sleeps. */
 static inline void waiter_sleeps(struct waiter *waiter)
 {
-    cr_assert(harness_until(waiter->tid && (is_asleep(waiter->tid) || waiter->done)),
-              "%s: it does not sleep", wait_kinds[waiter->kind].name);
+    cr_assert(
+        harness_until_ms(waiter->tid && (is_asleep(waiter->tid) || waiter->done), WAITER_LIMIT_MS),
+        "%s: it does not sleep", wait_kinds[waiter->kind].name);
     cr_assert(!waiter->done, "%s: %d (%s)", wait_kinds[waiter->kind].name, waiter->code,
               shoal_strerror(waiter->code));
 }
 
 static inline int waiter_ends(struct waiter *waiter)
 {
-    cr_assert(harness_until(waiter->done), "%s: it does not end", wait_kinds[waiter->kind].name);
+    cr_assert(harness_until_ms(waiter->done, WAITER_LIMIT_MS), "%s: it does not end",
+              wait_kinds[waiter->kind].name);
     thread_ends(waiter->thread);
     return waiter->code;
 }

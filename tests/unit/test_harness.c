@@ -232,6 +232,7 @@ Test(harness, until_tells_the_condition, .timeout = 90)
     int rounds = 0;
     cr_assert(harness_until(++rounds > 300));
     cr_assert_eq(rounds, 301);
+    cr_assert_not(harness_until_ms(false, 1));
     struct harness_poll late = { .end_ns = 1 };
     cr_assert_not(harness_poll_again(&late));
 }
