@@ -16,6 +16,9 @@
 #include "mem/self.h"
 #include "os/futex.h"
 
+/* After so long the child looks by itself: the kernel may have had no memory to wake it. */
+#define TICK_NS (100 * SHL_NS_PER_MS)
+
 static void set_state(struct process_shm *process, uint32_t state)
 {
     /* [process.state] release -> wait_while(), and everybody who asks for the pid. */
@@ -51,11 +54,11 @@ static _Noreturn void run_child(struct shl_children *children, const struct shl_
     atom_store_relaxed(&process->start_time, shl_process_start_time());
     set_state(process, tied ? PROCESS_TIED : PROCESS_UNTIED);
     while (!tied) { /* the creator is about to kill us; or it is dead, and nobody else would */
-        wait_while(process, PROCESS_UNTIED, shl_clock_ns() + 100 * SHL_NS_PER_MS);
+        wait_while(process, PROCESS_UNTIED, shl_clock_ns() + TICK_NS);
         if (getppid() != (pid_t)process->creator_pid)
             _exit(EXIT_FAILURE);
     }
-    wait_while(process, PROCESS_TIED, UINT64_MAX);
+    while (!wait_while(process, PROCESS_TIED, shl_clock_ns() + TICK_NS)) {}
     close_parents(children);
     shl_child_null_stdin();
     prctl(PR_SET_NAME, process->name);
