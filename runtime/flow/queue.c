@@ -13,6 +13,7 @@
 #include "flow/ring.h"
 #include "flow/settle.h"
 #include "mem/alloc.h"
+#include "os/chaos.h"
 
 static struct queue_shm *queue_of(const struct ring_call *call)
 {
@@ -74,7 +75,8 @@ int shoal_queue_create(const shoal_queue_options *options, shoal_queue *ret_queu
         return shl_error_code();
     code = init_ring(segment, &((struct queue_shm *)object)->ring, chosen.capacity_count);
     if (code < 0) {
-        shl_object_free(segment, object);
+        if (!SHL_MISTAKE("queue.place"))
+            shl_object_free(segment, object);
         return code;
     }
     ret_queue->ref = shl_object_publish(object, KIND_QUEUE);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "os/chaos.h"
 #include "os/memfd.h"
 
 static atom64 *chunk_words(const struct shl_segment *segment)
@@ -90,7 +91,7 @@ static int take_chunks(const struct shl_segment *segment, uint32_t owner, uint64
                   ret_chunk))
         return shl_error(-ENOMEM, "the segment has reached its size_max");
     int code = commit(segment, *ret_chunk * CHUNK_SIZE, count * CHUNK_SIZE);
-    for (uint64_t i = 0; code < 0 && i < count; i++)
+    for (uint64_t i = SHL_MISTAKE("pages.chunks"); code < 0 && i < count; i++)
         atom_store_relaxed(&words[*ret_chunk + i], 0);
     return code;
 }

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "mem/alloc.h"
 #include "mem/self.h"
+#include "os/chaos.h"
 
 static_assert(SHOAL_PROCESS_NAME_MAX == sizeof(((struct process_shm *)0)->name) - 1, "names fit");
 
@@ -116,7 +117,8 @@ static int describe(struct shl_children *children, const shoal_process_options *
         return shl_error_code();
     struct process_shm *process = new_process(segment, (uint32_t)getpid());
     if (!process) {
-        free_argument(segment, argument);
+        if (!SHL_MISTAKE("process.argument"))
+            free_argument(segment, argument);
         return shl_error_code();
     }
     name_process(process, options->name);
@@ -126,6 +128,8 @@ static int describe(struct shl_children *children, const shoal_process_options *
                                                                .argument = argument,
                                                                .pidfd = -1,
                                                                .auto_close = options->auto_close });
+    if (SHL_MISTAKE("process.output"))
+        ret_process->ref = ref;
     if (code < 0) {
         shl_object_end(&process->object, ref);
         forget(segment, process, argument);
@@ -198,7 +202,7 @@ static int start(struct shl_children *children, shoal_process handle)
     REQUIRE(atom_cas_acq_rel_32(&process->state, PROCESS_CREATED, PROCESS_STARTING), -EALREADY,
             "the process was started before");
     int code = shl_start_fork(children, child, segment, process);
-    if (code < 0)
+    if (code < 0 && !SHL_MISTAKE("process.state"))
         /* [process.state] release -> state_of(): as before. */
         atom_store_release(&process->state, PROCESS_CREATED);
     return code;

@@ -312,42 +312,6 @@ Test(limits, no_descriptor_for_a_segment, .timeout = 120)
     in_a_child(no_descriptors);
 }
 
-/* With 0, 1, 2 … descriptors to be had: an error that leaves nothing, until it succeeds. */
-static int few_descriptors(void *argument)
-{
-    (void)argument;
-    shoal_process process;
-    const shoal_process_options options = { .target = never };
-    CHILD_CHECK(shoal_process_create(&options, &process) == 0);
-    const rlim_t first = fds_top();
-    int failures = 0, code = -EMFILE;
-    for (rlim_t more = 0; code < 0 && more < 20; more++) {
-        const struct rlimit limit = { first + more, 1024 };
-        const unsigned before = harness_fds_count();
-        CHILD_CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
-        code = shoal_process_start(process);
-        const struct rlimit enough = { 1024, 1024 };
-        CHILD_CHECK(setrlimit(RLIMIT_NOFILE, &enough) == 0);
-        CHILD_CHECK(code == 0 || code == -EMFILE);
-        if (code < 0) {
-            failures++;
-            CHILD_CHECK(shoal_process_pid(process) == 0 && !shoal_process_is_alive(process));
-            CHILD_CHECK(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
-            CHILD_CHECK(harness_fds_count() <= before + 2); /* the lifeline may stay */
-        }
-    }
-    CHILD_CHECK(code == 0 && failures > 0);
-    CHILD_CHECK(shoal_process_join(process, harness_deadline()) == 0);
-    CHILD_CHECK(shoal_process_exitcode(process) == 0);
-    CHILD_CHECK(shoal_process_close(process) == 0);
-    return 0;
-}
-
-Test(limits, start_with_few_descriptors_fails_cleanly, .timeout = 120)
-{
-    in_a_child(few_descriptors);
-}
-
 /* --- processes ------------------------------------------------------------------------------ */
 
 static int no_processes(void *argument)

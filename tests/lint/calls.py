@@ -1,0 +1,60 @@
+"""Every function that the library calls and that can fail fails in a test.
+
+usage: calls.py ARCHIVE FUNCTION...
+
+The functions are those that tests/fault/refusals.c wraps. What the archive needs besides them must
+stand here with the reason why it is not made to fail: a new call cannot be forgotten.
+"""
+import subprocess
+import sys
+
+from lint import Tap
+
+NOT_WRAPPED = {
+    "has no failure": """
+        __errno_location __fpurge __sched_cpucount _exit abort exit getpid getppid gettid raise
+        sched_yield memcpy memmove memset strchr strnlen strrchr strtoull""",
+    "fails only for a wrong argument": "clock_gettime prctl snprintf vsnprintf",
+    "tells of the end of the process, to stderr: nobody is left to hear of it":
+        "fprintf fputc vfprintf",
+    "a shorter pause does no harm": "nanosleep",
+    "fails only to say something of a mutex's owner": """
+        pthread_mutex_consistent pthread_mutex_init pthread_mutex_lock pthread_mutex_trylock
+        pthread_mutex_unlock pthread_mutexattr_destroy pthread_mutexattr_init
+        pthread_mutexattr_setpshared pthread_mutexattr_setrobust""",
+    "the compiler's and the linker's": "_GLOBAL_OFFSET_TABLE_ __tls_get_addr",
+    "a variable": "stderr stdin stdout",
+}
+
+
+def problems_of(needed, wrapped):
+    """Both ways: what nobody lets fail, and what is listed but not called any more."""
+    excused = {name for names in NOT_WRAPPED.values() for name in names.split()}
+    for name in sorted(needed - wrapped - excused):
+        yield f"{name} is called, but no test lets it fail: see tests/fault/refusals.c"
+    for name in sorted((wrapped | excused) - needed):
+        yield f"{name} is listed, but not called"
+    for name in sorted(wrapped & excused):
+        yield f"{name} is wrapped and excused"
+
+
+def symbols(archive, option):
+    text = subprocess.run(["nm", option, archive], stdout=subprocess.PIPE, text=True, timeout=60,
+                          check=True).stdout
+    return {words[-1] for words in map(str.split, text.splitlines()) if len(words) > 1}
+
+
+def main(archive, *wrapped):
+    tap = Tap()
+    needed = symbols(archive, "--undefined-only") - symbols(archive, "--defined-only")
+    tap.result("every function that can fail fails in a test",
+               list(problems_of(needed, set(wrapped))))
+    for what, seeded in (("a new call", problems_of(needed | {"mlock"}, set(wrapped))),
+                         ("a call that is gone", problems_of(needed - {"poll"}, set(wrapped))),
+                         ("a function that is not wrapped any more",
+                          problems_of(needed, set(wrapped) - {"poll"}))):
+        tap.result(f"{what} is noticed", [] if list(seeded) else ["it is not"])
+    tap.end()
+
+
+main(*sys.argv[1:])
