@@ -15,6 +15,22 @@ void shl_process_leave(void)
     shl_self_leave();
 }
 
+static bool hooked, leaves_at_exit;
+
+static void at_exit(void)
+{
+    if (leaves_at_exit)
+        shl_process_leave();
+}
+
+/* Before the family is made, which cannot be unmade: a hook that is left alone does nothing. */
+static int register_hook(void)
+{
+    hooked = hooked || atexit(at_exit) == 0;
+    REQUIRE(hooked, -ENOMEM, "no memory for the exit hook");
+    return 0;
+}
+
 int shoal_init(int *argc, char ***argv, const shoal_init_options *options)
 {
     (void)argc; /* other start methods pass arguments of their own */
@@ -25,11 +41,12 @@ int shoal_init(int *argc, char ***argv, const shoal_init_options *options)
             "no such start method");
     REQUIRE(chosen.start_method <= SHOAL_START_FORK, -ENOTSUP,
             "only the fork method exists so far");
-    int code = shl_segment_family_create(chosen.size_max);
-    if (code < 0 || chosen.no_exit_hook)
-        return code;
-    REQUIRE(atexit(shl_process_leave) == 0, -ENOMEM, "no memory for the exit hook");
-    return 0;
+    int code = chosen.no_exit_hook ? 0 : register_hook();
+    if (code == 0)
+        code = shl_segment_family_create(chosen.size_max);
+    if (code == 0)
+        leaves_at_exit = !chosen.no_exit_hook;
+    return code;
 }
 
 /* A started child that has not been joined; or none, and the auto-closed ones are closed. */

@@ -132,7 +132,13 @@ void restore_stdin(void)
     close(fd_kept);
 }
 
+static int init(void)
+{
+    return shoal_init(NULL, NULL, NULL);
+}
+
 static const struct operation segments[] = {
+    { .name = "init", .run = init, .once = true },
     { .name = "segment_create", .run = segment_create, .undo = segment_detach },
     { .name = "segment_create fixed", .run = segment_create_fixed, .undo = segment_detach },
     { .name = "segment_create without stdin",

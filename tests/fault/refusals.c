@@ -89,6 +89,7 @@ const struct refusal refusals[REFUSALS_MAX] = {
     { "getrlimit64", EPERM, 0, 0 },
     { "sched_getaffinity", EINVAL, 0, 0 },
     { "sysconf", EINVAL, 0, 0 },
+    { "atexit", ENOMEM, -ENOMEM, 0 },
     { "pthread_key_create", EAGAIN, -ENOMEM, 0 },
     { "pthread_setspecific", ENOMEM, -ENOMEM, 0 },
     { "shl_alloc", ENOMEM, -ENOMEM, 0 },
