@@ -42,7 +42,7 @@ SHOAL_MUST int shoal_segment_create(const shoal_segment_options *options,
  * Death:   nothing to leave.
  * Returns: 0; -EINVAL not a descriptor open for reading and writing; -EPROTO not a segment, or
  *          one of another layout, untouched; -EUCLEAN its header is damaged; -EADDRINUSE its place
- *          or number is taken here; -EUSERS; -ENOMEM; -EMFILE.
+ *          or number is taken here; -EUSERS; -ENOMEM; -EMFILE; -EIO it could not be read.
  * Python:  multiprocessing.shared_memory.SharedMemory(name).
  */
 SHOAL_MUST int shoal_segment_attach_fd(int fd, shoal_segment *ret_segment);

@@ -95,6 +95,8 @@ int shl_file_peek(int fd, void *ret_data, size_t size)
     while (done < 0 && errno == EINTR);
     if (done < 0 && errno == EBADF)
         return shl_error(-EINVAL, "the descriptor is not open for reading");
+    if (done < 0)
+        return system_error("reading the segment's header");
     return done == (ssize_t)size ? 0 : shl_error(-EPROTO, "the file is too short to be a segment");
 }
 

@@ -78,6 +78,7 @@ const struct refusal refusals[REFUSALS_MAX] = {
     { "ppoll", EINTR, 0, 0 },
     { "ppoll", ENOMEM, 0, 0 },
     { "pread64", EINTR, 0, 0 },
+    { "pread64", EIO, -EIO, 0 },
     { "fstat64", EBADF, -EINVAL, -EIO },
     { "waitid", EINTR, 0, 0 },
     { "waitpid", EINTR, 0, 0 },
