@@ -111,11 +111,13 @@ int shl_lifeline_open(struct shl_lifeline *lifeline)
     ends[1] = shl_fd_above_stdio(ends[1]);
     *lifeline = (struct shl_lifeline){ .fd_read = ends[0] < 0 ? 0 : ends[0],
                                        .fd_write = ends[1] < 0 ? 0 : ends[1] };
+    bool have_both = ends[0] >= 0 && ends[1] >= 0;
     /* Children open it by name, perhaps as another user than who made it. */
-    if (ends[0] >= 0 && ends[1] >= 0 && fchmod(ends[0], 0666) == 0)
+    if (have_both && fchmod(ends[0], 0666) == 0)
         return 0;
     shl_lifeline_close(lifeline);
-    return shl_error(-EMFILE, "no descriptor for the lifeline of the children");
+    return have_both ? shl_error(-EIO, "the lifeline could not be opened to the children")
+                     : shl_error(-EMFILE, "no descriptor for the lifeline of the children");
 }
 
 void shl_lifeline_close(struct shl_lifeline *lifeline)

@@ -57,7 +57,7 @@ const struct refusal refusals[REFUSALS_MAX] = {
     { "dup2", EBUSY, 0, 0 },
     { "pipe2", EMFILE, -EMFILE, 0 },
     { "pipe2", ENFILE, -EMFILE, 0 },
-    { "fchmod", EPERM, -EMFILE, 0 },
+    { "fchmod", EPERM, -EIO, 0 },
     { "fork", EAGAIN, -EUSERS, 0 },
     { "fork", ENOMEM, -ENOMEM, 0 },
     { "pidfd_open", EMFILE, -EMFILE, 0 },
