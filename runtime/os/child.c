@@ -145,9 +145,13 @@ static int kill_at_hangup(int fd_inherited)
         fcntl(fd, F_SETFL, O_ASYNC | O_NONBLOCK) < 0)
         return -errno;
     struct pollfd end = { .fd = fd, .events = 0 };
-    if (poll(&end, 1, 0) > 0) /* hung up before the signal was armed */
+    int hung_up;
+    do
+        hung_up = poll(&end, 1, 0);
+    while (hung_up < 0 && errno == EINTR);
+    if (hung_up > 0) /* before the signal was armed */
         raise(SIGKILL);
-    return 0;
+    return hung_up < 0 ? -errno : 0;
 }
 
 int shl_lifeline_tie(struct shl_lifeline *lifeline)

@@ -75,6 +75,7 @@ const struct refusal refusals[REFUSALS_MAX] = {
     { "futex wake", ENOMEM, 0, 0 },
     { "get_robust_list", EPERM, 0, 0 },
     { "poll", EINTR, 0, 0 },
+    { "poll", ENOMEM, -EIO, 0 },
     { "ppoll", EINTR, 0, 0 },
     { "ppoll", ENOMEM, 0, 0 },
     { "pread64", EINTR, 0, 0 },
