@@ -79,8 +79,8 @@ SHOAL_API int shoal_semaphore_release(shoal_semaphore semaphore);
  * Blocks:  no.
  * Safe:    threads yes; after fork yes; signal handler no.
  * Death:   permits of an owned one whose holder died are counted as free.
- * Returns: what was true at some instant of the call; 0 also for a stale handle
- *          (shoal_error_message() says so).
+ * Returns: what was true at some instant of the call, of an owned one but for permits that come and
+ *          go meanwhile; 0 also for a stale handle (shoal_error_message() says so).
  * Python:  Semaphore.get_value().
  */
 SHOAL_API unsigned shoal_semaphore_value(shoal_semaphore semaphore);
