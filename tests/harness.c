@@ -167,3 +167,9 @@ uint64_t harness_random(uint64_t *state)
     word = (word ^ (word >> 27)) * UINT64_C(0x94d049bb133111eb);
     return word ^ (word >> 31);
 }
+
+double harness_seconds(double otherwise)
+{
+    const char *given = getenv("SHOAL_TEST_SECONDS");
+    return given && atof(given) > 0 ? atof(given) : otherwise;
+}

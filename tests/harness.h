@@ -146,4 +146,7 @@ unsigned harness_fds_count(void);
 uint64_t harness_seed(const char *test);
 uint64_t harness_random(uint64_t *state);
 
+/* How long a random test shall take: from SHOAL_TEST_SECONDS, or so long. */
+double harness_seconds(double otherwise);
+
 #endif

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -96,12 +95,6 @@ static int consumes(void *argument)
     return 0;
 }
 
-static double seconds(void)
-{
-    const char *given = getenv("SHOAL_TEST_SECONDS");
-    return given && atof(given) > 0 ? atof(given) : 5;
-}
-
 static struct totals totals_of(struct totals *each, int count)
 {
     struct totals all = { 0, 0, 0 };
@@ -129,7 +122,7 @@ static void flood_for(const char *name, int producers, int consumers, size_t cap
                                     words_max };
         pids[i] = harness_child(producer ? produces : consumes, &floods[i]);
     }
-    const uint64_t end_ns = harness_now_ns() + (uint64_t)(seconds() / 3 * 1e9);
+    const uint64_t end_ns = harness_now_ns() + (uint64_t)(harness_seconds(5) / 3 * 1e9);
     struct harness_poll poll = { .end_ns = end_ns };
     while (harness_poll_again(&poll)) {}
     board->stop = 1;
