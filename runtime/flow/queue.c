@@ -169,6 +169,8 @@ int shoal_queue_get(shoal_queue queue, void **ret_payload, shoal_deadline deadli
     REQUIRE(ret_payload, -EINVAL, "no place for the payload");
     uint64_t descriptor;
     code = shl_ring_take(&call, &descriptor);
+    if (code == 0 && SHL_MISTAKE("queue.overtaken") && shl_ring_put(&call, descriptor) == 0)
+        code = shl_ring_take(&call, &descriptor);
     if (unlikely(code < 0))
         return code;
     void *payload = receive(&call, descriptor);

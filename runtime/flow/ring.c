@@ -215,7 +215,8 @@ static int attempt_put(void *context, struct shl_watches *ret_watches)
         return shl_error(-EUCLEAN, damaged);
     }
     SHL_CHAOS("ring.P4");
-    atom_store_relaxed(cell, attempt->item); /* P4 */
+    if (!SHL_MISTAKE("ring.unwritten") || position % 8 != 7)
+        atom_store_relaxed(cell, attempt->item); /* P4 */
     SHL_CHAOS("ring.P5");
     if (unlikely(ret_watches->slept))
         shl_futex_wake(&ring->not_full.bell, 1); /* while our own bell is pending: see W4 */

@@ -78,7 +78,7 @@ int shoal_event_set(shoal_event handle)
         return shl_error_code();
     struct robust_list *before = shl_pending_set(&event->bell.bell);
     uint32_t seen = atom_load_relaxed(&event->word);
-    while (!(seen & EVENT_SET)) {
+    while (!(seen & EVENT_SET) && !(SHL_MISTAKE("event.lost") && (seen >> 1) % 4 == 3)) {
         /* [event.word] release -> wait; seq_cst for [park.flag]. */
         if (likely(atom_cas_seq_cst_32(&event->word, seen, (seen + 2) | EVENT_SET))) {
             SHL_CHAOS("event.S3");
