@@ -134,7 +134,8 @@ int shl_memfd_map(int fd, uint64_t size, void *address, void **ret_base)
     int flags = MAP_SHARED | MAP_NORESERVE | (address ? MAP_FIXED_NOREPLACE : 0);
     void *base = mmap(address, size, PROT_READ | PROT_WRITE, flags, fd, 0);
     if (base == MAP_FAILED) {
-        if (errno == EEXIST || (address && errno == ENOMEM)) /* taken, or beyond what there is */
+        /* taken; or beyond what there is, for which valgrind's word is EINVAL */
+        if (errno == EEXIST || (address && (errno == ENOMEM || errno == EINVAL)))
             return shl_error(-EADDRINUSE, "the segment's address is taken in this process");
         if (errno == EACCES || errno == EPERM) /* of the descriptor; a seal against writing */
             return shl_error(-EINVAL, "the descriptor is not open for reading and writing");
