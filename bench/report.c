@@ -37,9 +37,9 @@ static int compare_medians(const void *left, const void *right)
     return (a < b) - (a > b);
 }
 
-static int compare_medians_up(const void *left, const void *right)
+static int compare_medians_up(const void *a, const void *b)
 {
-    return compare_medians(right, left);
+    return compare_medians(b, a);
 }
 
 static void print_contender(struct measured *contender, double best_rival)

@@ -156,11 +156,13 @@ SHOAL_API int shoal_lock_destroy(shoal_lock lock);
 #define SHOAL_WITH(lock) SHOAL_WITH_AT_(lock, __LINE__)
 #define SHOAL_WITH_AT_(lock, line) SHOAL_WITH_LINE_(lock, line)
 #define SHOAL_WITH_LINE_(lock, line) SHOAL_WITH_NAME_(lock, shoal_scope_##line)
+/* NOLINTBEGIN(bugprone-macro-parentheses): a declared name cannot stand in parentheses */
 #define SHOAL_WITH_NAME_(lock, scope)                                         \
     for (shoal_lock_scope scope                                               \
          __attribute__((cleanup(shoal_lock_leave))) = shoal_lock_enter(lock); \
          scope.pending; scope.pending = false)                                \
         if (scope.code >= 0)
+/* NOLINTEND(bugprone-macro-parentheses): as above */
 
 typedef struct {
     shoal_lock lock;

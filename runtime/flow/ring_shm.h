@@ -38,7 +38,7 @@ struct ring_shm {
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "a futex watches the position's low half");
 static_assert(sizeof(struct ring_side_shm) == SHL_LINE, "a side on a line of its own");
-static_assert(sizeof(struct ring_shm) == 5 * SHL_LINE, "nothing shares a line");
+static_assert(sizeof(struct ring_shm) == 5 * sizeof(struct ring_side_shm), "nothing shares a line");
 static_assert(offsetof(struct ring_shm, tail) == SHL_LINE, "the sides on lines of their own");
 
 #endif

@@ -31,7 +31,7 @@
 struct size_class {
     uint32_t size, pages;
 };
-#define PAGES_FOR(bytes) (((bytes) + PAGE_SIZE_SHM - 1) / PAGE_SIZE_SHM)
+#define PAGES_FOR(bytes) (((uint64_t)(bytes) + PAGE_SIZE_SHM - 1) / PAGE_SIZE_SHM)
 #define CLASS(bytes)                                                                              \
     {                                                                                             \
         bytes,                                                                                    \
@@ -232,7 +232,7 @@ static void push_oldest(const struct shl_segment *segment, struct shl_cache *cac
         chain_link(segment, cache->blocks[i], i + 1 < count ? cache->blocks[i + 1] : NULL);
     stack_push(segment, size_class, cache->blocks[0]);
     cache->count -= count;
-    memmove(cache->blocks, cache->blocks + count, cache->count * sizeof *cache->blocks);
+    memmove(cache->blocks, cache->blocks + count, cache->count * sizeof(struct block_shm *));
 }
 
 void shl_free(const struct shl_segment *segment, struct block_shm *block)

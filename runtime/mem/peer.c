@@ -91,8 +91,7 @@ static atom32 *life_word(struct peer_shm *peer)
 /* The kind that life_init() gave it: another would send the C library down other paths. */
 static bool life_is_whole(struct peer_shm *peer)
 {
-    static const pthread_mutex_t zero;
-    struct peer_shm fresh = { .life.mutex = zero };
+    struct peer_shm fresh = { .life.mutex = PTHREAD_MUTEX_INITIALIZER };
     life_init(&fresh);
     return peer->life.mutex.__data.__kind == fresh.life.mutex.__data.__kind;
 }

@@ -63,7 +63,7 @@ struct peer_shm {
 
 static_assert(sizeof(struct peer_shm) == 256, "slots do not share lines");
 static_assert(offsetof(struct peer_shm, word) == 48, "the words behind the mutex");
-static_assert(SEGMENT_PEERS_AT + 2 * PEERS_MAX * sizeof(struct peer_shm) == SEGMENT_CHUNKS_AT,
+static_assert(SEGMENT_PEERS_AT + sizeof(struct peer_shm[2][PEERS_MAX]) == SEGMENT_CHUNKS_AT,
               "the chunk words follow");
 
 #endif

@@ -154,8 +154,9 @@ static int create_mapped(struct shl_segment *place, uint64_t size, bool fixed_ad
 {
     void *base = NULL;
     int code = shl_memfd_commit(fd, 0, tables_size(size));
-    if (code == 0)
-        code = map_somewhere(fd, size, fixed_address, &base);
+    if (code < 0)
+        return code;
+    code = map_somewhere(fd, size, fixed_address, &base);
     if (code < 0)
         return code;
     write_header(base, size);

@@ -31,6 +31,7 @@ static int register_hook(void)
     return 0;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): other start methods will change it */
 int shoal_init(int *argc, char ***argv, const shoal_init_options *options)
 {
     (void)argc; /* other start methods pass arguments of their own */

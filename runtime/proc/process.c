@@ -459,5 +459,6 @@ void shoal_fail(const char *format, ...)
     vfprintf(stderr, format, arguments);
     va_end(arguments);
     fputc('\n', stderr);
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): ends the process as its documentation says */
     exit(EXIT_FAILURE);
 }

@@ -162,17 +162,17 @@ static SHL_COLD int acquire_slow(const struct shl_found *cached, uint64_t ref,
 {
     struct shl_found found = *cached; /* a cancel event may take its place in the cache */
     struct attempt attempt = { &found, ref, true };
+    struct shl_watches watches;
+    shl_watches_init(&watches);
     int code = -EAGAIN;
     for (unsigned round = 0; code == -EAGAIN && !shl_deadline_is_now(deadline); round++) {
         if (!shl_park_spin(round))
             break;
-        code = attempt_acquire(&attempt, NULL);
+        code = attempt_acquire(&attempt, &watches);
     }
     if (code != -EAGAIN)
         return code;
     attempt.spinning = false;
-    struct shl_watches watches;
-    shl_watches_init(&watches);
     code = attempt_acquire(&attempt, &watches);
     if (code != -EAGAIN)
         return code;

@@ -147,7 +147,8 @@ static int attempt_or_sleep(struct bell_shm *bell, const struct shl_park_for *wh
     int code = what->attempt(what->context, &watches);
     if (code != -EAGAIN)
         return code;
-    code = check_cancel(cancel, cancel_word ? &cancel_word->expected : NULL);
+    uint32_t none;
+    code = check_cancel(cancel, cancel_word ? &cancel_word->expected : &none);
     if (code < 0)
         return code;
     if (shl_deadline_passed(deadline))
