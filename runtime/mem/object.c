@@ -1,6 +1,7 @@
 #include "mem/object.h"
 
 #include "mem/self.h"
+#include "os/chaos.h"
 
 static const uint32_t place_sizes[POOLS_COUNT] = {
     [POOL_PROCESS] = OBJECT_BIG_SIZE,    [POOL_QUEUE] = OBJECT_BIG_SIZE,
@@ -8,8 +9,27 @@ static const uint32_t place_sizes[POOLS_COUNT] = {
     [POOL_EVENT] = OBJECT_SMALL_SIZE,    [POOL_OWNED_SEMAPHORE] = OBJECT_HUGE_SIZE,
     [POOL_CONDITION] = OBJECT_HUGE_SIZE, [POOL_BARRIER] = OBJECT_HUGE_SIZE,
 };
+
+/* What lives in a pool's places: a word that says otherwise was damaged. */
+static const enum shl_kind pool_kinds[POOLS_COUNT] = {
+    [POOL_PROCESS] = KIND_PROCESS,     [POOL_QUEUE] = KIND_QUEUE,
+    [POOL_LOCK] = KIND_LOCK,           [POOL_SEMAPHORE] = KIND_SEMAPHORE,
+    [POOL_EVENT] = KIND_EVENT,         [POOL_OWNED_SEMAPHORE] = KIND_SEMAPHORE,
+    [POOL_CONDITION] = KIND_CONDITION, [POOL_BARRIER] = KIND_BARRIER,
+};
 static_assert(sizeof(((struct segment_shm *)0)->objects) == POOLS_COUNT * sizeof(struct stack_shm),
               "a stack for each pool");
+
+/* -1: no place is there, by the words of its chunk and page. */
+static int place_pool(const struct shl_segment *segment, uint64_t offset)
+{
+    uint64_t page = shl_page_word(segment, offset);
+    uint32_t pool = page_word_class(page);
+    if (page_word_kind(page) != PAGE_OBJECTS || pool >= POOLS_COUNT ||
+        offset % place_sizes[pool] != 0)
+        return -1;
+    return (int)pool;
+}
 
 #define STACK_OFFSET_MASK ((UINT64_C(1) << 36) - 1)
 
@@ -35,8 +55,9 @@ static struct object_shm *pop(const struct shl_segment *segment, uint32_t pool)
         /* [object.stack] acquire <- push(): `next`. */
         uint64_t seen = atom_load_acquire(top);
         uint64_t offset = (seen & STACK_OFFSET_MASK) << 4;
-        if (offset == 0 || offset >= segment->size)
-            return NULL;
+        int found = place_pool(segment, offset);
+        if (found < 0 || (uint32_t)found != pool)
+            return NULL; /* none; or damaged */
         struct object_shm *object = shl_at(segment, offset);
         uint64_t next = atom_load_relaxed(&object->next) & STACK_OFFSET_MASK;
         /* [object.stack] acquire <- push(): the place. */
@@ -85,20 +106,14 @@ bool shl_object_end(struct object_shm *object, uint64_t ref)
     return atom_cas_acq_rel_64(&object->self, ref, next);
 }
 
-/* The pool of the place at an offset, by the words of its chunk and page; -1: none is there. */
-static int place_pool(const struct shl_segment *segment, uint64_t offset)
+int shl_object_pool(const struct shl_segment *segment, const struct object_shm *object)
 {
-    uint64_t page = shl_page_word(segment, offset);
-    uint32_t pool = page_word_class(page);
-    if (page_word_kind(page) != PAGE_OBJECTS || pool >= POOLS_COUNT ||
-        offset % place_sizes[pool] != 0)
-        return -1;
-    return (int)pool;
+    return place_pool(segment, shl_offset(segment, object));
 }
 
 void shl_object_free(const struct shl_segment *segment, struct object_shm *object)
 {
-    int pool = place_pool(segment, shl_offset(segment, object));
+    int pool = shl_object_pool(segment, object);
     atom_store_relaxed(&object->kind, KIND_NONE);
     if (pool >= 0)
         push(segment, (uint32_t)pool, object);
@@ -108,7 +123,8 @@ struct object_shm *shl_object_find(uint64_t ref, enum shl_kind kind,
                                    struct shl_segment **ret_segment)
 {
     struct shl_segment *segment = shl_segment_by_id(shl_ref_id(ref));
-    if (unlikely(!segment || place_pool(segment, shl_ref_offset(ref)) < 0)) {
+    int pool = segment ? place_pool(segment, shl_ref_offset(ref)) : -1;
+    if (unlikely(pool < 0)) {
         if (segment || shl_ref_id(ref) == 0)
             shl_error(-EINVAL, ref == 0 ? "the handle is none" : "not a handle");
         else
@@ -118,12 +134,17 @@ struct object_shm *shl_object_find(uint64_t ref, enum shl_kind kind,
     struct object_shm *object = shl_at(segment, shl_ref_offset(ref));
     /* [object.kind] acquire <- shl_object_publish(): the object's fields. */
     uint32_t found = atom_load_acquire(&object->kind);
-    if (unlikely(!shl_object_is(object, ref) || found == KIND_NONE)) {
+    bool stale = !shl_object_is(object, ref) && !SHL_MISTAKE("object.generation");
+    if (unlikely(stale || found == KIND_NONE)) {
         shl_error(-ESTALE, "the object is gone");
         return NULL;
     }
     if (unlikely(found != (uint32_t)kind)) {
         shl_error(-EINVAL, "the handle is of another type");
+        return NULL;
+    }
+    if (unlikely(found != pool_kinds[pool] && !SHL_MISTAKE("object.pool"))) {
+        shl_error(-EUCLEAN, "a process damaged the object");
         return NULL;
     }
     *ret_segment = segment;
@@ -162,8 +183,13 @@ struct object_shm *shl_object_next(const struct shl_segment *segment, struct shl
         else if (page_word_kind(page) != PAGE_OBJECTS || page_word_class(page) >= POOLS_COUNT)
             offset += PAGE_SIZE_SHM - offset % PAGE_SIZE_SHM;
         else {
-            walk->offset = offset + place_sizes[page_word_class(page)];
-            return shl_at(segment, offset);
+            uint32_t pool = page_word_class(page);
+            struct object_shm *object = shl_at(segment, offset);
+            offset += place_sizes[pool];
+            walk->offset = offset;
+            walk->kind = pool_kinds[pool];
+            if (atom_load_relaxed(&object->kind) == walk->kind)
+                return object;
         }
     }
     return NULL;

@@ -16,6 +16,9 @@ uint64_t shl_object_publish(struct object_shm *object, enum shl_kind kind);
 /* Ends it: true for the one caller who did. Every handle is stale from here on. */
 bool shl_object_end(struct object_shm *object, uint64_t ref);
 
+/* Which pool its place is of; -1 if it is none. */
+int shl_object_pool(const struct shl_segment *segment, const struct object_shm *object);
+
 /* Gives the ended object's place back. */
 void shl_object_free(const struct shl_segment *segment, struct object_shm *object);
 
@@ -55,9 +58,10 @@ static inline const struct shl_found *shl_find(uint64_t ref, enum shl_kind kind)
 struct object_shm *shl_object_find(uint64_t ref, enum shl_kind kind,
                                    struct shl_segment **ret_segment);
 
-/* Every object of a segment, one after the other; NULL at the end. */
+/* Every object of a segment and its kind, one after the other; NULL at the end. */
 struct shl_object_walk {
     uint64_t offset;
+    enum shl_kind kind;
 };
 struct object_shm *shl_object_next(const struct shl_segment *segment, struct shl_object_walk *walk);
 

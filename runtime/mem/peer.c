@@ -209,11 +209,9 @@ atom32 *shl_process_life(const struct shl_segment *segment, uint32_t owner, uint
 static void settle_objects(const struct shl_segment *segment, const struct shl_dead *dead)
 {
     struct shl_object_walk walk = { 0 };
-    for (struct object_shm *object; (object = shl_object_next(segment, &walk));) {
-        uint32_t kind = atom_load_relaxed(&object->kind);
-        if (kind < KINDS_COUNT && shl_settlers[kind])
-            shl_settlers[kind](segment, object, dead);
-    }
+    for (struct object_shm *object; (object = shl_object_next(segment, &walk));)
+        if (shl_settlers[walk.kind])
+            shl_settlers[walk.kind](segment, object, dead);
 }
 
 /* R2, or R3, for the owner that a slot's word names. */
