@@ -38,6 +38,13 @@ struct attempt {
     uint32_t index; /* its place */
 };
 
+/* Another process may have damaged it. */
+static uint32_t parties_of(const struct barrier_shm *barrier)
+{
+    bool possible = barrier->parties <= BARRIER_PARTIES_MAX || SHL_MISTAKE("barrier.parties");
+    return likely(possible) ? barrier->parties : BARRIER_PARTIES_MAX;
+}
+
 static uint64_t state_make(uint32_t round, uint32_t phase)
 {
     return (uint64_t)(round & BARRIER_ROUND_MASK) << 32 | phase;
@@ -106,7 +113,7 @@ static bool move(struct barrier_shm *barrier, uint64_t from, uint64_t to)
 
 static bool all_arrived(struct barrier_shm *barrier, uint32_t round)
 {
-    for (uint32_t i = 0; i < barrier->parties; i++)
+    for (uint32_t i = 0; i < parties_of(barrier); i++)
         /* [barrier.state] acquire <- arrive(). */
         if (!has_arrived(atom_load_acquire(&barrier->places[i]), round))
             return false;
@@ -139,7 +146,7 @@ static bool somebody_died(const struct attempt *attempt, uint64_t state)
     struct barrier_shm *barrier = attempt->barrier;
     if (state_phase(state) == BARRIER_ACTING)
         return is_dead(attempt->segment, (uint32_t)(state >> 2) & 0x3fffffff);
-    for (uint32_t i = 0; i < barrier->parties; i++) {
+    for (uint32_t i = 0; i < parties_of(barrier); i++) {
         uint64_t place = atom_load_relaxed(&barrier->places[i]);
         if (PLACE_OWNER(place) != 0 && is_dead(attempt->segment, PLACE_OWNER(place)))
             return true;
@@ -149,7 +156,7 @@ static bool somebody_died(const struct attempt *attempt, uint64_t state)
 
 static void watch_parties(const struct attempt *attempt, struct shl_watches *watches)
 {
-    for (uint32_t i = 0; i < attempt->barrier->parties; i++) {
+    for (uint32_t i = 0; i < parties_of(attempt->barrier); i++) {
         uint32_t alive, owner = PLACE_OWNER(atom_load_relaxed(&attempt->barrier->places[i]));
         if (owner == 0 || owner == attempt->owner)
             continue;
@@ -231,7 +238,7 @@ static bool is_vacant(uint64_t place, uint32_t round)
 static int arrive(struct attempt *attempt, bool (*may)(uint64_t, uint32_t), uint32_t key)
 {
     struct barrier_shm *barrier = attempt->barrier;
-    for (uint32_t i = 0; i < barrier->parties; i++) {
+    for (uint32_t i = 0; i < parties_of(barrier); i++) {
         uint64_t place = atom_load_relaxed(&barrier->places[i]);
         if (!may(place, key))
             continue;
@@ -371,7 +378,7 @@ int shoal_barrier_reset(shoal_barrier handle)
         return code;
     for (;;) {
         uint64_t state = state_of(attempt.barrier);
-        for (uint32_t i = 0; i < attempt.barrier->parties; i++) {
+        for (uint32_t i = 0; i < parties_of(attempt.barrier); i++) {
             uint64_t place = atom_load_relaxed(&attempt.barrier->places[i]);
             /* [barrier.state] release -> outcome(): cleared before the state moves. */
             atom_cas_release_64(&attempt.barrier->places[i], place, place_free(state_round(state)));
@@ -390,7 +397,7 @@ bool shoal_barrier_is_broken(shoal_barrier handle)
 unsigned shoal_barrier_parties(shoal_barrier handle)
 {
     struct attempt attempt;
-    return find(handle, &attempt) == 0 ? attempt.barrier->parties : 0;
+    return find(handle, &attempt) == 0 ? parties_of(attempt.barrier) : 0;
 }
 
 unsigned shoal_barrier_waiting(shoal_barrier handle)
@@ -400,7 +407,7 @@ unsigned shoal_barrier_waiting(shoal_barrier handle)
     if (find(handle, &attempt) < 0)
         return 0;
     uint32_t round = state_round(state_of(attempt.barrier));
-    for (uint32_t i = 0; i < attempt.barrier->parties; i++)
+    for (uint32_t i = 0; i < parties_of(attempt.barrier); i++)
         count += has_arrived(atom_load_relaxed(&attempt.barrier->places[i]), round);
     return count;
 }
@@ -449,7 +456,7 @@ void shl_barrier_settle(const struct shl_segment *segment, struct object_shm *ob
 {
     struct barrier_shm *barrier = (struct barrier_shm *)object;
     struct attempt attempt = { .segment = segment, .barrier = barrier };
-    for (uint32_t i = 0; !dead->process && i < barrier->parties; i++) {
+    for (uint32_t i = 0; !dead->process && i < parties_of(barrier); i++) {
         uint64_t place = atom_load_relaxed(&barrier->places[i]);
         if (place == 0 || PLACE_OWNER(place) != dead->owner_long)
             continue;

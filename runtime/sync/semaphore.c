@@ -42,6 +42,20 @@ static atom32 *cells_of(struct semaphore_shm *semaphore)
     return ((struct owned_semaphore_shm *)semaphore)->cells;
 }
 
+/* Another process may have damaged the word, or the limit: only a huge place has cells. */
+static bool is_owned(const struct shl_segment *segment, const struct semaphore_shm *semaphore)
+{
+    return semaphore->owned &&
+           (shl_object_pool(segment, &semaphore->object) == POOL_OWNED_SEMAPHORE ||
+            SHL_MISTAKE("semaphore.place"));
+}
+
+static uint32_t cells_count(const struct semaphore_shm *semaphore)
+{
+    bool possible = semaphore->limit <= SEMAPHORE_CELLS_MAX || SHL_MISTAKE("semaphore.limit");
+    return likely(possible) ? semaphore->limit : SEMAPHORE_CELLS_MAX;
+}
+
 static bool is_gone(const struct shl_segment *segment, uint32_t owner)
 {
     return shl_process_owner_is_gone(segment, shl_owner_short(owner));
@@ -64,7 +78,7 @@ static int release_owned(const struct attempt *attempt)
 {
     atom32 *cells = cells_of(attempt->semaphore);
     bool any = false;
-    for (uint32_t i = 0; i < attempt->semaphore->limit; i++) {
+    for (uint32_t i = 0; i < cells_count(attempt->semaphore); i++) {
         uint32_t owner = atom_load_relaxed(&cells[i]);
         any = any || owner != 0;
         /* [semaphore.permit] release -> acquire. */
@@ -121,7 +135,7 @@ static int attempt_plain(void *context, struct shl_watches *ret_watches)
 static bool take_cell(const struct attempt *attempt)
 {
     atom32 *cells = cells_of(attempt->semaphore);
-    for (uint32_t i = 0; i < attempt->semaphore->limit; i++)
+    for (uint32_t i = 0; i < cells_count(attempt->semaphore); i++)
         /* [semaphore.permit] acquire <- release. */
         if (atom_load_relaxed(&cells[i]) == 0 && atom_cas_acquire_32(&cells[i], 0, attempt->owner))
             return true;
@@ -131,7 +145,7 @@ static bool take_cell(const struct attempt *attempt)
 static bool take_dead_cell(const struct attempt *attempt)
 {
     atom32 *cells = cells_of(attempt->semaphore);
-    for (uint32_t i = 0; i < attempt->semaphore->limit; i++) {
+    for (uint32_t i = 0; i < cells_count(attempt->semaphore); i++) {
         uint32_t owner = atom_load_relaxed(&cells[i]);
         if (owner != 0 && is_gone(attempt->segment, owner) &&
             /* [semaphore.permit] acquire <- release. */
@@ -145,7 +159,7 @@ static void watch_holders(const struct attempt *attempt, struct shl_watches *wat
 {
     atom32 *cells = cells_of(attempt->semaphore);
     uint32_t last = 0;
-    for (uint32_t i = 0; i < attempt->semaphore->limit; i++) {
+    for (uint32_t i = 0; i < cells_count(attempt->semaphore); i++) {
         uint32_t alive, owner = atom_load_relaxed(&cells[i]);
         if (owner == 0 || owner == last || owner == attempt->owner)
             continue;
@@ -182,9 +196,9 @@ static bool ready(void *context)
     struct semaphore_shm *semaphore = attempt->semaphore;
     if (!shl_object_is(&semaphore->object, attempt->ref))
         return true;
-    if (!semaphore->owned)
+    if (!is_owned(attempt->segment, semaphore))
         return atom_load_relaxed(&semaphore->count) > 0;
-    for (uint32_t i = 0; i < semaphore->limit; i++)
+    for (uint32_t i = 0; i < cells_count(semaphore); i++)
         if (atom_load_relaxed(&cells_of(attempt->semaphore)[i]) == 0)
             return true;
     return false;
@@ -206,8 +220,9 @@ int shoal_semaphore_acquire(shoal_semaphore handle, shoal_deadline deadline)
     struct attempt attempt = attempt_of(found);
     struct shl_watches watches;
     shl_watches_init(&watches);
-    struct shl_park_for what = { .attempt = attempt.semaphore->owned ? attempt_owned
-                                                                     : attempt_plain,
+    struct shl_park_for what = { .attempt = is_owned(attempt.segment, attempt.semaphore)
+                                                ? attempt_owned
+                                                : attempt_plain,
                                  .ready = ready,
                                  .context = &attempt };
     int code = what.attempt(&attempt, &watches);
@@ -224,12 +239,12 @@ int shoal_semaphore_release(shoal_semaphore handle)
     struct attempt attempt = attempt_of(found);
     struct bell_shm *bell = &attempt.semaphore->bell;
     struct robust_list *before = shl_pending_set(&bell->bell);
-    int code = attempt.semaphore->owned ? release_owned(&attempt)
-                                        : release_plain(attempt.semaphore);
+    bool owned = is_owned(attempt.segment, attempt.semaphore);
+    int code = owned ? release_owned(&attempt) : release_plain(attempt.semaphore);
     SHL_CHAOS("semaphore.ring");
     /* Of an owned one all are woken: those who get none are to watch the next holder's life. */
     if (likely(code == 0) && unlikely(atom_load_seq_cst(&bell->flag))) /* [park.flag] seq_cst */
-        shl_park_ring_slow(bell, attempt.semaphore->owned ? INT32_MAX : 1);
+        shl_park_ring_slow(bell, owned ? INT32_MAX : 1);
     shl_pending_clear(before);
     return code;
 }
@@ -240,10 +255,10 @@ unsigned shoal_semaphore_value(shoal_semaphore handle)
     if (!found)
         return 0;
     struct attempt attempt = attempt_of(found);
-    if (!attempt.semaphore->owned)
+    if (!is_owned(attempt.segment, attempt.semaphore))
         return atom_load_relaxed(&attempt.semaphore->count);
     unsigned free = 0;
-    for (uint32_t i = 0; i < attempt.semaphore->limit; i++) {
+    for (uint32_t i = 0; i < cells_count(attempt.semaphore); i++) {
         uint32_t owner = atom_load_relaxed(&cells_of(attempt.semaphore)[i]);
         free += owner == 0 || is_gone(attempt.segment, owner);
     }
@@ -301,10 +316,9 @@ void shl_semaphore_settle(const struct shl_segment *segment, struct object_shm *
                           const struct shl_dead *dead)
 {
     struct semaphore_shm *semaphore = (struct semaphore_shm *)object;
-    (void)segment;
-    if (!dead->process || !semaphore->owned)
+    if (!dead->process || !is_owned(segment, semaphore))
         return;
-    for (uint32_t i = 0; i < semaphore->limit; i++)
+    for (uint32_t i = 0; i < cells_count(semaphore); i++)
         /* [semaphore.permit] release -> acquire. */
         if (atom_cas_release_32(&cells_of(semaphore)[i], dead->owner, 0)) {
             atom_add_seq_cst(&semaphore->changes, 1); /* [park.flag] seq_cst */
