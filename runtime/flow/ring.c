@@ -356,14 +356,21 @@ int shl_ring_close(const struct ring_call *call)
     return shl_error(-ESTALE, "the queue was destroyed");
 }
 
+/* Of a damaged ring no more is drained than could lie in the segment. */
+static bool is_possible(const struct ring_call *call, uint64_t count)
+{
+    uint64_t cells = call->ring->mask + 1;
+    return (count <= cells && cells <= call->segment->size / sizeof(uint64_t)) ||
+           SHL_MISTAKE("ring.cells");
+}
+
 bool shl_ring_drain(const struct ring_call *call, uint64_t *ret_item)
 {
     struct ring_side_shm *side = &call->ring->head;
     uint64_t head = atom_load_relaxed(&side->word);
-    if (RING_POSITION(head) == RING_POSITION(atom_load_relaxed(&call->ring->tail.word)))
-        return false;
+    uint64_t count = RING_POSITION(atom_load_relaxed(&call->ring->tail.word) - head);
     atom64 *cell = cell_at(call, RING_POSITION(head));
-    if (!cell || shl_ring_count(call->ring) > call->ring->mask + 1)
+    if (count == 0 || !cell || !is_possible(call, count))
         return false;
     *ret_item = atom_load_relaxed(cell);
     uint64_t owner = head - SIDE_REST(head);
