@@ -22,6 +22,7 @@
 #include <string.h>
 
 #include "mem/pages.h"
+#include "os/chaos.h"
 
 #define CACHE_BYTES_MAX (UINT64_C(256) << 10)
 #define STACK_OFFSET_MASK ((UINT64_C(1) << 36) - 1)
@@ -81,6 +82,9 @@ static int block_class(const struct shl_segment *segment, uint64_t offset)
         return large ? (int)BLOCK_CLASS_LARGE : -1;
     }
     uint32_t size = size_classes[size_class].size;
+    if (unlikely(page_word_first(page) + size_classes[size_class].pages > PAGES_PER_CHUNK) &&
+        !SHL_MISTAKE("alloc.run"))
+        return -1; /* damaged: the run would reach beyond its chunk */
     uint32_t inside = (uint32_t)(offset % CHUNK_SIZE - page_word_first(page) * PAGE_SIZE_SHM);
     bool fits = inside < CHUNK_SIZE && inside % size == 0 &&
                 inside + size <= size_classes[size_class].pages * PAGE_SIZE_SHM;
