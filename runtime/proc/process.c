@@ -365,7 +365,8 @@ const char *shoal_process_name(shoal_process handle)
 {
     struct shl_segment *segment;
     struct process_shm *process = shl_process_find(handle, &segment);
-    return process ? process->name : "?";
+    /* Another process may have damaged it. */
+    return process && memchr(process->name, '\0', sizeof process->name) ? process->name : "?";
 }
 
 pid_t shoal_process_pid(shoal_process handle)
