@@ -24,7 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM_SECONDS = 120  # how long one program may take, if meson.build names no other limit
 OUTPUT_LINES = 80      # how much of a failing program's output is shown
-KINDS = ["unit", "proc", "crash", "fault", "stress", "model", "lint", "example"]
+KINDS = ["unit", "proc", "crash", "fault", "stress", "model", "fuzz", "lint", "example"]
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -43,6 +43,7 @@ class Config:
 
 # The first one is what --quick runs. Sources are linted and examples run once, not per compiler.
 # TSan sees nothing of what other processes do, so it gets the tests that are driven by threads.
+# The fuzzer has sanitizers of its own, and is built where clang is.
 MATRIX = [
     Config("gcc", "gcc", ["-Dbench=true"]),
     Config("sanitize", "gcc",
@@ -55,7 +56,7 @@ MATRIX = [
     Config("tsan", "clang",
            ["-Db_sanitize=thread", "-Db_lundef=false", "-Dbuildtype=debugoptimized",
             "-Dbench=false", "-Ddocs=false"],
-           ["unit"], {"TSAN_OPTIONS": "halt_on_error=1"}, slower=5),
+           ["unit", "fuzz"], {"TSAN_OPTIONS": "halt_on_error=1"}, slower=5),
 ]
 COMMON_OPTIONS = ["-Dwerror=true", "-Dtests=true"]
 

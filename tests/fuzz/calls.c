@@ -1,0 +1,241 @@
+/* The calls a step can make, and what must hold of their results. */
+#include "fuzz.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "flow/queue_shm.h"
+#include "mem/alloc.h"
+#include "mem/object.h"
+#include "mem/peer.h"
+#include "sync/barrier_shm.h"
+
+static const struct scene *scene;
+static uint32_t number; /* of the step: a count, a size */
+
+static shoal_deadline soon(void)
+{
+    return number & 1 ? shoal_after_us(200) : SHOAL_NOW;
+}
+
+static void payload_must_lie_inside(const char *payload)
+{
+    if (!payload)
+        return;
+    size_t size = shoal_size(payload);
+    fuzz_must(payload >= scene->base && payload <= scene->base + FUZZ_SEGMENT_SIZE &&
+                  size <= (size_t)(scene->base + FUZZ_SEGMENT_SIZE - payload),
+              "a payload lies in the segment");
+    if (size > 0)
+        (void)*(const volatile char *)(payload + size - 1);
+}
+
+/* Does somebody who lives stand in a side? Then who wants to shut the queue down waits for him. */
+static bool side_is_held(uint64_t ref)
+{
+    struct shl_segment *segment;
+    struct queue_shm *queue = (struct queue_shm *)shl_object_find(ref, KIND_QUEUE, &segment);
+    if (!queue)
+        return false;
+    const uint64_t sides[] = { atom_load_relaxed(&queue->ring.tail.word),
+                               atom_load_relaxed(&queue->ring.head.word) };
+    for (int i = 0; i < 2; i++)
+        if (SIDE_OWNER(sides[i]) != 0 &&
+            !shl_thread_is_gone(segment, shl_owner_short(SIDE_OWNER(sides[i]))))
+            return true;
+    return false;
+}
+
+#define HANDLE(kind) ((shoal_##kind){ value })
+
+/* Calls whose success says that the handle was good. */
+#define CALL(name, expression)             \
+    static int call_##name(uint64_t value) \
+    {                                      \
+        return expression;                 \
+    }
+CALL(lock_acquire, shoal_lock_acquire(HANDLE(lock), soon()))
+CALL(lock_release, shoal_lock_release(HANDLE(lock)))
+CALL(lock_clear, shoal_lock_clear_owner_died(HANDLE(lock)))
+CALL(lock_owner, shoal_lock_owner(HANDLE(lock), &(shoal_owner){ 0 }))
+CALL(semaphore_acquire, shoal_semaphore_acquire(HANDLE(semaphore), soon()))
+CALL(semaphore_release, shoal_semaphore_release(HANDLE(semaphore)))
+CALL(event_set, shoal_event_set(HANDLE(event)))
+CALL(event_clear, shoal_event_clear(HANDLE(event)))
+CALL(event_wait, shoal_event_wait(HANDLE(event), soon()))
+CALL(condition_acquire, shoal_condition_acquire(HANDLE(condition), soon()))
+CALL(condition_release, shoal_condition_release(HANDLE(condition)))
+CALL(condition_wait, shoal_condition_wait(HANDLE(condition), soon()))
+CALL(condition_notify, shoal_condition_notify(HANDLE(condition), number))
+CALL(barrier_abort, shoal_barrier_abort(HANDLE(barrier)))
+CALL(barrier_reset, shoal_barrier_reset(HANDLE(barrier)))
+CALL(queue_put, shoal_queue_put_bytes(HANDLE(queue), "another", 8, soon()))
+CALL(queue_shutdown, side_is_held(value) ? -EBUSY : shoal_queue_shutdown(HANDLE(queue)))
+CALL(process_join, shoal_process_join(HANDLE(process), soon()))
+CALL(process_sentinel, shoal_process_sentinel(HANDLE(process)))
+
+static int call_barrier_wait(uint64_t value)
+{
+    struct shl_segment *segment;
+    struct barrier_shm *barrier = (struct barrier_shm *)shl_object_find(value, KIND_BARRIER,
+                                                                        &segment);
+    if (barrier && barrier->action != 0)
+        return -EBUSY;
+    return shoal_barrier_wait(HANDLE(barrier), NULL, soon());
+}
+
+static int call_queue_get(uint64_t value)
+{
+    void *payload = NULL;
+    int code = shoal_queue_get(HANDLE(queue), &payload, soon());
+    payload_must_lie_inside(payload);
+    shoal_free(payload);
+    return code;
+}
+
+static int call_queue_pass(uint64_t value)
+{
+    void *payload = scene->base + scene->payload;
+    int code = shoal_queue_put(HANDLE(queue), payload, soon());
+    return code < 0 ? code : call_queue_get(value);
+}
+
+/* Calls that answer without one, or whether the handle is good or not. */
+#define CALL_ANY(name, statement)          \
+    static int call_##name(uint64_t value) \
+    {                                      \
+        (void)value;                       \
+        statement;                         \
+        return -ENODATA;                   \
+    }
+CALL_ANY(lock_owner_died, (void)shoal_lock_owner_died(HANDLE(lock)))
+CALL_ANY(semaphore_value, (void)shoal_semaphore_value(HANDLE(semaphore)))
+CALL_ANY(event_cancels, (void)!shoal_lock_acquire((shoal_lock){ scene->objects[0] },
+                                                  shoal_until(soon(), HANDLE(event))))
+CALL_ANY(event_is_set, (void)shoal_event_is_set(HANDLE(event)))
+CALL_ANY(barrier_looks, (void)shoal_barrier_waiting(HANDLE(barrier));
+         (void)shoal_barrier_parties(HANDLE(barrier)))
+CALL_ANY(queue_full, (void)shoal_queue_full(HANDLE(queue)))
+CALL_ANY(lock_destroy, shoal_lock_destroy(HANDLE(lock)))
+CALL_ANY(semaphore_destroy, shoal_semaphore_destroy(HANDLE(semaphore)))
+CALL_ANY(event_destroy, shoal_event_destroy(HANDLE(event)))
+CALL_ANY(condition_destroy, shoal_condition_destroy(HANDLE(condition)))
+CALL_ANY(barrier_destroy, shoal_barrier_destroy(HANDLE(barrier)))
+CALL_ANY(queue_destroy, if (!side_is_held(value)) shoal_queue_destroy(HANDLE(queue)))
+CALL_ANY(process_looks, (void)shoal_process_pid(HANDLE(process));
+         (void)shoal_process_exitcode(HANDLE(process));
+         (void)shoal_process_is_alive(HANDLE(process)); shoal_process_close(HANDLE(process)))
+CALL_ANY(process_name, fuzz_must(strnlen(shoal_process_name(HANDLE(process)),
+                                         SHOAL_PROCESS_NAME_MAX + 1) <= SHOAL_PROCESS_NAME_MAX,
+                                 "a name ends"))
+CALL_ANY(segment_of, (void)shoal_segment_of((shoal_any){ value }))
+CALL_ANY(deref, payload_must_lie_inside(shoal_deref((shoal_ref){ value })))
+CALL_ANY(free, shoal_free(scene->base + value % FUZZ_SEGMENT_SIZE))
+CALL_ANY(recover, shl_peer_recover_all(shl_segment_of_handle(scene->segment)))
+CALL_ANY(bury, shl_peer_bury(shl_segment_of_handle(scene->segment), (pid_t)value))
+
+static int call_alloc(uint64_t value)
+{
+    char *payload = shoal_alloc_in(scene->segment, value % (FUZZ_SEGMENT_SIZE / 2));
+    payload_must_lie_inside(payload);
+    if (payload)
+        memset(payload, 0xff, shoal_size(payload));
+    if (number & 1)
+        shoal_free(payload);
+    return -ENODATA;
+}
+
+static int call_ref_of(uint64_t value)
+{
+    shoal_ref ref = shoal_ref_of(scene->base + value % FUZZ_SEGMENT_SIZE);
+    payload_must_lie_inside(SHOAL_IS_NONE(ref) ? NULL : shoal_deref(ref));
+    return -ENODATA;
+}
+
+/* More objects: from places that were given back, or said to be. */
+static int call_create(uint64_t value)
+{
+    shoal_segment in = scene->segment;
+    (void)value;
+    int codes[] = {
+        shoal_lock_create(&(shoal_lock_options){ .segment = in }, &(shoal_lock){ 0 }),
+        shoal_semaphore_create(number % 100,
+                               &(shoal_semaphore_options){ .segment = in, .owned = true },
+                               &(shoal_semaphore){ 0 }),
+        shoal_event_create(&(shoal_event_options){ .segment = in }, &(shoal_event){ 0 }),
+        shoal_condition_create(&(shoal_condition_options){ .segment = in },
+                               &(shoal_condition){ 0 }),
+        shoal_barrier_create(2, &(shoal_barrier_options){ .segment = in }, &(shoal_barrier){ 0 }),
+        shoal_queue_create(&(shoal_queue_options){ .segment = in, .capacity_count = number % 64 },
+                           &(shoal_queue){ 0 }),
+    };
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        fuzz_must(codes[i] <= 0, "create answers 0 or an error");
+    return -ENODATA;
+}
+
+static int (*const calls[])(uint64_t value) = {
+    call_lock_acquire,
+    call_lock_release,
+    call_lock_clear,
+    call_lock_owner,
+    call_semaphore_acquire,
+    call_event_set,
+    call_semaphore_release,
+    call_event_clear,
+    call_event_wait,
+    call_event_cancels,
+    call_condition_acquire,
+    call_condition_release,
+    call_condition_wait,
+    call_barrier_wait,
+    call_condition_notify,
+    call_barrier_abort,
+    call_barrier_reset,
+    call_queue_put,
+    call_queue_shutdown,
+    call_process_join,
+    call_process_sentinel,
+    call_queue_get,
+    call_queue_pass,
+    call_lock_owner_died,
+    call_semaphore_value,
+    call_event_is_set,
+    call_barrier_looks,
+    call_queue_full,
+    call_lock_destroy,
+    call_event_destroy,
+    call_semaphore_destroy,
+    call_condition_destroy,
+    call_barrier_destroy,
+    call_queue_destroy,
+    call_process_looks,
+    call_process_name,
+    call_segment_of,
+    call_deref,
+    call_free,
+    call_recover,
+    call_bury,
+    call_alloc,
+    call_ref_of,
+    call_create,
+};
+const uint32_t fuzz_calls_count = sizeof calls / sizeof *calls;
+
+/* Is the handle what stands in its place? */
+static bool is_good(uint64_t ref)
+{
+    uint64_t word = 0, offset = shl_ref_offset(ref);
+    if (offset <= FUZZ_SEGMENT_SIZE - sizeof word)
+        memcpy(&word, scene->memory + offset, sizeof word);
+    return word == ref;
+}
+
+void fuzz_call(const struct scene *of, const struct step *step, uint64_t value)
+{
+    scene = of;
+    number = step->where;
+    bool good = is_good(value);
+    int code = calls[step->what % fuzz_calls_count](value);
+    fuzz_must(good || code < 0, "a stale handle is refused");
+}

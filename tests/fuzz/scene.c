@@ -1,0 +1,136 @@
+/* The prepared segment: objects of each kind, something in them, and the interesting places. */
+#include "fuzz.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "flow/queue_shm.h"
+#include "mem/object.h"
+#include "mem/peer_shm.h"
+
+enum { PAGE = 4096, SLOTS = 3, WORDS_OF_OBJECT = 192 };
+
+static char *image;
+
+static void add_region(struct scene *scene, const char *name, uint64_t offset, uint64_t size)
+{
+    fuzz_must(scene->regions_count < REGIONS_MAX, "room for the regions");
+    scene->regions[scene->regions_count++] = (struct region){ name, offset, size };
+}
+
+static void add_object(struct scene *scene, const char *name, uint64_t ref)
+{
+    fuzz_must(scene->objects_count < OBJECTS_MAX, "room for the objects");
+    scene->objects[scene->objects_count++] = ref;
+    add_region(scene, name, shl_ref_offset(ref), WORDS_OF_OBJECT);
+}
+
+#define CREATE(kind, name, ...)                                                              \
+    do {                                                                                     \
+        shoal_##kind object;                                                                 \
+        fuzz_must(shoal_##kind##_create(__VA_ARGS__, &object) == 0, "the objects are made"); \
+        add_object(scene, name, object.ref);                                                 \
+    } while (0)
+
+static void add_process(struct scene *scene)
+{
+    struct shl_segment *segment = shl_segment_of_handle(scene->segment);
+    struct object_shm *object = shl_object_create(segment, POOL_PROCESS);
+    fuzz_must(object, "the objects are made");
+    add_object(scene, "process", shl_object_publish(object, KIND_PROCESS));
+}
+
+static void add_queue(struct scene *scene)
+{
+    shoal_segment in = scene->segment;
+    shoal_queue queue;
+    int code = shoal_queue_create(&(shoal_queue_options){ .segment = in, .capacity_count = 4 },
+                                  &queue);
+    for (int i = 0; i < 3; i++)
+        code |= shoal_queue_put_bytes(queue, "message", 8, SHOAL_NOW);
+    void *payload = NULL;
+    code |= shoal_queue_get(queue, &payload, SHOAL_NOW);
+    fuzz_must(code == 0, "the objects are made");
+    shoal_free(payload);
+    add_object(scene, "queue", queue.ref);
+    const struct queue_shm *shm = shl_at(shl_segment_of_handle(in), shl_ref_offset(queue.ref));
+    add_region(scene, "cells", shm->ring.cells, 32);
+    add_region(scene, "ring", shl_ref_offset(queue.ref) + SHL_LINE, 5 * SHL_LINE);
+}
+
+static void add_objects(struct scene *scene)
+{
+    shoal_segment in = scene->segment;
+    CREATE(lock, "lock", &(shoal_lock_options){ .segment = in });
+    CREATE(lock, "recursive lock", &(shoal_lock_options){ .segment = in, .recursive = true });
+    CREATE(semaphore, "semaphore", 2, &(shoal_semaphore_options){ .segment = in });
+    CREATE(semaphore, "owned semaphore", 3,
+           &(shoal_semaphore_options){ .segment = in, .owned = true });
+    CREATE(event, "event", &(shoal_event_options){ .segment = in });
+    CREATE(condition, "condition", &(shoal_condition_options){ .segment = in });
+    CREATE(barrier, "barrier", 1, &(shoal_barrier_options){ .segment = in });
+    CREATE(barrier, "barrier of two", 2, &(shoal_barrier_options){ .segment = in });
+    add_queue(scene);
+    add_process(scene);
+    char *payload = shoal_alloc_in(in, 100);
+    fuzz_must(payload, "the objects are made");
+    scene->payload = (uint64_t)(payload - scene->base);
+    add_region(scene, "block", scene->payload - 16, 32);
+}
+
+static void add_slots(struct scene *scene)
+{
+    for (uint32_t i = 0; i < 2 * SLOTS; i++) {
+        uint32_t number = i < SLOTS ? i : PEERS_MAX + i - SLOTS;
+        add_region(scene, "slot", SEGMENT_PEERS_AT + number * sizeof(struct peer_shm),
+                   offsetof(struct peer_shm, name) + 8);
+    }
+}
+
+static void add_tables(struct scene *scene)
+{
+    add_region(scene, "header", 0, 72);
+    add_region(scene, "hints", SHL_LINE, 32);
+    for (uint32_t i = 0; i < POOLS_COUNT; i++)
+        add_region(scene, "places", offsetof(struct segment_shm, objects) + i * SHL_LINE, 8);
+    for (uint32_t i = 0; i < CLASSES_COUNT; i += 8)
+        add_region(scene, "blocks", offsetof(struct segment_shm, classes) + i * SHL_LINE, 8);
+    add_region(scene, "chunk words", SEGMENT_CHUNKS_AT, 16);
+    add_region(scene, "page words", CHUNK_SIZE, 256);
+    add_region(scene, "last place", FUZZ_SEGMENT_SIZE - OBJECT_SMALL_SIZE, OBJECT_SMALL_SIZE);
+    add_region(scene, "anywhere", 0, FUZZ_SEGMENT_SIZE);
+}
+
+/* Everything is in the file and in the image of it; nobody is attached any more. */
+void scene_prepare(struct scene *scene)
+{
+    shoal_segment_options options = { .size_max = FUZZ_SEGMENT_SIZE };
+    fuzz_must(shoal_segment_create(&options, &scene->segment) == 0, "there is a segment");
+    scene->base = shl_at(shl_segment_of_handle(scene->segment), 0);
+    scene->fd = dup(shoal_segment_fd(scene->segment));
+    add_objects(scene);
+    add_slots(scene);
+    add_tables(scene);
+    scene->memory = mmap(NULL, FUZZ_SEGMENT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, scene->fd, 0);
+    fuzz_must(scene->memory != MAP_FAILED, "the segment is mapped");
+    fuzz_must(shoal_segment_detach(scene->segment) == 0, "the segment is left");
+    image = malloc(FUZZ_SEGMENT_SIZE);
+    fuzz_must(image, "there is memory");
+    memcpy(image, scene->memory, FUZZ_SEGMENT_SIZE);
+}
+
+static void restore(const struct scene *scene, size_t begin, size_t end)
+{
+    for (size_t at = begin; at < end; at += PAGE)
+        if (memcmp(scene->memory + at, image + at, PAGE) != 0)
+            memcpy(scene->memory + at, image + at, PAGE);
+}
+
+/* Nobody looks between the tables and the first chunk. */
+void scene_restore(const struct scene *scene)
+{
+    restore(scene, 0, SEGMENT_CHUNKS_AT + PAGE);
+    restore(scene, CHUNK_SIZE, FUZZ_SEGMENT_SIZE);
+}
