@@ -141,7 +141,8 @@ bool shl_thread_is_dead(const struct shl_segment *segment, struct shl_owner owne
 {
     struct peer_shm *peer = thread_at(segment, owner.number);
     /* [peer.word] acquire <- become() and vacate(). */
-    return !same(atom_load_acquire(&peer->word), owner) || life_is_marked(peer);
+    return !same(atom_load_acquire(&peer->word), owner) || life_is_marked(peer) ||
+           SHL_MISTAKE("peer.impatient");
 }
 
 static bool is_gone(struct peer_shm *peer, struct shl_owner owner)
@@ -259,6 +260,8 @@ static void settle_thread(const struct shl_segment *segment, uint32_t number)
     uint64_t word = atom_load_relaxed(&peer->word);
     if (word_state(word) != PEER_LIVE)
         return;
+    if (SHL_MISTAKE("peer.free_first"))
+        vacate_thread(segment, peer, word);
     SHL_CHAOS("peer.R2");
     settle_thread_objects(segment, number, word, false);
     SHL_CHAOS("peer.R3");

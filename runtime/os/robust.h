@@ -11,6 +11,7 @@
 
 #include "base/atom.h"
 #include "base/attr.h"
+#include "os/chaos.h"
 
 extern SHL_HIDDEN _Thread_local struct robust_list_head *shl_robust_head SHL_TLS_FAST;
 
@@ -25,7 +26,7 @@ void shl_robust_begin(void);
 static inline struct robust_list *shl_pending_set(atom32 *bell)
 {
     struct robust_list_head *head = shl_robust_head;
-    if (unlikely(!head))
+    if (unlikely(!head) || SHL_MISTAKE("robust.no_bell"))
         return NULL;
     struct robust_list *before = head->list_op_pending;
     atom_compiler_barrier();

@@ -94,7 +94,7 @@ static bool grant(const struct shl_segment *segment, struct condition_shm *condi
 static void free_dead(const struct shl_segment *segment, struct condition_shm *condition,
                       atom64 *place, uint64_t entry)
 {
-    if (ENTRY_STATE(entry) == ENTRY_GRANTED)
+    if (ENTRY_STATE(entry) == ENTRY_GRANTED && !SHL_MISTAKE("condition.drop_grant"))
         grant(segment, condition, ENTRY_TICKET(entry));
     /* [condition.entry] release: nobody's any more. */
     atom_cas_release_64(place, entry, 0);

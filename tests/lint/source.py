@@ -51,6 +51,27 @@ def prints(tree):
                          lambda path: path in allowed or path.startswith("runtime/tool/"))
 
 
+# ---- kill points and mistakes
+
+def seeded(tree, macro, folder):
+    """Those of the runtime that no test under the folder names."""
+    named = "".join(text for _, text in files(tree, folder + "*.c", folder + "*.h"))
+    for path, text in files(tree, "runtime/*.c", "runtime/*.h"):
+        for where, found in matching_lines(path, text, macro + r'\("([\w.]+)"\)'):
+            if f'"{found[1]}"' not in named:
+                yield f"{where}: {found[1]}"
+
+
+@check("every kill point has its test", {"runtime/flow/a.c": 'SHL_CHAOS("a.P1");\n'})
+def points(tree):
+    yield from seeded(tree, "SHL_CHAOS", "tests/crash/")
+
+
+@check("every mistake is made by a test", {"runtime/flow/a.c": 'if (SHL_MISTAKE("a.P1"))\n'})
+def mistakes(tree):
+    yield from seeded(tree, "SHL_MISTAKE", "tests/")
+
+
 # ---- tags of ordered operations
 
 ORDERED = re.compile(r"\batom_(\w*?)_?(acq_rel|acquire|release|seq_cst)\w*\s*\(")
