@@ -155,7 +155,8 @@ static int attempt_or_sleep(struct bell_shm *bell, const struct shl_park_for *wh
         return -ETIMEDOUT;
     *ret_slept = true;
     SHL_CHAOS("park.W3");
-    uint64_t tick = watches.soon ? TICK_SOON_NS : shl_robust_head ? TICK_NS : TICK_WITHOUT_LIST_NS;
+    bool rung = shl_robust_head || SHL_MISTAKE("park.long_tick"); /* for the dead */
+    uint64_t tick = watches.soon ? TICK_SOON_NS : rung ? TICK_NS : TICK_WITHOUT_LIST_NS;
     shl_futex_wait(watches.list, watches.count, earlier(deadline.ns, shl_clock_ns() + tick));
     SHL_CHAOS("park.W4");
     if (unlikely(cancel->event))

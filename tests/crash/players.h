@@ -291,7 +291,7 @@ static int comes_and_aborts(void)
     return shoal_barrier_abort(barrier);
 }
 
-static int gets_the_place(void)
+static int passes_or_is_told(void)
 {
     const int code = meets();
     return code == 0 || code == BROKEN ? PASSED_OR_BROKEN : code;
@@ -305,6 +305,13 @@ static void is_not_broken(void)
 static void meets_the_others(void)
 {
     CHILD_CHECK(shoal_barrier_wait(barrier, NULL, limit()) == 0);
+}
+
+/* If the victim has not died already, when it woke at its tick. */
+static void meets_the_sleeping(void)
+{
+    const int code = shoal_barrier_wait(barrier, NULL, limit());
+    CHILD_CHECK(code == 0 || (code == BROKEN && victim_dies()));
 }
 
 static void meets_the_living(bool victim_died)

@@ -40,8 +40,9 @@ struct row {
     int if_dead, if_alive; /* when the victim died, or was let go */
     int survivors;         /* 0: one */
     bool late;             /* only the tick tells them of the victim's death */
-    void (*before)(void);  /* the director's, with the objects as waits_make() leaves them */
-    void (*lure)(void);    /* the director's, when the victim and the survivors wait */
+    bool may_overtake;    /* who wakes at a tick may come before the victim, and ends as if_alive */
+    void (*before)(void); /* the director's, with the objects as waits_make() leaves them */
+    void (*lure)(void);   /* the director's, when the victim and the survivors wait */
     void (*meanwhile)(void);        /* the director's, while the victim is stopped at the point */
     void (*then)(bool victim_died); /* the director's, when the victim's fate is done */
     void (*after)(void);            /* the director's, when all have ended */
@@ -164,6 +165,8 @@ static int directs(void *argument)
     CHILD_CHECK(victim_dies() || harness_wait_ms(victim, limit_ms) == 0);
     for (int i = 0; i < count; i++) {
         CHILD_CHECK(harness_wait_ms(survivors[i], limit_ms) == 0);
+        if (row->may_overtake && victim_dies() && board->results[i] == row->if_alive)
+            _exit(MISSED);
         CHILD_CHECK(board->results[i] == (victim_dies() ? row->if_dead : row->if_alive));
     }
     const bool late = victim_dies() && !row->late && harness_now_ns() > late_ns;
@@ -180,8 +183,8 @@ static void clear_the_stage(void)
     while (waitpid(-1, NULL, 0) > 0 || errno == EINTR) {}
 }
 
-/* 0: all was well. LATE, or MISSED the point because a survivor did the victim's work: three times,
- * for once may be a busy machine's fault. */
+/* 0: all was well. LATE, or MISSED because a survivor came before the victim: three times, for once
+ * may be a busy machine's fault. */
 static int play(const struct row *chosen, enum fate chosen_fate)
 {
     row = chosen;
