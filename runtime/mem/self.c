@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mem/alloc.h"
+#include "os/chaos.h"
 #include "os/memfd.h"
 #include "os/robust.h"
 
@@ -141,7 +142,7 @@ struct shl_attachment *shl_self_attach(const struct shl_segment *segment)
 {
     struct shl_self *self = shl_self_pointer ? shl_self_pointer : make_self();
     struct shl_slot process = { 0 }, thread = { 0 };
-    if (!self)
+    if (!self || shl_chaos_check() < 0)
         return NULL;
     begin_robust(self);
     if (process_slot(segment, &process) < 0)
@@ -157,6 +158,7 @@ struct shl_attachment *shl_self_attach(const struct shl_segment *segment)
     attachment->owner_long = PEER_LONG_MAKE(thread.number, thread.generation);
     attachment->thread = thread.number;
     attachment->epoch = segment->epoch;
+    shl_chaos_begin(thread.number, shl_shared()->process_name[0]);
     return attachment;
 }
 

@@ -1,7 +1,9 @@
 /*
  * Kill points: each step of a protocol has a name, at which a test can kill or stall the caller.
  * Mistakes: a step that a test can have left out or done wrong, to prove that the checkers notice.
- * Only in a build with -Dchaos=true; elsewhere neither is anything at all.
+ * Chances: what may happen at every point by the environment variable SHOAL_CHAOS (docs/chaos.md),
+ * for those who test their own program.
+ * Only in a build with -Dchaos=true; elsewhere none of them is anything at all.
  */
 #ifndef SHL_OS_CHAOS_H
 #define SHL_OS_CHAOS_H
@@ -25,6 +27,12 @@ void shl_chaos_plan(const struct shl_chaos_plan *plan);
 void shl_chaos_reach(const char *point);
 #define SHL_CHAOS(point) shl_chaos_reach(point)
 
+/* Can SHOAL_CHAOS be read? 0, or -EINVAL and the text says what cannot. */
+int shl_chaos_check(void);
+/* The calling thread's chances from now on: in the slot it has taken, and whether shoal has started
+ * its process. */
+void shl_chaos_begin(uint32_t slot, bool started);
+
 /* The mistake that is made, in this process and those it forks; NULL: none. */
 extern const char *shl_mistake;
 bool shl_mistake_is(const char *name);
@@ -32,6 +40,15 @@ bool shl_mistake_is(const char *name);
 #else
 #define SHL_CHAOS(point) ((void)0)
 #define SHL_MISTAKE(name) false
+static inline int shl_chaos_check(void)
+{
+    return 0;
+}
+static inline void shl_chaos_begin(uint32_t slot, bool started)
+{
+    (void)slot;
+    (void)started;
+}
 #endif
 
 #endif

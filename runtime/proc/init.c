@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "mem/self.h"
+#include "os/chaos.h"
 #include "proc/process.h"
 
 #define TEXT_(number) #number
@@ -42,7 +43,9 @@ int shoal_init(int *argc, char ***argv, const shoal_init_options *options)
             "no such start method");
     REQUIRE(chosen.start_method <= SHOAL_START_FORK, -ENOTSUP,
             "only the fork method exists so far");
-    int code = chosen.no_exit_hook ? 0 : register_hook();
+    int code = shl_chaos_check();
+    if (code == 0 && !chosen.no_exit_hook)
+        code = register_hook();
     if (code == 0)
         code = shl_segment_family_create(chosen.size_max);
     if (code == 0)

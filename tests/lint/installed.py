@@ -76,6 +76,9 @@ def main(build):
         tap.result("the archive's symbols begin with shoal_ or shl_",
                    problems + sorted(n for n in names if not n.startswith(("shoal_", "shl_"))))
 
+        tap.result("the archive has nothing of the chaos kit",
+                   sorted(n for n in names if n.startswith(("shl_chaos", "shl_mistake"))))
+
         # Without the shared object, -lshoal is the archive.
         for shared in installed.library.glob("libshoal.so*"):
             shared.unlink()
