@@ -38,6 +38,9 @@ static const struct row condition_rows[] = {
 static const struct row event_rows[] = {
     { "event.S3", "sets, and has woken nobody", .act = sets, .other = waits_for_event,
       .survivors = 2, .lure = goes, .after = event_works },
+    { "event.S3", "sets what cancels", .act = sets, .other = waits_until_cancelled,
+      .if_dead = -ECANCELED, .if_alive = -ECANCELED, .survivors = 2, .lure = goes,
+      .after = event_works },
     { "event.S4", "sets, and has woken all", .act = sets, .other = waits_for_event, .survivors = 2,
       .lure = goes, .after = event_works },
 };
