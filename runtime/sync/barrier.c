@@ -10,13 +10,15 @@
  *                  B4 else sleep at {bell, state, the lives of the registered}; who wakes looks for
  *                     B2, for the dead, and for a B3 that was not done
  *                  B5 the place is left
+ *                The bell is pending all the while.
  * The number of a place is the party's index: each is taken by one party a round.
  *
  * Order. [barrier.state] arrival release -> B2; B2 release -> who is let through. seq_cst for
  * [park.flag].
  *
  * Progress. Killed before B1 a party was not there; after it, or if it was there in an earlier
- * round, its death breaks the barrier. Killed between B2 and B3 the kernel wakes one who does B3.
+ * round, its death breaks the barrier. Killed inside wait the kernel wakes one who sees that, or
+ * does its B3.
  */
 #include "sync/barrier_shm.h"
 
@@ -342,21 +344,31 @@ static void leave(const struct attempt *attempt)
     vacate(attempt->barrier, attempt->index, mine, mine | PLACE_LEFT);
 }
 
+static int meet(struct attempt *attempt, shoal_deadline deadline)
+{
+    int code = park(attempt, attempt_arrive, deadline);
+    if (code < 0)
+        return code == -ETIMEDOUT ? shl_error(code, "the barrier is busy with a round") : code;
+    code = park(attempt, attempt_pass, deadline);
+    if (code == -ETIMEDOUT || code == -ECANCELED)
+        code = give_up(attempt, code);
+    leave(attempt);
+    return code == -ETIMEDOUT ? shl_error(code, "not all parties came to the barrier") : code;
+}
+
 int shoal_barrier_wait(shoal_barrier handle, unsigned *ret_index, shoal_deadline deadline)
 {
     struct attempt attempt;
     int code = find(handle, &attempt);
-    if (code == 0)
-        code = park(&attempt, attempt_arrive, deadline);
     if (code < 0)
-        return code == -ETIMEDOUT ? shl_error(code, "the barrier is busy with a round") : code;
-    code = park(&attempt, attempt_pass, deadline);
-    if (code == -ETIMEDOUT || code == -ECANCELED)
-        code = give_up(&attempt, code);
-    leave(&attempt);
+        return code;
+    /* All the while, the action included: who slept before we came does not watch our life. */
+    struct robust_list *before = shl_pending_set(&attempt.barrier->bell.bell);
+    code = meet(&attempt, deadline);
+    shl_pending_clear(before);
     if (code == 0 && ret_index)
         *ret_index = attempt.index;
-    return code == -ETIMEDOUT ? shl_error(code, "not all parties came to the barrier") : code;
+    return code;
 }
 
 int shoal_barrier_abort(shoal_barrier handle)
