@@ -103,59 +103,36 @@ static const struct row ring_rows[] = {
       .then = destroys_too },
 };
 
-#define WAITS_THAT_LEAVE_NOTHING(point)                                                          \
-    { point,                                                                                     \
-      "of a lock",                                                                               \
-      .act = uses_lock,                                                                          \
-      .other = uses_lock,                                                                        \
-      .lure = ends_lock_wait,                                                                    \
-      .after = lock_works },                                                                     \
-        { point,                                                                                 \
-          "of a semaphore",                                                                      \
-          .act = uses_semaphore,                                                                 \
-          .other = uses_semaphore,                                                               \
-          .lure = gives_permit,                                                                  \
-          .after = semaphore_has_one_permit },                                                   \
-        { point,                                                                                 \
-          "of an owned semaphore",                                                               \
-          .act = uses_owned,                                                                     \
-          .other = uses_owned,                                                                   \
-          .lure = gives_owned,                                                                   \
-          .after = owned_has_one_permit },                                                       \
-        { point,          "of an event",       .act = waits_for_event, .other = waits_for_event, \
-          .survivors = 2, .lure = gives_event, .after = event_works },                           \
-        { point,                                                                                 \
-          "of a condition",                                                                      \
-          .act = uses_condition,                                                                 \
-          .other = uses_condition,                                                               \
-          .lure = notifies_when_two_wait,                                                        \
-          .after = condition_works },                                                            \
-        { point,                                                                                 \
-          "of a get",                                                                            \
-          .act = uses_empty,                                                                     \
-          .other = uses_empty,                                                                   \
-          .lure = gives_message,                                                                 \
-          .after = message_is_left },                                                            \
-    {                                                                                            \
-        point, "of a put", .act = uses_full, .other = uses_full, .lure = gives_room,             \
-                           .after = room_is_left                                                 \
-    }
+/* At each of these points, in whatever wait, nothing has been taken yet. */
+static const char *const park_points[] = { "park.W1", "park.W2", "park.W3", "park.W4" };
 
-#define BARRIER_WAIT(point)                                                     \
-    {                                                                           \
-        point, "of a barrier", .act = meets, .other = meets, .if_dead = BROKEN, \
-                               .before = of_three, .meanwhile = is_not_broken,  \
-                               .then = meets_the_living, .after = barrier_works \
-    }
+static const struct row wait_rows[] = {
+    { NULL, "of a lock", .act = uses_lock, .other = uses_lock, .lure = ends_lock_wait,
+      .after = lock_works },
+    { NULL, "of a semaphore", .act = uses_semaphore, .other = uses_semaphore, .lure = gives_permit,
+      .after = semaphore_has_one_permit },
+    { NULL, "of an owned semaphore", .act = uses_owned, .other = uses_owned, .lure = gives_owned,
+      .after = owned_has_one_permit },
+    { NULL, "of an event", .act = waits_for_event, .other = waits_for_event, .survivors = 2,
+      .lure = gives_event, .after = event_works },
+    { NULL, "of a condition", .act = uses_condition, .other = uses_condition,
+      .lure = notifies_when_two_wait, .after = condition_works },
+    { NULL, "of a get", .act = uses_empty, .other = uses_empty, .lure = gives_message,
+      .after = message_is_left },
+    { NULL, "of a put", .act = uses_full, .other = uses_full, .lure = gives_room,
+      .after = room_is_left },
+};
 
 static const struct row park_rows[] = {
-    WAITS_THAT_LEAVE_NOTHING("park.W1"),
-    BARRIER_WAIT("park.W1"),
-    WAITS_THAT_LEAVE_NOTHING("park.W2"),
-    BARRIER_WAIT("park.W2"),
-    WAITS_THAT_LEAVE_NOTHING("park.W3"),
-    BARRIER_WAIT("park.W3"),
-    WAITS_THAT_LEAVE_NOTHING("park.W4"),
+    { "park.W1", "of a barrier", .act = meets, .other = meets, .if_dead = BROKEN,
+      .before = of_three, .meanwhile = is_not_broken, .then = meets_the_living,
+      .after = barrier_works },
+    { "park.W2", "of a barrier", .act = meets, .other = meets, .if_dead = BROKEN,
+      .before = of_three, .meanwhile = is_not_broken, .then = meets_the_living,
+      .after = barrier_works },
+    { "park.W3", "of a barrier", .act = meets, .other = meets, .if_dead = BROKEN,
+      .before = of_three, .meanwhile = is_not_broken, .then = meets_the_living,
+      .after = barrier_works },
     { "park.W4", "of a barrier", .act = meets, .other = passes_or_is_told,
       .if_dead = PASSED_OR_BROKEN, .if_alive = PASSED_OR_BROKEN, .before = of_three,
       .lure = meets_the_sleeping, .after = barrier_works },
@@ -197,6 +174,17 @@ static void play_all(const struct row *rows, size_t count)
         for (enum fate how = 0; how < FATES_COUNT; how++)
             cr_assert_eq(play(&rows[i], how), 0, "%s, %s: %s", rows[i].point, rows[i].what,
                          fate_names[how]);
+}
+
+static void play_waits(void)
+{
+    for (size_t i = 0; i < COUNT_OF(park_points); i++)
+        for (size_t k = 0; k < COUNT_OF(wait_rows); k++) {
+            struct row there = wait_rows[k];
+            there.point = park_points[i];
+            play_all(&there, 1);
+        }
+    play_all(park_rows, COUNT_OF(park_rows));
 }
 
 /* With the mistake the row fails, by what a player finds or waits for and not by a crash. */

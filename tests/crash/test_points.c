@@ -47,7 +47,7 @@ Test(points, of_queues_1_6_4, .timeout = 120)
 
 Test(points, of_every_wait, .timeout = 300)
 {
-    play_all(park_rows, COUNT_OF(park_rows));
+    play_waits();
 }
 
 Test(points, of_settling_what_the_dead_left, .timeout = 120)
