@@ -142,6 +142,7 @@ struct shl_attachment *shl_self_attach(const struct shl_segment *segment)
 {
     struct shl_self *self = shl_self_pointer ? shl_self_pointer : make_self();
     struct shl_slot process = { 0 }, thread = { 0 };
+    /* cppcheck-suppress knownConditionTrueFalse ; not in the builds with kill points */
     if (!self || shl_chaos_check() < 0)
         return NULL;
     begin_robust(self);

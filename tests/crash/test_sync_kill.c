@@ -32,8 +32,9 @@ enum deed {
     DEEDS
 };
 static const char *const deed_names[DEEDS] = {
-    "lock",     "rlock", "nested locks", "semaphore", "owned semaphore", "set",     "event wait",
-    "condition wait", "notify", "barrier", "put", "get", "alloc", "create", "cancelled wait",
+    "lock", "rlock",      "nested locks",   "semaphore", "owned semaphore",
+    "set",  "event wait", "condition wait", "notify",    "barrier",
+    "put",  "get",        "alloc",          "create",    "cancelled wait",
 };
 
 static struct board {
@@ -45,7 +46,7 @@ static struct board {
     /* guarded by the locks: both the same, unless a holder died */
     _Atomic uint64_t left[3], right[3];
     _Atomic pid_t holder[3];
-} *board;
+} * board;
 
 static shoal_lock lock, rlock;
 static shoal_semaphore semaphore, owned;
@@ -179,8 +180,8 @@ static void notifies(struct life *life)
         return;
     change_what_it_guards(2, code, shoal_condition_lock(condition));
     const unsigned count = (unsigned)(harness_random(&life->state) % 4);
-    HOLDS((count ? shoal_condition_notify(condition, count) :
-                   shoal_condition_notify_all(condition)) == 0);
+    HOLDS((count ? shoal_condition_notify(condition, count)
+                 : shoal_condition_notify_all(condition)) == 0);
     HOLDS(shoal_condition_release(condition) == 0);
 }
 
@@ -365,8 +366,8 @@ static void objects_make(void)
     cancel = event_new();
     condition = condition_new();
     barrier = barrier_new(PARTIES);
-    assert_code(
-        shoal_queue_create(&(shoal_queue_options){ .capacity_count = CAPACITY }, &queue), 0);
+    assert_code(shoal_queue_create(&(shoal_queue_options){ .capacity_count = CAPACITY }, &queue),
+                0);
 }
 
 static void no_failures(unsigned kills)
@@ -475,8 +476,7 @@ static int uses_what_one_can_use_alone(void *argument)
         CHILD_CHECK(shoal_semaphore_release(owned) == 0);
     CHILD_CHECK(shoal_semaphore_value(owned) == PERMITS);
     CHILD_CHECK(shoal_event_set(event) == 0 && shoal_event_wait(event, SHOAL_NOW) == 0);
-    CHILD_CHECK(shoal_event_clear(event) == 0 &&
-                shoal_event_wait(event, SHOAL_NOW) == -ETIMEDOUT);
+    CHILD_CHECK(shoal_event_clear(event) == 0 && shoal_event_wait(event, SHOAL_NOW) == -ETIMEDOUT);
     while (shoal_queue_get(queue, &payload, SHOAL_NOW) == 0)
         shoal_free(payload);
     for (int lap = 0; lap < 3; lap++) {

@@ -54,11 +54,14 @@ def prints(tree):
 # ---- kill points and mistakes
 
 def seeded(tree, macro, folder):
-    """Those of the runtime that no test under the folder names."""
-    named = "".join(text for _, text in files(tree, folder + "*.c", folder + "*.h"))
+    """Those of the runtime that no test under the folder names, nor an input of the fuzzer."""
+    named = set()
+    for _, text in files(tree, folder + "*.c", folder + "*.h", folder + "fuzz/*.txt"):
+        named |= set(re.findall(r'"([\w.]+)"|^# ([\w.]+):', text, re.M))
+    named = {name for pair in named for name in pair}
     for path, text in files(tree, "runtime/*.c", "runtime/*.h"):
         for where, found in matching_lines(path, text, macro + r'\("([\w.]+)"\)'):
-            if f'"{found[1]}"' not in named:
+            if found[1] not in named:
                 yield f"{where}: {found[1]}"
 
 

@@ -141,7 +141,8 @@ static void *answers(void *argument)
 
 Test(event, what_was_done_before_set_is_seen_after_wait, .timeout = 120)
 {
-    struct pair pair = { .ping = event_new(), .pong = event_new(),
+    struct pair pair = { .ping = event_new(),
+                         .pong = event_new(),
                          .rounds = HARNESS_SANITIZED ? 5000 : 50000 };
     const pthread_t thread = thread_start(answers, &pair);
     for (int i = 0; i < pair.rounds; i++) {

@@ -89,8 +89,7 @@ Test(semaphore, create_refuses_what_is_out_of_range_1_14_2, .timeout = 60)
     const shoal_semaphore_options owned = { .owned = true };
     assert_code(shoal_semaphore_create((unsigned)-1, NULL, &semaphore), -EINVAL);
     assert_code(shoal_semaphore_create(SHOAL_SEMAPHORE_VALUE_MAX + 1, NULL, &semaphore), -EINVAL);
-    assert_code(shoal_semaphore_create(SHOAL_SEMAPHORE_OWNED_MAX + 1, &owned, &semaphore),
-                -EINVAL);
+    assert_code(shoal_semaphore_create(SHOAL_SEMAPHORE_OWNED_MAX + 1, &owned, &semaphore), -EINVAL);
     assert_code(shoal_semaphore_create(UINT32_MAX, &owned, &semaphore), -EINVAL);
     assert_code(shoal_semaphore_create(1, NULL, NULL), -EINVAL);
     for (int i = 0; i < 4; i++) {
