@@ -5,6 +5,8 @@
  * the same one:
  *     [ring.fill] release -> ring_take(): the cell stored above.
  * Relaxed operations need no tag. There are no fences: ThreadSanitizer cannot see them.
+ * In tests/check another file stands in for this one, so that every operation is a step that any
+ * other thread may come before.
  */
 #ifndef SHL_BASE_ATOM_H
 #define SHL_BASE_ATOM_H

@@ -107,7 +107,10 @@ static SHL_COLD int enter_busy(const struct ring_call *call, atom64 *word, uint6
 static void leave(const struct ring_call *call, int which, uint64_t rest)
 {
     /* [ring.side] [ring.fill] [ring.drain] release; seq_cst for [park.flag]. */
-    atom_exchange_seq_cst(&side_at(call, which)->word, rest);
+    if (SHL_MISTAKE("ring.order"))
+        atom_store_release(&side_at(call, which)->word, rest);
+    else
+        atom_exchange_seq_cst(&side_at(call, which)->word, rest);
 }
 
 /* P2 and P3. */
@@ -222,6 +225,8 @@ static int attempt_put(void *context, struct shl_watches *ret_watches)
     if (unlikely(ret_watches->slept))
         shl_futex_wake(&ring->not_full.bell, 1); /* while our own bell is pending: see W4 */
     struct robust_list *pending = shl_pending_set(&ring->not_empty.bell);
+    if (SHL_MISTAKE("ring.P5"))
+        shl_pending_clear(pending);
     leave(call, TAIL, RING_POSITION(position + 1));
     SHL_CHAOS("ring.P6");
     shl_park_ring(&ring->not_empty);
@@ -255,7 +260,7 @@ static int attempt_take(void *context, struct shl_watches *ret_watches)
     SHL_CHAOS("ring.P4");
     attempt->item = atom_load_relaxed(cell); /* P4 */
     SHL_CHAOS("ring.P5");
-    if (unlikely(ret_watches->slept))
+    if (unlikely(ret_watches->slept) && !SHL_MISTAKE("ring.slept"))
         shl_futex_wake(&ring->not_empty.bell, 1); /* likewise */
     struct robust_list *pending = shl_pending_set(&ring->not_full.bell);
     leave(call, HEAD, RING_POSITION(head + 1));

@@ -109,7 +109,7 @@ static int life_trylock(struct peer_shm *peer)
 
 static void life_unlock(struct peer_shm *peer, int locked_with)
 {
-    if (locked_with == EOWNERDEAD)
+    if (locked_with == EOWNERDEAD && !SHL_MISTAKE("peer.R5"))
         pthread_mutex_consistent(&peer->life.mutex);
     pthread_mutex_unlock(&peer->life.mutex);
 }
@@ -263,6 +263,8 @@ static void settle_thread(const struct shl_segment *segment, uint32_t number)
     if (SHL_MISTAKE("peer.free_first"))
         vacate_thread(segment, peer, word);
     SHL_CHAOS("peer.R2");
+    if (SHL_MISTAKE("peer.order"))
+        vacate_thread(segment, peer, word);
     settle_thread_objects(segment, number, word, false);
     SHL_CHAOS("peer.R3");
     settle_process(segment, PEER_OWNER_SLOT(atom_load_relaxed(&peer->process)));

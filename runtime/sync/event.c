@@ -55,7 +55,7 @@ static void wake_all(struct event_shm *event, uint32_t generation)
     /* [park.flag] seq_cst. */
     if (unlikely(!told || atom_load_seq_cst(&event->bell.flag))) {
         atom_exchange_seq_cst(&event->bell.flag, 0); /* [park.flag] seq_cst */
-        shl_futex_wake(&event->bell.bell, INT32_MAX);
+        shl_futex_wake(&event->bell.bell, SHL_MISTAKE("event.S3") ? 1 : INT32_MAX);
     }
     SHL_CHAOS("event.S4");
     atom_store_relaxed(&event->told, generation);

@@ -24,7 +24,7 @@
  * Limits. An owner's 13 bits of generation: a stalled take-over would have to sleep through 8192
  * owners of one slot.
  *
- * Sources. tests/model checks the protocol and its mistakes. Back-off that doubles, and barging,
+ * Sources. tests/check checks this code and its mistakes. Back-off that doubles, and barging,
  * were the best of a dozen policies measured beside pthread mutexes.
  */
 #include "sync/lock.h"
@@ -152,7 +152,8 @@ static int attempt_acquire(void *context, struct shl_watches *ret_watches)
         atom32 *life = shl_thread_life(found->segment, shl_owner_long(seen), &alive);
         if (!life)
             continue; /* died just now */
-        shl_watch(ret_watches, life)->expected = alive;
+        if (!SHL_MISTAKE("lock.life"))
+            shl_watch(ret_watches, life)->expected = alive;
         return -EAGAIN;
     }
 }
@@ -183,7 +184,7 @@ static SHL_COLD int acquire_slow(const struct shl_found *cached, uint64_t ref,
         shl_futex_wake(kept, INT32_MAX);
     struct shl_park_for what = { .attempt = attempt_acquire,
                                  .context = &attempt,
-                                 .keep_pending = true };
+                                 .keep_pending = !SHL_MISTAKE("lock.P2") };
     code = shl_park(&lock_of(&found)->bell, &what, deadline);
     return code == -ETIMEDOUT ? shl_error(code, "the lock is held by another") : code;
 }
@@ -238,7 +239,8 @@ static int release_word(struct lock_shm *lock, uint32_t seen)
         /* [lock.word] release -> acquire: likewise. */
     } while (!atom_cas_release_32(&lock->word, seen, 0));
     SHL_CHAOS("lock.P6");
-    shl_futex_wake(&lock->bell.bell, 1);
+    if (!SHL_MISTAKE("lock.P6"))
+        shl_futex_wake(&lock->bell.bell, 1);
     shl_pending_clear(kept == &lock->bell.bell ? NULL : before);
     return LOCK_OWNER(seen) ? 0 : shl_error(-EOVERFLOW, too_often);
 }

@@ -30,7 +30,8 @@
  * Progress. The tick looks after what the kernel cannot tell: a thread whose list it could not
  * read, kernels without futex_waitv.
  *
- * Sources. tests/model checks this protocol and its mistakes, with kills at every step.
+ * Sources. tests/model checks this protocol and its mistakes, with kills at every step; tests/check
+ * this code.
  */
 #include "sync/park.h"
 
@@ -46,7 +47,10 @@
 #define TICK_WITHOUT_LIST_NS (20 * SHL_NS_PER_MS)
 #define TICK_SOON_NS SHL_NS_PER_MS
 
-enum { PAUSES_FIRST = 4, PAUSES_DOUBLINGS = 5, SPIN_ROUNDS = 20, SPIN_ROUNDS_CROWDED = 10 };
+#ifndef SPIN_ROUNDS /* tests/check spins once: every schedule counts */
+#define SPIN_ROUNDS 20
+#endif
+enum { PAUSES_FIRST = 4, PAUSES_DOUBLINGS = 5, SPIN_ROUNDS_CROWDED = SPIN_ROUNDS / 2 };
 
 /* More threads than processors: who spins keeps the one it waits for from running. */
 static bool is_crowded(void)
@@ -118,7 +122,7 @@ static int check_cancel(const struct cancel *cancel, uint32_t *ret_word)
 static void tell_again(struct event_shm *event)
 {
     uint32_t word = atom_load_relaxed(&event->word);
-    if (atom_load_relaxed(&event->told) == word >> 1)
+    if (atom_load_relaxed(&event->told) == word >> 1 || SHL_MISTAKE("park.tell"))
         return;
     shl_futex_wake(&event->bell.bell, INT32_MAX);
     atom_store_relaxed(&event->told, word >> 1);
@@ -133,7 +137,8 @@ static int attempt_or_sleep(struct bell_shm *bell, const struct shl_park_for *wh
     watches.slept = *ret_slept;
     SHL_CHAOS("park.W1");
     shl_watch(&watches, &bell->bell);
-    shl_watch(&watches, &bell->flag)->expected = 1;
+    if (!SHL_MISTAKE("park.watch"))
+        shl_watch(&watches, &bell->flag)->expected = 1;
     /* [park.flag] seq_cst, acquire and release: see Order above. */
     atom_exchange_seq_cst(&bell->flag, 1);
     struct shl_futex_watch *cancel_word = NULL;
@@ -200,11 +205,13 @@ int shl_park(struct bell_shm *bell, const struct shl_park_for *what, shoal_deadl
     if (code != -EAGAIN)
         return code;
     struct robust_list *before = shl_pending_set(&bell->bell); /* W0 */
+    if (SHL_MISTAKE("park.W0"))
+        shl_pending_clear(before);
     bool slept = false;
     do
         code = attempt_or_sleep(bell, what, deadline, &cancel, &slept);
     while (code == -EAGAIN);
-    if (slept && what->ready && what->ready(what->context))
+    if (slept && what->ready && what->ready(what->context) && !SHL_MISTAKE("park.W4"))
         shl_futex_wake(&bell->bell, 1);
     SHL_CHAOS("park.W5");
     if (!what->keep_pending || code < 0)

@@ -1,0 +1,151 @@
+/* flow/ring.c: first in, first out, nothing lost or twice, and nobody sleeps who could go on. */
+#include "flow/ring.h"
+
+#include <shoal/queue.h>
+
+#include "flow/queue_shm.h"
+#include "search.h"
+
+enum { QUEUE, PUT, TAKEN, LAST }; /* ghosts: items as bits; the last one, by taker and putter */
+
+static struct queue_shm *shm;
+static unsigned capacity;
+
+static void begin(void)
+{
+    shoal_queue queue;
+    if (shoal_queue_create(&(shoal_queue_options){ .capacity_count = capacity }, &queue) < 0)
+        machine_bail_out("no queue");
+    machine.ghosts[QUEUE] = queue.ref;
+    shm = machine_add_object(queue.ref, KIND_QUEUE, sizeof *shm);
+    machine_add_region((char *)shl_segment_family()->shm + shm->ring.cells,
+                       (shm->ring.mask + 1) * sizeof(uint64_t));
+}
+
+static void begin_one(void)
+{
+    capacity = 1;
+    begin();
+}
+
+static void begin_two(void)
+{
+    capacity = 2;
+    begin();
+}
+
+static struct ring_call call(void)
+{
+    const struct shl_found *found = shl_find(machine.ghosts[QUEUE], KIND_QUEUE);
+    return (struct ring_call){ .segment = found->segment,
+                               .self = found->self,
+                               .ring = &shm->ring,
+                               .object = found->object,
+                               .ref = found->ref,
+                               .deadline = SHOAL_FOREVER };
+}
+
+/* The putter's number and which of its items it is. */
+static uint64_t item_make(unsigned putter, unsigned number)
+{
+    return putter * 4 + number + 1;
+}
+
+static void put(unsigned self, unsigned number)
+{
+    struct ring_call ring = call();
+    if (shl_ring_put(&ring, item_make(self, number)) < 0)
+        machine_fail("put failed");
+    machine.ghosts[PUT] |= UINT64_C(1) << item_make(self, number);
+}
+
+static void take(unsigned self)
+{
+    struct ring_call ring = call();
+    uint64_t item = 0;
+    if (shl_ring_take(&ring, &item) < 0)
+        machine_fail("take failed");
+    uint64_t *last = &machine.ghosts[LAST + self * 3 + (item - 1) / 4 % 3];
+    if (item == 0 || item > 16 || (machine.ghosts[TAKEN] >> item & 1))
+        machine_fail("an item that was not put, or twice");
+    machine.ghosts[TAKEN] |= UINT64_C(1) << item;
+    if (item < *last)
+        machine_fail("not in the order in which they were put");
+    *last = item;
+}
+
+static void one_and_one(unsigned self)
+{
+    for (unsigned i = 0; i < 2; i++)
+        if (self == 0)
+            put(self, i);
+        else
+            take(self);
+}
+
+static void two_putters(unsigned self)
+{
+    if (self < 2)
+        put(self, 0);
+    for (unsigned i = 0; self == 2 && i < 2; i++)
+        take(self);
+}
+
+static void two_takers(unsigned self)
+{
+    if (self < 2)
+        take(self);
+    for (unsigned i = 0; self == 2 && i < 2; i++)
+        put(self, i);
+}
+
+/* What was put was taken or lies there, but for what died with its taker; and who sleeps must. */
+static const char *judge(void)
+{
+    uint64_t count = shl_ring_count(&shm->ring);
+    int lost = __builtin_popcountll(machine.ghosts[PUT] & ~machine.ghosts[TAKEN]) - (int)count;
+    if (lost > (int)machine.kills)
+        return "an item was lost";
+    for (unsigned i = 0; i < threads_count; i++) {
+        const struct sleep *sleep = &machine.threads[i].sleep;
+        bool takes = sleep->words[0] == &shm->ring.not_empty.bell;
+        if (is_asleep(i) && (takes ? count > 0 : count < capacity))
+            return takes ? "a sleeper though there is an item" : "a sleeper though there is room";
+    }
+    return NULL;
+}
+
+void check_ring(void)
+{
+    struct scenario one = { .name = "ring of 1, 1 putter, 1 taker, 2 kills",
+                            .threads = 2,
+                            .kills = 2,
+                            .preemptions = UNBOUNDED,
+                            .begin = begin_one,
+                            .thread = one_and_one,
+                            .judge = judge,
+                            .may_sleep = true };
+    holds(&one);
+    struct scenario buffered = one;
+    buffered.name = "ring of 2, 1 putter, 1 taker, store buffers, 1 kill";
+    buffered.kills = 1;
+    buffered.store_buffers = true;
+    buffered.begin = begin_two;
+    holds(&buffered);
+    fails(&buffered, "ring.order");
+    struct scenario putters = one;
+    putters.name = "ring of 1, 2 putters, 1 taker, 1 kill";
+    putters.threads = 3;
+    putters.kills = 1;
+    putters.preemptions = 2;
+    putters.preemptions_full = 3;
+    putters.thread = two_putters;
+    holds(&putters);
+    fails(&putters, "ring.P5");
+    struct scenario takers = putters;
+    takers.name = "ring of 2, 2 takers, 1 putter, 1 kill";
+    takers.begin = begin_two;
+    takers.thread = two_takers;
+    holds(&takers);
+    fails(&takers, "ring.slept");
+}
