@@ -155,39 +155,48 @@ static bool take_dead_cell(const struct attempt *attempt)
     return false;
 }
 
-static void watch_holders(const struct attempt *attempt, struct shl_watches *watches)
+/* False if a permit can be had after all. A release that was cut off after its cell was free, or a
+ * holder that has died since we looked, would wake nobody who sleeps from now on. */
+static bool watch_holders(const struct attempt *attempt, struct shl_watches *watches)
 {
     atom32 *cells = cells_of(attempt->semaphore);
     uint32_t last = 0;
     for (uint32_t i = 0; i < cells_count(attempt->semaphore); i++) {
         uint32_t alive, owner = atom_load_relaxed(&cells[i]);
-        if (owner == 0 || owner == last || owner == attempt->owner)
+        if (owner == 0 && !SHL_MISTAKE("semaphore.free"))
+            return false;
+        if (owner == 0 || owner == last || owner == attempt->owner || SHL_MISTAKE("semaphore.life"))
             continue;
         last = owner;
         atom32 *life = shl_process_life(attempt->segment, owner, &alive);
         if (life)
             shl_watch(watches, life)->expected = alive;
+        else if (is_gone(attempt->segment, owner))
+            return false;
     }
+    return true;
 }
 
 static int attempt_owned(void *context, struct shl_watches *ret_watches)
 {
     struct attempt *attempt = context;
     struct semaphore_shm *semaphore = attempt->semaphore;
-    /* [park.flag] seq_cst. */
-    uint32_t changes = atom_load_seq_cst(&semaphore->changes);
-    if (!shl_object_is(&semaphore->object, attempt->ref))
-        return shl_error(-ESTALE, "the semaphore was destroyed");
-    if (take_cell(attempt))
-        return still_there(attempt, undo_owned);
-    if (take_dead_cell(attempt)) {
-        /* The others watch the dead one's life: they are to watch ours. */
-        shl_futex_wake(&semaphore->bell.bell, INT32_MAX);
-        return still_there(attempt, undo_owned);
+    for (unsigned count = ret_watches->count;; ret_watches->count = count) {
+        /* [park.flag] seq_cst. */
+        uint32_t changes = atom_load_seq_cst(&semaphore->changes);
+        if (!shl_object_is(&semaphore->object, attempt->ref))
+            return shl_error(-ESTALE, "the semaphore was destroyed");
+        if (take_cell(attempt))
+            return still_there(attempt, undo_owned);
+        if (take_dead_cell(attempt)) {
+            /* The others watch the dead one's life: they are to watch ours. */
+            shl_futex_wake(&semaphore->bell.bell, INT32_MAX);
+            return still_there(attempt, undo_owned);
+        }
+        shl_watch(ret_watches, &semaphore->changes)->expected = changes;
+        if (watch_holders(attempt, ret_watches))
+            return -EAGAIN;
     }
-    shl_watch(ret_watches, &semaphore->changes)->expected = changes;
-    watch_holders(attempt, ret_watches);
-    return -EAGAIN;
 }
 
 static bool ready(void *context)
@@ -244,7 +253,7 @@ int shoal_semaphore_release(shoal_semaphore handle)
     SHL_CHAOS("semaphore.ring");
     /* Of an owned one all are woken: those who get none are to watch the next holder's life. */
     if (likely(code == 0) && unlikely(atom_load_seq_cst(&bell->flag))) /* [park.flag] seq_cst */
-        shl_park_ring_slow(bell, owned ? INT32_MAX : 1);
+        shl_park_ring_slow(bell, owned && !SHL_MISTAKE("semaphore.all") ? INT32_MAX : 1);
     shl_pending_clear(before);
     return code;
 }

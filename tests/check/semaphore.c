@@ -5,7 +5,7 @@
 #include "sync/event_shm.h"
 #include "sync/semaphore_shm.h"
 
-enum { SEMAPHORE, EVENT, ACQUIRED, RELEASED }; /* ghosts */
+enum { SEMAPHORE, EVENT, ACQUIRED, RELEASED, INSIDE }; /* ghosts */
 
 static struct owned_semaphore_shm *shm;
 static struct event_shm *event_shm;
@@ -15,7 +15,7 @@ static void make(unsigned value, bool bounded, bool owned)
     shoal_semaphore semaphore;
     shoal_semaphore_options options = { .bounded = bounded, .owned = owned };
     if (shoal_semaphore_create(value, &options, &semaphore) < 0)
-        machine_fail("no semaphore");
+        machine_bail_out("no semaphore");
     machine.ghosts[SEMAPHORE] = semaphore.ref;
     size_t size = sizeof shm->semaphore + (owned ? 2 * sizeof(atom64) : 0);
     shm = machine_add_object(semaphore.ref, KIND_SEMAPHORE, size);
@@ -29,6 +29,11 @@ static void begin_empty(void)
 static void begin_bounded(void)
 {
     make(1, true, false);
+}
+
+static void begin_owned(void)
+{
+    make(1, false, true);
 }
 
 static void begin_with_event(void)
@@ -116,6 +121,24 @@ static void bounded(unsigned self)
         machine_fail("more permits than the limit");
 }
 
+static void owned(unsigned self)
+{
+    (void)self;
+    acquire(SHOAL_FOREVER);
+    if (machine.ghosts[INSIDE])
+        machine_fail("one permit for two");
+    machine.ghosts[INSIDE] = self + 1;
+    machine_pause();
+    machine.ghosts[INSIDE] = 0;
+    release();
+}
+
+static void killed(unsigned victim)
+{
+    if (machine.ghosts[INSIDE] == victim + 1)
+        machine.ghosts[INSIDE] = 0;
+}
+
 /* A call that was killed may have had its effect. */
 static const char *judge_count(void)
 {
@@ -195,4 +218,17 @@ void check_semaphore(void)
     limited.thread = bounded;
     limited.judge = judge_bounded;
     holds(&limited);
+    struct scenario own = passing;
+    own.name = "owned semaphore, 3 threads, 1 kill";
+    own.preemptions = 2;
+    own.preemptions_full = 3;
+    own.begin = begin_owned;
+    own.thread = owned;
+    own.killed = killed;
+    own.judge = NULL;
+    own.may_sleep = false;
+    holds(&own);
+    fails(&own, "semaphore.all");
+    fails(&own, "semaphore.life");
+    fails(&own, "semaphore.free");
 }
