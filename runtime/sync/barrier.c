@@ -16,6 +16,8 @@
  * Order. [barrier.state] arrival release -> B2; B2 release -> who is let through. seq_cst for
  * [park.flag].
  *
+ * Who finds no place sleeps at {bell, state, crowded}: odd from before he looks, moved on by B5.
+ *
  * Progress. Killed before B1 a party was not there; after it, or if it was there in an earlier
  * round, its death breaks the barrier. Killed inside wait the kernel wakes one who sees that, or
  * does its B3.
@@ -158,6 +160,13 @@ static bool somebody_died(const struct attempt *attempt, uint64_t state)
     return false;
 }
 
+static void watch_state(struct barrier_shm *barrier, uint64_t state, struct shl_watches *watches)
+{
+    atom32 *halves = (atom32 *)(void *)&barrier->state;
+    shl_watch(watches, &halves[0])->expected = (uint32_t)state;
+    shl_watch(watches, &halves[1])->expected = (uint32_t)(state >> 32);
+}
+
 static void watch_parties(const struct attempt *attempt, struct shl_watches *watches)
 {
     for (uint32_t i = 0; i < parties_of(attempt->barrier); i++) {
@@ -205,9 +214,7 @@ static int attempt_pass(void *context, struct shl_watches *ret_watches)
         else if (ret_watches->count > 0 && somebody_died(attempt, state))
             break_it(barrier, state);
         else {
-            shl_watch(ret_watches, (atom32 *)(void *)&barrier->state)->expected = (uint32_t)state;
-            shl_watch(ret_watches, (atom32 *)(void *)&barrier->state + 1)->expected =
-                (uint32_t)(state >> 32);
+            watch_state(barrier, state, ret_watches);
             if (ret_watches->count > 2)
                 watch_parties(attempt, ret_watches);
             return -EAGAIN;
@@ -219,7 +226,8 @@ static int attempt_pass(void *context, struct shl_watches *ret_watches)
  * over, and who has read the state before would believe that it was completed with him. */
 static bool is_before(uint64_t place, uint32_t round)
 {
-    return place == 0 || ((round - PLACE_ROUND(place) - 1) & BARRIER_ROUND_MASK) < (1u << 30);
+    return SHL_MISTAKE("barrier.late") || place == 0 ||
+           ((round - PLACE_ROUND(place) - 1) & BARRIER_ROUND_MASK) < (1u << 30);
 }
 
 /* May this place be taken? One's own; nobody's; that of one who has left. */
@@ -257,6 +265,17 @@ static int arrive(struct attempt *attempt, bool (*may)(uint64_t, uint32_t), uint
     return -EAGAIN;
 }
 
+/* Whoever leaves a place from now on moves the word on: see vacate(). */
+static uint32_t make_crowded(struct barrier_shm *barrier)
+{
+    for (;;) {
+        uint32_t seen = atom_load_relaxed(&barrier->crowded);
+        /* [barrier.state] seq_cst: odd before the places are looked at again. */
+        if (atom_cas_seq_cst_32(&barrier->crowded, seen, seen | 1))
+            return seen | 1;
+    }
+}
+
 static int attempt_arrive(void *context, struct shl_watches *ret_watches)
 {
     struct attempt *attempt = context;
@@ -276,12 +295,11 @@ static int attempt_arrive(void *context, struct shl_watches *ret_watches)
     }
     if (arrive(attempt, is_vacant, attempt->round) == 0)
         return 0;
-    /* [barrier.state] seq_cst: set before the places are looked at again; see vacate(). */
-    atom_exchange_seq_cst(&barrier->crowded, 1);
+    uint32_t crowded = make_crowded(barrier);
     if (arrive(attempt, is_vacant, attempt->round) == 0)
         return 0;
-    shl_watch(ret_watches, (atom32 *)(void *)&barrier->state + 1)->expected = (uint32_t)(state >>
-                                                                                         32);
+    watch_state(barrier, state, ret_watches);
+    shl_watch(ret_watches, &barrier->crowded)->expected = crowded;
     return -EAGAIN;
 }
 
@@ -330,9 +348,10 @@ static void vacate(struct barrier_shm *barrier, uint32_t index, uint64_t from, u
     /* [barrier.state] release -> the place's next party; seq_cst against attempt_arrive(). */
     atom_cas_seq_cst_64(&barrier->places[index], from, to);
     SHL_CHAOS("barrier.B5");
-    /* [barrier.state] seq_cst: likewise. */
-    if (unlikely(atom_load_seq_cst(&barrier->crowded))) {
-        atom_exchange_seq_cst(&barrier->crowded, 0); /* [barrier.state] seq_cst */
+    /* [barrier.state] seq_cst: likewise. Even, and another value than any before. */
+    uint32_t crowded = atom_load_seq_cst(&barrier->crowded);
+    if (unlikely(crowded & 1)) {
+        atom_cas_seq_cst_32(&barrier->crowded, crowded, crowded + 1); /* [barrier.state] likewise */
         shl_park_ring_slow(&barrier->bell, INT32_MAX);
     }
     shl_pending_clear(before);

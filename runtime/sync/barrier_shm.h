@@ -34,7 +34,7 @@ struct barrier_shm {
     atom32 told;     /* the last round whose waiters have all been woken */
     uint64_t action; /* a function of the family, or 0; and what it is called with */
     uint64_t context;
-    atom32 crowded; /* 1: somebody waits for a place */
+    atom32 crowded; /* odd: somebody waits for a place; moves on when one is left then */
     uint8_t padding[SHL_LINE - 68];
     atom64 places[BARRIER_PARTIES_MAX];
 };

@@ -13,7 +13,7 @@ static void begin(void)
 {
     shoal_barrier barrier;
     if (shoal_barrier_create(parties, NULL, &barrier) < 0)
-        machine_fail("no barrier");
+        machine_bail_out("no barrier");
     machine.ghosts[BARRIER] = barrier.ref;
     shm = machine_add_object(barrier.ref, KIND_BARRIER,
                              offsetof(struct barrier_shm, places) + 4 * sizeof(atom64));
@@ -58,6 +58,29 @@ static void two_rounds(unsigned self)
     }
 }
 
+/* More threads than parties: who is late for a round is in the next one. */
+static void crowd(unsigned self)
+{
+    (void)self;
+    unsigned index;
+    machine.ghosts[ARRIVED]++;
+    if (shoal_barrier_wait((shoal_barrier){ machine.ghosts[BARRIER] }, &index, SHOAL_FOREVER) < 0)
+        machine_fail("wait failed");
+    machine.ghosts[PASSED]++;
+    if ((machine.ghosts[PASSED] + 1) / 2 > machine.ghosts[ARRIVED] / 2)
+        machine_fail("passed before the other party had come");
+}
+
+/* The last one aborts: whoever waits learns it. */
+static void crowd_or_abort(unsigned self)
+{
+    shoal_barrier barrier = { machine.ghosts[BARRIER] };
+    int code = self + 1 < threads_count ? shoal_barrier_wait(barrier, NULL, SHOAL_FOREVER)
+                                        : shoal_barrier_abort(barrier);
+    if (code != 0 && code != -ECONNABORTED)
+        machine_fail("wait failed");
+}
+
 static void impatient(unsigned self)
 {
     int code = wait(0, self == 0 ? SOON : SHOAL_FOREVER);
@@ -73,6 +96,21 @@ void check_barrier(void)
                             .begin = begin_two,
                             .thread = two_rounds };
     holds(&two);
+    struct scenario crowded = two;
+    crowded.name = "barrier, 2 parties, 4 threads";
+    crowded.threads = 4;
+    crowded.preemptions = 1;
+    crowded.preemptions_full = 2;
+    crowded.thread = crowd;
+    holds(&crowded);
+    fails(&crowded, "barrier.late");
+    struct scenario aborted = crowded;
+    aborted.name = "barrier, 2 parties, 3 threads, abort";
+    aborted.threads = 3;
+    aborted.preemptions = 2;
+    aborted.preemptions_full = 3;
+    aborted.thread = crowd_or_abort;
+    holds(&aborted);
     struct scenario hasty = two;
     hasty.name = "barrier, 2 parties, one of which may time out";
     hasty.thread = impatient;
