@@ -7,8 +7,9 @@
  *                  B2 all places have arrived: state moves on, by anybody who sees it; with an
  *                     action, one moves it to ACTING, runs it and moves it on
  *                  B3 wake all, told = the state's round
- *                  B4 else sleep at {bell, state, the lives of the registered}; who wakes looks for
- *                     B2, for the dead, and for a B3 that was not done
+ *                  B4 else sleep at {bell, state, the lives of the registered, the places of those
+ *                     who have not come}; who wakes looks for B2, for the dead, and for a B3 that
+ *                     was not done
  *                  B5 the place is left
  *                The bell is pending all the while.
  * The number of a place is the party's index: each is taken by one party a round.
@@ -96,7 +97,7 @@ static void tell(struct barrier_shm *barrier)
 {
     uint64_t state = state_of(barrier);
     uint32_t now = state_round(state) << 2 | state_phase(state);
-    if (atom_load_relaxed(&barrier->told) == now)
+    if (atom_load_relaxed(&barrier->told) == now || SHL_MISTAKE("barrier.B3"))
         return;
     shl_futex_wake(&barrier->bell.bell,
                    INT32_MAX); /* whatever the flag says: see B3 of a dead one */
@@ -167,11 +168,17 @@ static void watch_state(struct barrier_shm *barrier, uint64_t state, struct shl_
     shl_watch(watches, &halves[1])->expected = (uint32_t)(state >> 32);
 }
 
+/* The lives of those who are registered; and the places of those who have not come, since of who
+ * comes and dies before we sleep nobody would tell us. */
 static void watch_parties(const struct attempt *attempt, struct shl_watches *watches)
 {
     for (uint32_t i = 0; i < parties_of(attempt->barrier); i++) {
-        uint32_t alive, owner = PLACE_OWNER(atom_load_relaxed(&attempt->barrier->places[i]));
-        if (owner == 0 || owner == attempt->owner)
+        atom64 *word = &attempt->barrier->places[i];
+        uint64_t place = atom_load_relaxed(word);
+        uint32_t alive, owner = PLACE_OWNER(place);
+        if (!has_arrived(place, attempt->round))
+            shl_watch(watches, (atom32 *)(void *)word)->expected = owner;
+        if (owner == 0 || owner == attempt->owner || SHL_MISTAKE("barrier.life"))
             continue;
         atom32 *life = shl_thread_life(attempt->segment, shl_owner_long(owner), &alive);
         if (life)
@@ -383,6 +390,8 @@ int shoal_barrier_wait(shoal_barrier handle, unsigned *ret_index, shoal_deadline
         return code;
     /* All the while, the action included: who slept before we came does not watch our life. */
     struct robust_list *before = shl_pending_set(&attempt.barrier->bell.bell);
+    if (SHL_MISTAKE("barrier.pending"))
+        shl_pending_clear(before);
     code = meet(&attempt, deadline);
     shl_pending_clear(before);
     if (code == 0 && ret_index)

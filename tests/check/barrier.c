@@ -25,6 +25,12 @@ static void begin_two(void)
     begin();
 }
 
+static void begin_three(void)
+{
+    parties = 3;
+    begin();
+}
+
 static int wait(unsigned round, shoal_deadline deadline)
 {
     shoal_barrier barrier = { machine.ghosts[BARRIER] };
@@ -58,6 +64,14 @@ static void two_rounds(unsigned self)
     }
 }
 
+static void one_round(unsigned self)
+{
+    (void)self;
+    int code = wait(0, SHOAL_FOREVER);
+    if (code != 0 && !(code == -ECONNABORTED && machine.kills > 0))
+        machine_fail("wait failed");
+}
+
 /* More threads than parties: who is late for a round is in the next one. */
 static void crowd(unsigned self)
 {
@@ -88,6 +102,25 @@ static void impatient(unsigned self)
         machine_fail("wait failed");
 }
 
+static bool is_party(unsigned thread)
+{
+    for (unsigned i = 0; i < parties; i++)
+        if (PLACE_OWNER(shm->places[i]) == machine_owner_long(thread))
+            return true;
+    return false;
+}
+
+/* Who was killed before he arrived was no party: the others wait for another one. */
+static const char *judge(void)
+{
+    bool asleep = false, excused = false;
+    for (unsigned i = 0; i < threads_count; i++) {
+        asleep |= is_asleep(i);
+        excused |= is_dead(i) && !is_party(i);
+    }
+    return asleep && !excused ? "a sleeper though all have come, or one of them is dead" : NULL;
+}
+
 void check_barrier(void)
 {
     struct scenario two = { .name = "barrier, 2 parties, 2 rounds",
@@ -96,6 +129,23 @@ void check_barrier(void)
                             .begin = begin_two,
                             .thread = two_rounds };
     holds(&two);
+    struct scenario killed = two;
+    killed.name = "barrier, 2 parties, 2 rounds, 1 kill";
+    killed.kills = 1;
+    killed.judge = judge;
+    killed.may_sleep = true;
+    holds(&killed);
+    fails(&killed, "barrier.life");
+    struct scenario three = killed;
+    three.name = "barrier, 3 parties, 1 round, 1 kill";
+    three.threads = 3;
+    three.preemptions = 2;
+    three.preemptions_full = 3;
+    three.begin = begin_three;
+    three.thread = one_round;
+    holds(&three);
+    fails(&three, "barrier.B3");
+    fails(&three, "barrier.pending");
     struct scenario crowded = two;
     crowded.name = "barrier, 2 parties, 4 threads";
     crowded.threads = 4;
