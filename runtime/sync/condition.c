@@ -9,7 +9,8 @@
  *           notify  with the lock and the bell pending: the live WAITING entry with the smallest
  *                   ticket becomes GRANTED, and is woken at its word
  *           tidy    who wakes at the bell instead does what a dead one left: wakes the GRANTED,
- *                   frees the entries of the dead and passes their grants on
+ *                   frees the entries of the dead and passes their grants on; so does who was
+ *                   granted himself and finds the notifier dead
  *
  * Order. [condition.entry] WAITING -> GRANTED release -> the waiter; the lock orders everything
  * else.
@@ -109,9 +110,22 @@ static void tidy(const struct shl_segment *segment, struct condition_shm *condit
             continue;
         if (is_dead(segment, entry))
             free_dead(segment, condition, &condition->entries[i], entry);
-        else if (ENTRY_STATE(entry) == ENTRY_GRANTED)
+        else if (ENTRY_STATE(entry) == ENTRY_GRANTED && !SHL_MISTAKE("condition.tidy"))
             shl_futex_wake(low_half(&condition->entries[i]), 1);
     }
+}
+
+/* The notifier's duty, if it died between a grant and its wake. The kernel's wake may have gone to
+ * one who was woken already by a grant of his own, and did not tidy. */
+static void notify_for_dead(const struct shl_segment *segment, struct condition_shm *condition)
+{
+    uint32_t notifier = atom_load_relaxed(&condition->notifier);
+    if (likely(notifier == 0) || !shl_thread_is_dead(segment, shl_owner_long(notifier)) ||
+        SHL_MISTAKE("condition.notifier"))
+        return;
+    tidy(segment, condition);
+    /* [condition.entry] release: as it would have left it. */
+    atom_cas_release_32(&condition->notifier, notifier, 0);
 }
 
 struct attempt {
@@ -200,6 +214,7 @@ int shoal_condition_wait(shoal_condition handle, shoal_deadline deadline)
     struct shl_park_for what = { .attempt = attempt_wait, .context = &attempt };
     struct robust_list *before = shl_pending_set(&attempt.condition->bell.bell);
     code = shl_park(&attempt.condition->bell, &what, deadline);
+    notify_for_dead(attempt.segment, attempt.condition);
     if (code < 0)
         code = give_up(&attempt, code);
     if (code == 0 && !shl_object_is(&attempt.condition->object, handle.ref)) {
@@ -250,9 +265,12 @@ int shoal_condition_notify(shoal_condition handle, unsigned count)
     REQUIRE(count > 0, -EINVAL, "notify: the count is 0");
     REQUIRE(shl_lock_is_mine(&lock), -EPERM, "cannot notify on un-acquired condition");
     struct robust_list *before = shl_pending_set(&attempt.condition->bell.bell);
+    notify_for_dead(attempt.segment, attempt.condition);
+    atom_store_relaxed(&attempt.condition->notifier, lock.self->owner_long);
     uint32_t horizon = atom_load_relaxed(&attempt.condition->tickets);
     while (count-- > 0 && grant(attempt.segment, attempt.condition, horizon))
         ;
+    atom_store_relaxed(&attempt.condition->notifier, 0);
     shl_pending_clear(before);
     return 0;
 }
@@ -315,6 +333,7 @@ int shoal_condition_create(const shoal_condition_options *options, shoal_conditi
         return code;
     }
     struct condition_shm *condition = (struct condition_shm *)object;
+    atom_store_relaxed(&condition->notifier, 0);
     condition->lock = lock.ref;
     condition->own_lock = SHOAL_IS_NONE(chosen.lock);
     ret_condition->ref = shl_object_publish(object, KIND_CONDITION);

@@ -30,7 +30,8 @@ struct condition_shm {
     atom32 tickets;    /* handed out so far: who waits longest has the smallest */
     struct bell_shm bell;
     atom32 entries_used; /* at most so many entries have ever been taken */
-    uint8_t padding[SHL_LINE - 52];
+    atom32 notifier;     /* who notifies just now (peer_shm.h, long), or died of it; 0: nobody */
+    uint8_t padding[SHL_LINE - 56];
     atom64 entries[CONDITION_WAITERS_MAX];
 };
 
