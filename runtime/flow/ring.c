@@ -300,7 +300,9 @@ int shl_ring_put(const struct ring_call *call, uint64_t item)
     if (unlikely(code == -EAGAIN)) {
         struct shl_park_for what = { .attempt = attempt_put,
                                      .ready = ready_to_put,
-                                     .context = &attempt };
+                                     .context = &attempt,
+                                     .object = call->object,
+                                     .ref = call->ref };
         code = shl_park(&call->ring->not_full, &what, call->deadline);
     }
     if (code == -ETIMEDOUT)
@@ -317,7 +319,9 @@ int shl_ring_take(const struct ring_call *call, uint64_t *ret_item)
     if (unlikely(code == -EAGAIN)) {
         struct shl_park_for what = { .attempt = attempt_take,
                                      .ready = ready_to_take,
-                                     .context = &attempt };
+                                     .context = &attempt,
+                                     .object = call->object,
+                                     .ref = call->ref };
         code = shl_park(&call->ring->not_empty, &what, call->deadline);
     }
     if (likely(code == 0))

@@ -328,7 +328,10 @@ static int park(struct attempt *attempt, int (*what)(void *, struct shl_watches 
     struct shl_watches watches;
     shl_watches_init(&watches);
     int code = what(attempt, &watches);
-    struct shl_park_for wait = { .attempt = what, .context = attempt };
+    struct shl_park_for wait = { .attempt = what,
+                                 .context = attempt,
+                                 .object = &attempt->barrier->object,
+                                 .ref = attempt->ref };
     return code == -EAGAIN ? shl_park(&attempt->barrier->bell, &wait, deadline) : code;
 }
 

@@ -211,7 +211,10 @@ int shoal_condition_wait(shoal_condition handle, shoal_deadline deadline)
     SHL_CHAOS("condition.C2");
     uint32_t depth = shl_lock_release_all(&lock);
     SHL_CHAOS("condition.C3");
-    struct shl_park_for what = { .attempt = attempt_wait, .context = &attempt };
+    struct shl_park_for what = { .attempt = attempt_wait,
+                                 .context = &attempt,
+                                 .object = &attempt.condition->object,
+                                 .ref = attempt.ref };
     struct robust_list *before = shl_pending_set(&attempt.condition->bell.bell);
     code = shl_park(&attempt.condition->bell, &what, deadline);
     notify_for_dead(attempt.segment, attempt.condition);

@@ -142,7 +142,11 @@ int shoal_event_wait(shoal_event handle, shoal_deadline deadline)
     if (likely(word & EVENT_SET))
         return 0;
     struct attempt attempt = { event, handle.ref, word >> 1 };
-    struct shl_park_for what = { .attempt = attempt_wait, .context = &attempt, .event = event };
+    struct shl_park_for what = { .attempt = attempt_wait,
+                                 .context = &attempt,
+                                 .object = &event->object,
+                                 .ref = handle.ref,
+                                 .event = event };
     int code = shl_park(&event->bell, &what, deadline);
     return code == -ETIMEDOUT ? shl_error(code, "the event is not set") : code;
 }

@@ -184,6 +184,8 @@ static SHL_COLD int acquire_slow(const struct shl_found *cached, uint64_t ref,
         shl_futex_wake(kept, INT32_MAX);
     struct shl_park_for what = { .attempt = attempt_acquire,
                                  .context = &attempt,
+                                 .object = found.object,
+                                 .ref = ref,
                                  .keep_pending = !SHL_MISTAKE("lock.P2") };
     code = shl_park(&lock_of(&found)->bell, &what, deadline);
     return code == -ETIMEDOUT ? shl_error(code, "the lock is held by another") : code;

@@ -10,7 +10,8 @@
  *   W2 attempt; done if it succeeds         N2 if flag was 1: flag = 0
  *   W3 sleep while bell = 0, the watched    N3 and wake one sleeper at the bell
  *      words are as W2 saw them, flag = 1   N4 nothing is pending
- *   W4 again from W1; at the end, if it slept and another's attempt would succeed: wake one.
+ *   W4 again from W1; at the end, if it slept and another's attempt would succeed, or tell that
+ *      the object is gone: wake one.
  *      An attempt that makes another bell pending, having slept, wakes one at its own before
  *   W5 nothing is pending
  * If a thread dies with a bell pending, the kernel wakes one sleeper there: who was to be woken, or
@@ -128,6 +129,14 @@ static void tell_again(struct event_shm *event)
     atom_store_relaxed(&event->told, word >> 1);
 }
 
+/* The end of an object is a change too, though the flag may be set again after it: of the word that
+ * its handles must equal, the half that the generation is in. */
+static void watch_end(struct shl_watches *watches, struct object_shm *object, uint64_t ref)
+{
+    if (!SHL_MISTAKE("park.end"))
+        shl_watch(watches, (atom32 *)(void *)&object->self + 1)->expected = (uint32_t)(ref >> 32);
+}
+
 /* W1 at both bells, W2 and W3 once. */
 static int attempt_or_sleep(struct bell_shm *bell, const struct shl_park_for *what,
                             shoal_deadline deadline, const struct cancel *cancel, bool *ret_slept)
@@ -141,9 +150,11 @@ static int attempt_or_sleep(struct bell_shm *bell, const struct shl_park_for *wh
         shl_watch(&watches, &bell->flag)->expected = 1;
     /* [park.flag] seq_cst, acquire and release: see Order above. */
     atom_exchange_seq_cst(&bell->flag, 1);
+    watch_end(&watches, what->object, what->ref);
     struct shl_futex_watch *cancel_word = NULL;
     if (unlikely(cancel->event)) {
         shl_watch(&watches, &cancel->event->bell.bell);
+        watch_end(&watches, &cancel->event->object, cancel->ref);
         cancel_word = shl_watch(&watches, (atom32 *)&cancel->event->word);
         /* [park.flag] likewise. */
         atom_exchange_seq_cst(&cancel->event->bell.flag, 1);
@@ -211,7 +222,8 @@ int shl_park(struct bell_shm *bell, const struct shl_park_for *what, shoal_deadl
     do
         code = attempt_or_sleep(bell, what, deadline, &cancel, &slept);
     while (code == -EAGAIN);
-    if (slept && what->ready && what->ready(what->context) && !SHL_MISTAKE("park.W4"))
+    bool pass_on = code == -ESTALE || (what->ready && what->ready(what->context));
+    if (slept && pass_on && !SHL_MISTAKE("park.W4"))
         shl_futex_wake(&bell->bell, 1);
     SHL_CHAOS("park.W5");
     if (!what->keep_pending || code < 0)

@@ -45,6 +45,8 @@ struct shl_park_for {
     /* Would another waiter's attempt succeed now, or fail for good? NULL: nobody is to be woken. */
     bool (*ready)(void *context);
     void *context;
+    struct object_shm *object; /* and what its handle must name */
+    uint64_t ref;
     struct event_shm *event; /* if it waits for an event: whose setter may need help */
     bool keep_pending;       /* after success the bell stays pending: the caller clears it */
 };

@@ -233,7 +233,9 @@ int shoal_semaphore_acquire(shoal_semaphore handle, shoal_deadline deadline)
                                                 ? attempt_owned
                                                 : attempt_plain,
                                  .ready = ready,
-                                 .context = &attempt };
+                                 .context = &attempt,
+                                 .object = &attempt.semaphore->object,
+                                 .ref = attempt.ref };
     int code = what.attempt(&attempt, &watches);
     if (code == -EAGAIN)
         code = shl_park(&attempt.semaphore->bell, &what, deadline);

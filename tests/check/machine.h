@@ -29,7 +29,7 @@
 #include "mem/object.h"
 #include "mem/self.h"
 
-enum { THREADS_MAX = 4, WATCHES_MAX = 10, HELD_MAX = 4, STORES_MAX = 4, GHOSTS_MAX = 16 };
+enum { THREADS_MAX = 4, WATCHES_MAX = 12, HELD_MAX = 4, STORES_MAX = 4, GHOSTS_MAX = 16 };
 enum { STACK_SIZE = 32768, REGIONS_MAX = 32 };
 
 enum phase { ALIVE, DONE, DYING, DEAD };

@@ -584,6 +584,7 @@ int main(int arguments_count, char **arguments)
     check_barrier();
     check_ring();
     check_recovery();
+    check_destroy();
     printf("1..%u\n", results);
     return failures > 0;
 }

@@ -56,5 +56,6 @@ void check_condition(void);
 void check_barrier(void);
 void check_ring(void);
 void check_recovery(void);
+void check_destroy(void);
 
 #endif
