@@ -277,8 +277,10 @@ int __wrap_pthread_mutex_trylock(pthread_mutex_t *life)
 {
     current->robust.list_op_pending = entry_of(life);
     int result = trylock(life);
+    check_private();
     if (result != EBUSY)
         enqueue(life);
+    check_private();
     current->robust.list_op_pending = NULL;
     return result;
 }
@@ -301,6 +303,7 @@ int __wrap_pthread_mutex_unlock(pthread_mutex_t *life)
     uint32_t before = atom_exchange_seq_cst(life_word(life), 0);
     if (before & FUTEX_WAITERS)
         shl_futex_wake(life_word(life), 1);
+    check_private();
     current->robust.list_op_pending = NULL;
     return 0;
 }

@@ -21,7 +21,7 @@ bool has_store_buffers;
 struct region regions[REGIONS_MAX];
 unsigned regions_count;
 const char *machine_failure;
-bool machine_learned;
+bool machine_learned, machine_may_die;
 void (*machine_trace)(const struct trace *access);
 
 static _Alignas(64) char stacks[THREADS_MAX][STACK_SIZE];
@@ -138,7 +138,7 @@ _Noreturn void machine_bail_out(const char *what)
 
 static bool is_always_seen(enum op op)
 {
-    return op == OP_BEGIN || op >= OP_ASLEEP;
+    return op == OP_PRIVATE ? machine_may_die : op == OP_BEGIN || op >= OP_ASLEEP;
 }
 
 void machine_arrive(enum op op, const void *place)
@@ -297,6 +297,11 @@ static uint64_t load(const void *place, unsigned size)
             machine_drain(current);
     }
     return read_word(place, size);
+}
+
+void check_private(void)
+{
+    machine_arrive(OP_PRIVATE, NULL);
 }
 
 uint64_t check_load(const void *place, unsigned size, struct spot spot)

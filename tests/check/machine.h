@@ -35,7 +35,17 @@ enum { STACK_SIZE = 32768, REGIONS_MAX = 32 };
 enum phase { ALIVE, DONE, DYING, DEAD };
 
 /* What a thread is about to do. */
-enum op { OP_BEGIN, OP_LOAD, OP_STORE, OP_CHANGE, OP_WATCH, OP_ASLEEP, OP_WAKE, OP_AWAIT };
+enum op {
+    OP_BEGIN,
+    OP_LOAD,
+    OP_STORE,
+    OP_CHANGE,
+    OP_WATCH,
+    OP_ASLEEP,
+    OP_WAKE,
+    OP_AWAIT,
+    OP_PRIVATE
+};
 
 struct sleep {
     atom32 *words[WATCHES_MAX];
@@ -124,6 +134,8 @@ unsigned machine_resume(unsigned thread, unsigned choice, unsigned accesses);
 extern const char *machine_failure;
 /* A word turned out to be shared that was not known to be: the search begins anew. */
 extern bool machine_learned;
+/* The thread that goes on may be killed: then it stops too before what only its death shows. */
+extern bool machine_may_die;
 /* If set, called for every access. */
 extern void (*machine_trace)(const struct trace *access);
 /* Is the word noticed by another thread? */

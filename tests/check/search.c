@@ -142,11 +142,15 @@ static void add_move(struct frame *frame, enum kind kind, unsigned thread, unsig
                                                   0 };
 }
 
+static bool is_victim(unsigned thread)
+{
+    return machine.kills < kills_max && (!scenario->victims || scenario->victims >> thread & 1);
+}
+
 static bool may_be_killed(unsigned thread)
 {
     const struct thread *victim = &machine.threads[thread];
-    return machine.kills < kills_max && victim->phase == ALIVE && victim->op != OP_BEGIN &&
-           (!scenario->victims || scenario->victims >> thread & 1);
+    return is_victim(thread) && victim->phase == ALIVE && victim->op != OP_BEGIN;
 }
 
 static bool is_preempted(unsigned thread)
@@ -170,10 +174,25 @@ static void list_moves_of(struct frame *frame, unsigned thread)
         add_move(frame, DIE, thread, 0);
 }
 
+/* What only its death would show lets nobody else come before. */
+static bool list_private_moves(struct frame *frame)
+{
+    for (unsigned i = 0; i < threads_count; i++)
+        if (machine.threads[i].op == OP_PRIVATE) {
+            add_move(frame, STEP, i, 0);
+            if (may_be_killed(i))
+                add_move(frame, DIE, i, 0);
+            return true;
+        }
+    return false;
+}
+
 /* First of all, that it goes on as it is. */
 static void list_moves(struct frame *frame)
 {
     frame->next = frame->count = 0;
+    if (list_private_moves(frame))
+        return;
     list_moves_of(frame, machine.last);
     for (unsigned i = 0; i < threads_count; i++)
         if (i != machine.last)
@@ -193,6 +212,7 @@ static void count_preemption(unsigned thread)
 
 static void make(struct move *move, unsigned wanted)
 {
+    machine_may_die = is_victim(move->thread);
     switch ((enum kind)move->kind) {
     case STEP:
         count_preemption(move->thread);
@@ -334,6 +354,7 @@ static void print_access(const struct trace *access)
         printf("%s %p, of %lu\n", place, access->place, access->before);
         break;
     case OP_BEGIN:
+    case OP_PRIVATE:
     case OP_ASLEEP:
     case OP_AWAIT:
         puts("");
