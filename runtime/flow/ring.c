@@ -156,11 +156,29 @@ static bool has_item(struct ring_shm *ring, uint64_t position, bool *ret_sealed)
     return position != RING_POSITION(tail);
 }
 
+/* Who waits watches the position of the other side, and the seal: it is in the tail's high half. */
+struct watches {
+    struct shl_futex_watch *position, *seal;
+};
+
+static struct watches watch(struct shl_watches *watches, struct ring_shm *ring, int which)
+{
+    atom64 *word = which == TAIL ? &ring->tail.word : &ring->head.word;
+    struct shl_futex_watch *position = shl_watch(watches, low_half(word));
+    return (struct watches){ position, shl_watch(watches, high_half(&ring->tail.word)) };
+}
+
+static void expect(const struct watches *watches, uint64_t position, uint64_t tail)
+{
+    watches->position->expected = (uint32_t)position;
+    watches->seal->expected = (uint32_t)(tail >> 32);
+}
+
 /*
  * Looks without entering, so that those who wait do not take the side from those who work: true if
- * nothing can be had now, with the position whose change would change that.
+ * nothing can be had now, with what would change that.
  */
-static bool seems_full(const struct ring_call *call, uint32_t *ret_head)
+static bool seems_full(const struct ring_call *call, const struct watches *ret_watches)
 {
     struct ring_shm *ring = call->ring;
     uint64_t tail = atom_load_relaxed(&ring->tail.word);
@@ -169,12 +187,12 @@ static bool seems_full(const struct ring_call *call, uint32_t *ret_head)
         return false;
     /* [park.flag] seq_cst. */
     uint64_t head = RING_POSITION(atom_load_seq_cst(&ring->head.word));
-    *ret_head = (uint32_t)head;
+    expect(ret_watches, head, tail);
     return RING_POSITION(tail - head) == capacity && !(tail & RING_SEALED) &&
            shl_object_is(call->object, call->ref);
 }
 
-static bool seems_empty(const struct ring_call *call, uint32_t *ret_tail)
+static bool seems_empty(const struct ring_call *call, const struct watches *ret_watches)
 {
     struct ring_shm *ring = call->ring;
     uint64_t head = RING_POSITION(atom_load_relaxed(&ring->head.word));
@@ -182,7 +200,7 @@ static bool seems_empty(const struct ring_call *call, uint32_t *ret_tail)
         return false;
     /* [park.flag] seq_cst. */
     uint64_t tail = atom_load_seq_cst(&ring->tail.word);
-    *ret_tail = (uint32_t)tail;
+    expect(ret_watches, tail, tail);
     return head == SIDE_REST(tail) && shl_object_is(call->object, call->ref);
 }
 
@@ -196,8 +214,8 @@ static int attempt_put(void *context, struct shl_watches *ret_watches)
     struct attempt *attempt = context;
     const struct ring_call *call = attempt->call;
     struct ring_shm *ring = call->ring;
-    struct shl_futex_watch *watch = shl_watch(ret_watches, low_half(&ring->head.word));
-    if (unlikely(seems_full(call, &watch->expected)))
+    struct watches watches = watch(ret_watches, ring, HEAD);
+    if (unlikely(seems_full(call, &watches)))
         return -EAGAIN;
     uint64_t tail = 0;
     int code = enter_side(call, TAIL, &tail);
@@ -209,7 +227,7 @@ static int attempt_put(void *context, struct shl_watches *ret_watches)
         return shl_error(-EPIPE, "the queue was shut down");
     }
     if (unlikely(!has_room(ring, position))) {
-        watch->expected = (uint32_t)atom_load_relaxed(&ring->tail.other);
+        expect(&watches, atom_load_relaxed(&ring->tail.other), tail);
         leave(call, TAIL, tail);
         return -EAGAIN;
     }
@@ -239,8 +257,8 @@ static int attempt_take(void *context, struct shl_watches *ret_watches)
     struct attempt *attempt = context;
     const struct ring_call *call = attempt->call;
     struct ring_shm *ring = call->ring;
-    struct shl_futex_watch *watch = shl_watch(ret_watches, low_half(&ring->tail.word));
-    if (unlikely(seems_empty(call, &watch->expected)))
+    struct watches watches = watch(ret_watches, ring, TAIL);
+    if (unlikely(seems_empty(call, &watches)))
         return -EAGAIN;
     uint64_t head = 0;
     int code = enter_side(call, HEAD, &head);
@@ -248,7 +266,7 @@ static int attempt_take(void *context, struct shl_watches *ret_watches)
         return code;
     bool sealed;
     if (unlikely(!has_item(ring, head, &sealed))) {
-        watch->expected = (uint32_t)head;
+        expect(&watches, head, head);
         leave(call, HEAD, head);
         return sealed ? shl_error(-EPIPE, "the queue was shut down and is empty") : -EAGAIN;
     }
@@ -331,10 +349,14 @@ int shl_ring_take(const struct ring_call *call, uint64_t *ret_item)
     return code;
 }
 
+/* Each pending until it is rung: killed before the second one, its sleepers look at a tick. */
 static void ring_both_bells(struct ring_shm *ring)
 {
+    struct robust_list *before = shl_pending_set(&ring->not_empty.bell);
     shl_park_ring(&ring->not_empty);
+    shl_pending_set(&ring->not_full.bell);
     shl_park_ring(&ring->not_full);
+    shl_pending_clear(before);
 }
 
 int shl_ring_seal(const struct ring_call *call)
@@ -343,8 +365,12 @@ int shl_ring_seal(const struct ring_call *call)
     int code = enter_side(call, TAIL, &tail);
     if (code < 0)
         return code;
+    struct robust_list *before = shl_pending_set(&call->ring->not_empty.bell);
+    if (SHL_MISTAKE("ring.seal"))
+        shl_pending_clear(before);
     leave(call, TAIL, tail | RING_SEALED);
     ring_both_bells(call->ring);
+    shl_pending_clear(before);
     return 0;
 }
 

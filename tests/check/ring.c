@@ -28,6 +28,16 @@ static void begin_one(void)
     begin();
 }
 
+static struct ring_call call(void);
+
+static void begin_full(void)
+{
+    begin_one();
+    struct ring_call ring = call();
+    if (shl_ring_put(&ring, 1) < 0)
+        machine_bail_out("no room");
+}
+
 static void begin_two(void)
 {
     capacity = 2;
@@ -99,6 +109,46 @@ static void two_takers(unsigned self)
         put(self, i);
 }
 
+/* The last one shuts the ring down, or destroys the queue: whoever waits learns it. */
+static void expect(int code, int expected)
+{
+    if (code != expected && code != -ESTALE)
+        machine_fail("a wait ended otherwise than by the end of the queue");
+}
+
+static void shut_down(void)
+{
+    if (shoal_queue_shutdown((shoal_queue){ machine.ghosts[QUEUE] }) < 0)
+        machine_fail("shutdown failed");
+}
+
+static void takers_shut_down(unsigned self)
+{
+    struct ring_call ring = call();
+    uint64_t item;
+    if (self + 1 < threads_count)
+        expect(shl_ring_take(&ring, &item), -EPIPE);
+    else
+        shut_down();
+}
+
+static void putters_shut_down(unsigned self)
+{
+    struct ring_call ring = call();
+    if (self + 1 < threads_count)
+        expect(shl_ring_put(&ring, 1), -EPIPE);
+    else
+        shut_down();
+}
+
+static const char *judge_end(void)
+{
+    for (unsigned i = 0; i < threads_count; i++)
+        if (is_asleep(i) && (shm->ring.tail.word & RING_SEALED))
+            return "a sleeper though the queue is shut down";
+    return NULL;
+}
+
 /* What was put was taken or lies there, but for what died with its taker; and who sleeps must. */
 static const char *judge(void)
 {
@@ -148,4 +198,16 @@ void check_ring(void)
     takers.thread = two_takers;
     holds(&takers);
     fails(&takers, "ring.slept");
+    struct scenario ending = takers;
+    ending.name = "ring that is shut down, 2 takers, 1 kill";
+    ending.thread = takers_shut_down;
+    ending.judge = judge_end;
+    holds(&ending);
+    fails(&ending, "ring.seal");
+    struct scenario full = ending;
+    full.name = "ring that is shut down, 2 putters, 1 kill";
+    full.ticks = 1; /* for a kill between the two bells */
+    full.begin = begin_full;
+    full.thread = putters_shut_down;
+    holds(&full);
 }
