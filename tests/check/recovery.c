@@ -5,7 +5,7 @@
 #include "search.h"
 #include "sync/lock_shm.h"
 
-enum { LOCK }; /* ghosts */
+enum { LOCK, DIED_HOLDING, CLAIMED }; /* ghosts */
 enum { VICTIM = 2 };
 
 static struct lock_shm *lock_shm;
@@ -56,7 +56,7 @@ static void settle(unsigned self)
 static void killed(unsigned victim)
 {
     if (victim == VICTIM && LOCK_OWNER(lock_shm->word) == machine_owner_long(VICTIM))
-        machine.ghosts[LOCK + 1] = 1;
+        machine.ghosts[DIED_HOLDING] = 1;
 }
 
 static bool is_free(const struct peer_shm *peer)
@@ -86,8 +86,53 @@ static const char *judge(void)
     uint64_t attached = family->shm->threads_attached;
     if (attached < alive || attached > alive + machine.kills)
         return "a slot was freed twice";
-    if (machine.ghosts[LOCK + 1] && (lock_shm->word != 0 || !lock_shm->owner_died))
+    if (machine.ghosts[DIED_HOLDING] && (lock_shm->word != 0 || !lock_shm->owner_died))
         return "the dead one's lock is not open, or the next one is not told";
+    return NULL;
+}
+
+static uint32_t slot_of(unsigned thread)
+{
+    return machine_owner_long(thread) & 0xffff;
+}
+
+/* The next slot to be claimed is the victim's, then one that is free. */
+static void begin_claim(void)
+{
+    begin();
+    struct shl_segment *family = shl_segment_family();
+    family->shm->peer_hint = slot_of(VICTIM);
+    machine_add_region(shl_thread_peer(family, slot_of(VICTIM) + 1),
+                       offsetof(struct peer_shm, name));
+}
+
+/* While one settles the victim another one claims a slot, twice what it has. */
+static void settle_or_claim(unsigned self)
+{
+    if (self != 1) {
+        settle(self);
+        return;
+    }
+    machine_await(victim_has_ended);
+    struct shl_slot slot;
+    if (shl_peer_claim_thread(shl_segment_family(), 1, &slot) < 0)
+        machine_fail("no slot");
+    machine.ghosts[CLAIMED] = slot.number;
+}
+
+/* It has a slot, for itself alone. */
+static const char *judge_claim(void)
+{
+    if (is_dead(0) || is_dead(1))
+        return NULL;
+    const struct peer_shm *peer = shl_thread_peer(shl_segment_family(),
+                                                  (uint32_t)machine.ghosts[CLAIMED]);
+    uint32_t life = *(const atom32 *)(const void *)&peer->life;
+    if (is_free(peer) || (life & FUTEX_TID_MASK) != peer->tid)
+        return "the claimed slot is not its owner's";
+    if (is_dead(VICTIM) && slot_of(VICTIM) != machine.ghosts[CLAIMED] &&
+        !is_free(shl_thread_peer(shl_segment_family(), slot_of(VICTIM))))
+        return "the dead one's slot is not free";
     return NULL;
 }
 
@@ -97,8 +142,7 @@ void check_recovery(void)
                                  .threads = 3,
                                  .kills = 2,
                                  .victims = 1 << VICTIM | 1 << 0,
-                                 .preemptions = 2,
-                                 .preemptions_full = 3,
+                                 .preemptions = UNBOUNDED,
                                  .begin = begin,
                                  .thread = settle,
                                  .killed = killed,
@@ -106,4 +150,11 @@ void check_recovery(void)
     holds(&recovery);
     fails(&recovery, "peer.order");
     fails(&recovery, "peer.R5");
+    struct scenario claim = recovery;
+    claim.name = "recovery, 1 settles, 1 claims a slot, 2 kills";
+    claim.begin = begin_claim;
+    claim.thread = settle_or_claim;
+    claim.judge = judge_claim;
+    holds(&claim);
+    fails(&claim, "peer.claim");
 }
