@@ -157,8 +157,7 @@ void check_barrier(void)
     struct scenario aborted = crowded;
     aborted.name = "barrier, 2 parties, 3 threads, abort";
     aborted.threads = 3;
-    aborted.preemptions = 2;
-    aborted.preemptions_full = 3;
+    aborted.preemptions = UNBOUNDED;
     aborted.thread = crowd_or_abort;
     holds(&aborted);
     struct scenario hasty = two;

@@ -136,8 +136,6 @@ void check_lock(void)
     three.name = "lock, 3 threads, 1 kill";
     three.threads = 3;
     three.kills = 1;
-    three.preemptions = 3;
-    three.preemptions_full = UNBOUNDED;
     holds(&three);
     fails(&three, "lock.P2");
     fails(&three, "park.W0");
@@ -151,10 +149,11 @@ void check_lock(void)
     impatient.name = "lock, 3 threads of which one may time out, 1 kill";
     impatient.thread = acquire_soon;
     impatient.preemptions = 2;
-    impatient.preemptions_full = 3;
+    impatient.preemptions_full = UNBOUNDED;
     holds(&impatient);
     struct scenario canceled = impatient;
     canceled.name = "lock, 2 threads that an event cancels, 1 kill";
+    canceled.preemptions = UNBOUNDED;
     canceled.begin = begin_with_event;
     canceled.thread = acquire_unless_canceled;
     holds(&canceled);

@@ -188,13 +188,14 @@ void check_ring(void)
     putters.threads = 3;
     putters.kills = 1;
     putters.preemptions = 2;
-    putters.preemptions_full = 3;
+    putters.preemptions_full = UNBOUNDED;
     putters.thread = two_putters;
     holds(&putters);
     fails(&putters, "ring.P5");
     struct scenario takers = putters;
     takers.name = "ring of 2, 2 takers, 1 putter, 1 kill";
     takers.begin = begin_two;
+    takers.preemptions_full = 3;
     takers.thread = two_takers;
     holds(&takers);
     fails(&takers, "ring.slept");

@@ -472,7 +472,8 @@ static void describe(char *text, size_t size)
 
 static unsigned bound(void)
 {
-    return full && scenario->preemptions_full ? scenario->preemptions_full : scenario->preemptions;
+    bool more = full && scenario->preemptions != UNBOUNDED;
+    return more ? scenario->preemptions_full : scenario->preemptions;
 }
 
 /* What the searched code has written beside the regions would be missing in its states. */
