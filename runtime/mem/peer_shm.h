@@ -61,9 +61,7 @@ struct peer_shm {
 #define SIDE_REST(word) ((word) & ((UINT64_C(1) << SIDE_OWNER_SHIFT) - 1))
 #define SIDE_OWNER(word) ((uint32_t)((word) >> SIDE_OWNER_SHIFT))
 
-static_assert(sizeof(struct peer_shm) == 256, "slots do not share lines");
+static_assert(sizeof(struct peer_shm) == PEER_SIZE, "slots do not share lines");
 static_assert(offsetof(struct peer_shm, word) == 48, "the words behind the mutex");
-static_assert(SEGMENT_PEERS_AT + sizeof(struct peer_shm[2][PEERS_MAX]) == SEGMENT_CHUNKS_AT,
-              "the chunk words follow");
 
 #endif

@@ -33,10 +33,13 @@
 #define PAGE_SIZE_SHM (UINT64_C(64) << 10)
 #define PAGES_PER_CHUNK 32u /* page 0 holds the page words */
 #define CLASSES_COUNT 64u
-#define PEERS_MAX 1024u /* threads, and as many processes */
+#ifndef PEERS_MAX
+#define PEERS_MAX 1024u /* threads, and as many processes; a power of two */
+#endif
 
+#define PEER_SIZE 256u
 #define SEGMENT_PEERS_AT (UINT64_C(32) << 10)
-#define SEGMENT_CHUNKS_AT (UINT64_C(544) << 10)
+#define SEGMENT_CHUNKS_AT (SEGMENT_PEERS_AT + UINT64_C(2) * PEERS_MAX * PEER_SIZE)
 
 /* A stack of free things: {tag:28, offset/16:36}; the tag changes with every push. */
 struct stack_shm {

@@ -48,10 +48,10 @@
 #define TICK_WITHOUT_LIST_NS (20 * SHL_NS_PER_MS)
 #define TICK_SOON_NS SHL_NS_PER_MS
 
-#ifndef SPIN_ROUNDS /* tests/check spins once: every schedule counts */
-#define SPIN_ROUNDS 20
+#ifndef SPIN_ROUNDS /* checkers spin less: every step counts */
+#define SPIN_ROUNDS 20u
 #endif
-enum { PAUSES_FIRST = 4, PAUSES_DOUBLINGS = 5, SPIN_ROUNDS_CROWDED = SPIN_ROUNDS / 2 };
+enum { PAUSES_FIRST = 4, PAUSES_DOUBLINGS = 5 };
 
 /* More threads than processors: who spins keeps the one it waits for from running. */
 static bool is_crowded(void)
@@ -71,7 +71,7 @@ static bool is_crowded(void)
 bool shl_park_spin(unsigned round)
 {
     bool crowded = is_crowded();
-    if (round >= (crowded ? SPIN_ROUNDS_CROWDED : SPIN_ROUNDS))
+    if (round >= (crowded ? SPIN_ROUNDS / 2 : SPIN_ROUNDS))
         return false;
     int pauses = PAUSES_FIRST << (round < PAUSES_DOUBLINGS ? round : PAUSES_DOUBLINGS);
     for (int i = 0; i < pauses; i++)
