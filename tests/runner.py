@@ -68,11 +68,7 @@ class Program:
     command: list
     seconds: int
     environment: dict
-
-    @property
-    def is_script(self):
-        """Python scripts and models print TAP by themselves; everything else is Criterion's."""
-        return self.kind == "model" or Path(self.command[0]).name.startswith("python")
+    is_script: bool  # it prints TAP by itself, as meson was told; all else is Criterion's
 
 
 @dataclass
@@ -208,7 +204,7 @@ def run_program(program, config, options):
                 command, cwd=ROOT / "build" / config.name, stdin=subprocess.DEVNULL,
                 stdout=output, stderr=output,
                 env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **config.environment,
-                     **program.environment},
+                     **program.environment, **({"SHOAL_TEST_FULL": "1"} if options.full else {})},
                 preexec_fn=die_with_parent)
         try:
             status = child.wait(limit)
@@ -264,7 +260,8 @@ def programs_of(build, kinds):
             raise SystemExit(f"{test['name']}: its suite is none of {' '.join(KINDS)}")
         if kind in kinds:
             seconds = test["timeout"] if test["timeout"] not in (None, 30) else PROGRAM_SECONDS
-            found.append(Program(test["name"], kind, test["cmd"], seconds, test["env"]))
+            found.append(Program(test["name"], kind, test["cmd"], seconds, test["env"],
+                                 test["protocol"] == "tap"))
     return sorted(found, key=lambda program: (KINDS.index(program.kind), program.name))
 
 
@@ -385,6 +382,7 @@ def main():
     parser.add_argument("command", nargs="?", choices=["deaths"])
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--config", action="append", choices=[config.name for config in MATRIX])
+    parser.add_argument("--full", action="store_true")
     parser.add_argument("--kind", action="append", choices=KINDS)
     parser.add_argument("--filter")
     parser.add_argument("--repeat", type=int, default=1)

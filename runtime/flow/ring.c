@@ -237,6 +237,8 @@ static int attempt_put(void *context, struct shl_watches *ret_watches)
         return shl_error(-EUCLEAN, damaged);
     }
     SHL_CHAOS("ring.P4");
+    if (SHL_MISTAKE("ring.commit_first"))
+        leave(call, TAIL, RING_POSITION(position + 1));
     if (!SHL_MISTAKE("ring.unwritten") || position % 8 != 7)
         atom_store_relaxed(cell, attempt->item); /* P4 */
     SHL_CHAOS("ring.P5");

@@ -115,7 +115,7 @@ void shl_object_free(const struct shl_segment *segment, struct object_shm *objec
 {
     int pool = shl_object_pool(segment, object);
     atom_store_relaxed(&object->kind, KIND_NONE);
-    if (pool >= 0)
+    if (pool >= 0 && !SHL_MISTAKE("object.place_lost"))
         push(segment, (uint32_t)pool, object);
 }
 

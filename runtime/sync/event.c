@@ -52,6 +52,8 @@ int shoal_event_create(const shoal_event_options *options, shoal_event *ret_even
 static void wake_all(struct event_shm *event, uint32_t generation)
 {
     bool told = atom_load_relaxed(&event->told) == ((generation - 1) & (UINT32_MAX >> 1));
+    if (SHL_MISTAKE("event.told_first"))
+        atom_store_relaxed(&event->told, generation);
     /* [park.flag] seq_cst. */
     if (unlikely(!told || atom_load_seq_cst(&event->bell.flag))) {
         atom_exchange_seq_cst(&event->bell.flag, 0); /* [park.flag] seq_cst */

@@ -327,7 +327,7 @@ void shl_semaphore_settle(const struct shl_segment *segment, struct object_shm *
                           const struct shl_dead *dead)
 {
     struct semaphore_shm *semaphore = (struct semaphore_shm *)object;
-    if (!dead->process || !is_owned(segment, semaphore))
+    if (!dead->process || !is_owned(segment, semaphore) || SHL_MISTAKE("semaphore.unsettled"))
         return;
     for (uint32_t i = 0; i < cells_count(semaphore); i++)
         /* [semaphore.permit] release -> acquire. */

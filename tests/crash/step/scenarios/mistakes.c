@@ -1,0 +1,15 @@
+/* The mistakes that must be caught: the harness's own test. */
+#include "../play.h"
+#include "../scenarios.h"
+
+const struct mistake mistakes[] = {
+    { "lock.untold", "lock", LEVEL_KILL },
+    { "semaphore.unsettled", "recovery", LEVEL_KILL },
+    { "event.told_first", "event set with sleepers", LEVEL_KILL },
+    { "condition.drop_grant", "condition wait", LEVEL_KILL },
+    { "barrier.pending", "barrier wait of the last one", LEVEL_KILL },
+    { "ring.commit_first", "queue put with a sleeper", LEVEL_KILL },
+    { "object.place_lost", "create and destroy", LEVEL_KILL },
+    { "peer.free_first", "recovery", LEVEL_KILL },
+    { 0 },
+};

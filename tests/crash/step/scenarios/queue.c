@@ -1,0 +1,167 @@
+/* Queues: a message is put or not put, and got once. */
+#include <string.h>
+
+#include "../scenarios.h"
+
+static const char blocks_known[] = "blocks of dead processes are not swept yet";
+
+enum { CAPACITY = 2, SIZE = 24 };
+
+/* words[]: how often each message was got by a survivor, and how often survivors have put. */
+enum { BY_SET_UP, BY_SET_UP_2, BY_VICTIM, BY_SURVIVOR, MESSAGES, PUT = MESSAGES };
+
+static shoal_queue queue;
+
+static int put(unsigned number, shoal_deadline deadline)
+{
+    char message[SIZE];
+    memset(message, 'a' + (int)number, sizeof message);
+    return shoal_queue_put_bytes(queue, message, sizeof message, deadline);
+}
+
+/* A whole message, told by its first letter. */
+static int get(shoal_deadline deadline)
+{
+    void *payload;
+    const int code = shoal_queue_get(queue, &payload, deadline);
+    if (code < 0)
+        return code;
+    const char *message = payload;
+    const unsigned number = (unsigned)(message[0] - 'a');
+    STEP_CHECK(number < MESSAGES && shoal_size(message) == SIZE);
+    for (unsigned i = 1; i < SIZE; i++)
+        STEP_CHECK(message[i] == message[0]);
+    if (number < MESSAGES)
+        board->words[number]++;
+    shoal_free(payload);
+    return 0;
+}
+
+static void set_up_empty(void)
+{
+    const shoal_queue_options options = { .capacity_count = CAPACITY };
+    STEP_CHECK(shoal_queue_create(&options, &queue) == 0);
+}
+
+static void set_up_full(void)
+{
+    set_up_empty();
+    STEP_CHECK(put(BY_SET_UP, SHOAL_NOW) == 0 && put(BY_SET_UP_2, SHOAL_NOW) == 0);
+}
+
+static int put_as_victim(void)
+{
+    return put(BY_VICTIM, step_deadline());
+}
+
+static int put_as_survivor(void)
+{
+    const int code = put(BY_SURVIVOR, step_deadline());
+    board->words[PUT] += code == 0;
+    return code;
+}
+
+static int get_one(void)
+{
+    return get(step_deadline());
+}
+
+/* The victim's get does not tell what it got: it dies with it. */
+static int get_as_victim(void)
+{
+    void *payload;
+    const int code = shoal_queue_get(queue, &payload, step_deadline());
+    if (code == 0)
+        shoal_free(payload);
+    return code;
+}
+
+/* Only if the victim's message is not there: else it must have reached the sleeper already. */
+static int put_if_missing(void)
+{
+    if (shoal_queue_qsize(queue) + board->words[BY_VICTIM] > 0)
+        return 0;
+    return put_as_survivor();
+}
+
+/* Likewise: only if the victim has not made room. */
+static int get_if_full(void)
+{
+    if (shoal_queue_qsize(queue) < CAPACITY || board->words[PUT])
+        return 0;
+    return get_one();
+}
+
+static void drain(void)
+{
+    while (shoal_queue_qsize(queue) > 0)
+        STEP_CHECK(get(SHOAL_NOW) == 0);
+    for (unsigned i = 0; i < BY_SURVIVOR; i++)
+        STEP_CHECK(board->words[i] <= 1);
+    STEP_CHECK(put(BY_SET_UP, SHOAL_NOW) == 0);
+    STEP_CHECK(put(BY_SET_UP_2, SHOAL_NOW) == 0);
+    STEP_CHECK(shoal_queue_full(queue));
+}
+
+static void check_put(void)
+{
+    drain();
+    STEP_CHECK(board->words[BY_VICTIM] == 1 || board->killed[ROLE_VICTIM]);
+    STEP_CHECK(board->words[BY_SURVIVOR] >= board->words[PUT]);
+    STEP_CHECK(board->words[BY_SURVIVOR] <= board->words[PUT] + (board->deaths > 1));
+}
+
+/* One of the first two may have died with the victim, and one with the recoverer. */
+static void check_get(void)
+{
+    drain();
+    STEP_CHECK(board->words[BY_SURVIVOR] == 1);
+    STEP_CHECK(board->words[BY_SET_UP] + board->words[BY_SET_UP_2] + 1 + (board->deaths > 1) >= 2);
+}
+
+static void check_get_wait(void)
+{
+    drain();
+    STEP_CHECK(board->words[BY_SURVIVOR] <= board->killed[ROLE_VICTIM]);
+}
+
+static void check_put_wait(void)
+{
+    drain();
+    STEP_CHECK(board->words[BY_SET_UP] == 1 && board->words[BY_SET_UP_2] == 1);
+    STEP_CHECK(board->words[BY_VICTIM] == 1 || board->killed[ROLE_VICTIM]);
+}
+
+const struct scenario queue_scenarios[] = {
+    { .name = "queue put with a sleeper",
+      .set_up = set_up_empty,
+      .actors = { [ROLE_VICTIM] = { step_attach, put_as_victim },
+                  [ROLE_SURVIVOR] = { step_attach, get_one, TURN_BEFORE, .helped = true },
+                  [ROLE_SURVIVOR_2] = { step_attach, put_if_missing },
+                  [ROLE_SURVIVOR_3] = { step_attach, put_if_missing } },
+      .check = check_put,
+      .leaks_known = blocks_known },
+    { .name = "queue get with a sleeper",
+      .set_up = set_up_full,
+      .actors = { [ROLE_VICTIM] = { step_attach, get_as_victim },
+                  [ROLE_SURVIVOR] = { step_attach, put_as_survivor, TURN_BEFORE, .helped = true },
+                  [ROLE_SURVIVOR_2] = { step_attach, get_if_full },
+                  [ROLE_SURVIVOR_3] = { step_attach, get_if_full } },
+      .check = check_get,
+      .leaks_known = blocks_known },
+    { .name = "queue put wait",
+      .set_up = set_up_full,
+      .actors = { [ROLE_WAKER] = { step_attach, get_one },
+                  [ROLE_VICTIM] = { step_attach, put_as_victim },
+                  [ROLE_SURVIVOR] = { step_attach, step_bury } },
+      .check = check_put_wait,
+      .leaks_known = blocks_known },
+    { .name = "queue get wait",
+      .set_up = set_up_empty,
+      .actors = { [ROLE_WAKER] = { step_attach, put_as_survivor },
+                  [ROLE_VICTIM] = { step_attach, get_as_victim },
+                  [ROLE_SURVIVOR] = { step_attach, step_bury } },
+      .check = check_get_wait,
+      .leaks_known = blocks_known },
+    { 0 },
+};
