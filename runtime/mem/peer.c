@@ -233,6 +233,15 @@ static bool vacate(struct peer_shm *peer, uint64_t word)
     return atom_cas_release_64(&peer->word, word, word_make(0, word_generation(word), PEER_FREE));
 }
 
+/* A kill beside a change of the count leaves it wrong for good: whoever settles puts it right. */
+static void count_threads(const struct shl_segment *segment)
+{
+    uint64_t live = 0;
+    for (uint32_t i = 0; i < PEERS_MAX; i++)
+        live += word_state(atom_load_relaxed(&thread_at(segment, i)->word)) == PEER_LIVE;
+    atom_store_relaxed(&segment->shm->threads_attached, live);
+}
+
 static void vacate_thread(const struct shl_segment *segment, struct peer_shm *peer, uint64_t word)
 {
     if (vacate(peer, word))
@@ -299,6 +308,7 @@ void shl_peer_recover_all(const struct shl_segment *segment)
     }
     for (uint32_t i = 0; i < PEERS_MAX; i++)
         settle_process(segment, i);
+    count_threads(segment);
 }
 
 static bool is_of(struct peer_shm *peer, pid_t pid)
@@ -315,6 +325,7 @@ void shl_peer_bury(const struct shl_segment *segment, pid_t pid)
     for (uint32_t i = 0; i < PEERS_MAX; i++)
         if (is_of(process_at(segment, i), pid))
             settle_process(segment, i);
+    count_threads(segment);
 }
 
 void shl_peers_init(struct segment_shm *shm)

@@ -33,6 +33,7 @@ static bool is_living(pid_t pid, const pid_t *living, unsigned count)
 static void check_slots(const pid_t *living, unsigned count)
 {
     const struct peer_shm *peers = shl_at(family(), SEGMENT_PEERS_AT);
+    uint64_t threads = 0;
     for (uint32_t i = 0; i < 2 * PEERS_MAX; i++) {
         const uint64_t word = atom_load_relaxed(&peers[i].word);
         const uint32_t life = *(const uint32_t *)peers[i].life.bytes;
@@ -41,7 +42,10 @@ static void check_slots(const pid_t *living, unsigned count)
             step_failed("slot %u still belongs to process %d, which is dead", i, (int)(word >> 32));
         if (!live && (life & FUTEX_TID_MASK) != 0 && !(life & FUTEX_OWNER_DIED))
             step_failed("slot %u is free, but its life is held: %#x", i, life);
+        threads += live && i < PEERS_MAX;
     }
+    if (atom_load_relaxed(&family()->shm->threads_attached) != threads)
+        step_failed("the count of threads is not %u", (unsigned)threads);
 }
 
 /* --- objects -------------------------------------------------------------------------------- */
