@@ -1,5 +1,6 @@
 #include "mem/object.h"
 
+#include "mem/readers.h"
 #include "mem/self.h"
 #include "os/chaos.h"
 
@@ -119,16 +120,19 @@ void shl_object_free(const struct shl_segment *segment, struct object_shm *objec
         push(segment, (uint32_t)pool, object);
 }
 
-struct object_shm *shl_object_find(uint64_t ref, enum shl_kind kind,
-                                   struct shl_segment **ret_segment)
+/* The object of that kind in the segment that its handle names, if it is attached. */
+static struct object_shm *find_in(const struct shl_segment *segment, uint64_t ref,
+                                  enum shl_kind kind)
 {
-    struct shl_segment *segment = shl_segment_by_id(shl_ref_id(ref));
-    int pool = segment ? place_pool(segment, shl_ref_offset(ref)) : -1;
+    if (unlikely(shl_ref_id(ref) == 0)) {
+        shl_error(-EINVAL, ref == 0 ? "the handle is none" : "not a handle");
+        return NULL;
+    }
+    if (unlikely(!segment))
+        return NULL;
+    int pool = place_pool(segment, shl_ref_offset(ref));
     if (unlikely(pool < 0)) {
-        if (segment || shl_ref_id(ref) == 0)
-            shl_error(-EINVAL, ref == 0 ? "the handle is none" : "not a handle");
-        else
-            shl_error(-ESTALE, "the handle's segment is not attached");
+        shl_error(-EINVAL, "not a handle");
         return NULL;
     }
     struct object_shm *object = shl_at(segment, shl_ref_offset(ref));
@@ -147,12 +151,36 @@ struct object_shm *shl_object_find(uint64_t ref, enum shl_kind kind,
         shl_error(-EUCLEAN, "a process damaged the object");
         return NULL;
     }
-    *ret_segment = segment;
     return object;
+}
+
+struct object_shm *shl_object_find(uint64_t ref, enum shl_kind kind,
+                                   struct shl_segment **ret_segment)
+{
+    *ret_segment = shl_segment_by_id(shl_ref_id(ref));
+    return find_in(*ret_segment, ref, kind);
+}
+
+struct object_shm *shl_object_find_begin(uint64_t ref, enum shl_kind kind, bool *ret_reading)
+{
+    const struct shl_segment *family = &shl_segments[SHL_FAMILY];
+    *ret_reading = !shl_segment_attached(family) || family->id != shl_ref_id(ref);
+    if (!*ret_reading)
+        return find_in(family, ref, kind);
+    struct shl_segment segment;
+    shl_readers_enter();
+    return find_in(shl_segment_peek(shl_ref_id(ref), &segment) ? &segment : NULL, ref, kind);
+}
+
+void shl_object_find_end(bool reading)
+{
+    if (reading)
+        shl_readers_leave();
 }
 
 const struct shl_found *shl_find_slow(uint64_t ref, enum shl_kind kind)
 {
+    shl_self_leave_detached();
     struct shl_segment *segment;
     struct object_shm *object = shl_object_find(ref, kind, &segment);
     struct shl_attachment *self = object ? shl_self(segment) : NULL;
@@ -165,7 +193,7 @@ const struct shl_found *shl_find_slow(uint64_t ref, enum shl_kind kind)
     found->object = object;
     found->segment = segment;
     found->self = self;
-    found->epoch = shl_detach_epoch;
+    found->epoch = shl_self_pointer->detach_epoch;
     atom_compiler_barrier();
     found->kind = kind;
     return found;

@@ -40,7 +40,8 @@ static inline const struct shl_found *shl_find_again(uint64_t ref, enum shl_kind
         return NULL;
     const struct shl_found *found = &self->found[shl_found_place(ref)];
     bool good = found->ref == ref && found->kind == (uint32_t)kind &&
-                found->epoch == shl_detach_epoch && shl_object_is(found->object, ref);
+                found->epoch == atom_load_relaxed(&shl_detach_epoch) &&
+                shl_object_is(found->object, ref);
     return likely(good) ? found : NULL;
 }
 
@@ -54,9 +55,24 @@ static inline const struct shl_found *shl_find(uint64_t ref, enum shl_kind kind)
     return likely(found) ? found : shl_find_slow(ref, kind);
 }
 
-/* The object behind a handle of that kind, also for a thread without a slot; NULL with an error. */
+/* Likewise, in the middle of a call that has found something before: which it keeps. */
+static inline const struct shl_found *shl_find_inside(uint64_t ref, enum shl_kind kind)
+{
+    shl_self_pointer->inside++;
+    const struct shl_found *found = shl_find(ref, kind);
+    shl_self_pointer->inside--;
+    return found;
+}
+
+/* The object behind a handle of that kind, also for a thread without a slot in the family; NULL
+ * with an error. */
 struct object_shm *shl_object_find(uint64_t ref, enum shl_kind kind,
                                    struct shl_segment **ret_segment);
+
+/* For a signal handler, which takes no slot anywhere: what is found stays mapped until
+ * shl_object_find_end(), which is due in any case. */
+struct object_shm *shl_object_find_begin(uint64_t ref, enum shl_kind kind, bool *ret_reading);
+void shl_object_find_end(bool reading);
 
 /* Every object of a segment and its kind, one after the other; NULL at the end. */
 struct shl_object_walk {

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "mem/pages.h"
+#include "mem/readers.h"
 #include "mem/self.h"
 #include "os/memfd.h"
 
@@ -24,7 +25,8 @@
 
 struct shl_segment shl_segments[SHL_SEGMENTS_MAX];
 
-struct shl_segment *shl_segment_by_id_slow(uint32_t id)
+/* With the table locked, or among its readers. */
+static struct shl_segment *find_id(uint32_t id)
 {
     for (uint32_t i = 0; i < SHL_SEGMENTS_MAX; i++)
         if (shl_segment_attached(&shl_segments[i]) && shl_segments[i].id == id)
@@ -32,7 +34,8 @@ struct shl_segment *shl_segment_by_id_slow(uint32_t id)
     return NULL;
 }
 
-struct shl_segment *shl_segment_by_address_slow(const void *address)
+/* Likewise. */
+static struct shl_segment *find_address(const void *address)
 {
     for (uint32_t i = 0; i < SHL_SEGMENTS_MAX; i++) {
         struct shl_segment *segment = &shl_segments[i];
@@ -42,6 +45,94 @@ struct shl_segment *shl_segment_by_address_slow(const void *address)
             return segment;
     }
     return NULL;
+}
+
+static const char not_attached[] = "the segment is not attached";
+
+/* What a reader has found, entered by the calling thread if it is not in already. */
+static struct shl_segment *enter(struct shl_segment *found, uint32_t epoch)
+{
+    struct shl_self *self = shl_self_pointer;
+    if (!found)
+        shl_error(-ESTALE, not_attached);
+    else if ((self && self->attachments[found - shl_segments].epoch == epoch) ||
+             shl_self_attach_at(found, epoch))
+        return found;
+    return NULL;
+}
+
+bool shl_segment_peek(uint32_t id, struct shl_segment *ret_segment)
+{
+    struct shl_segment *found = find_id(id);
+    /* [segment.place] acquire <- publish(). Not looked at again: unmapping may begin. */
+    struct segment_shm *shm = found ? atom_load_acquire_pointer(&found->shm) : NULL;
+    if (!shm || (shl_segment_is_closing(found) && !shl_self_attached(found))) {
+        shl_error(-ESTALE, not_attached);
+        return false;
+    }
+    *ret_segment = *found;
+    ret_segment->shm = shm;
+    return true;
+}
+
+struct shl_segment *shl_segment_by_id_slow(uint32_t id)
+{
+    shl_readers_enter();
+    struct shl_segment *found = find_id(id);
+    uint32_t epoch = found ? found->epoch : 0;
+    shl_readers_leave();
+    return enter(found, epoch);
+}
+
+struct shl_segment *shl_segment_by_address_slow(const void *address)
+{
+    shl_readers_enter();
+    struct shl_segment *found = find_address(address);
+    uint32_t epoch = found ? found->epoch : 0;
+    shl_readers_leave();
+    return enter(found, epoch);
+}
+
+static bool is_there(const struct shl_segment *segment, uint32_t epoch)
+{
+    return shl_segment_attached(segment) && segment->epoch == epoch &&
+           !shl_segment_is_closing(segment);
+}
+
+int shl_segment_pin(const struct shl_segment *segment, uint32_t epoch)
+{
+    struct shl_shared *shared = shl_shared();
+    if (!shared)
+        return shl_error_code();
+    pthread_mutex_lock(&shared->lock);
+    bool there = is_there(segment, epoch);
+    if (there)
+        shared->pins[segment - shl_segments]++;
+    pthread_mutex_unlock(&shared->lock);
+    return there ? 0 : shl_error(-ESTALE, not_attached);
+}
+
+/* With the table locked. */
+static void unmap_if_left(struct shl_segment *segment)
+{
+    struct segment_shm *shm = segment->shm;
+    if (!shm || !shl_segment_is_closing(segment) || shl_shared()->pins[segment->index] > 0)
+        return;
+    shl_self_leave_process(segment);
+    /* [segment.place] release -> shl_segment_attached(). */
+    atom_store_release_pointer(&segment->shm, NULL);
+    shl_readers_wait();
+    shl_unmap(shm, segment->size);
+    close(segment->fd);
+}
+
+void shl_segment_unpin(const struct shl_segment *segment)
+{
+    struct shl_shared *shared = shl_shared();
+    pthread_mutex_lock(&shared->lock);
+    shared->pins[segment->index]--;
+    unmap_if_left(&shl_segments[segment->index]);
+    pthread_mutex_unlock(&shared->lock);
 }
 
 /* Without options: as much as the limits leave room for, but not the whole address space. */
@@ -65,7 +156,7 @@ static int choose_size(uint64_t wanted, uint64_t *ret_size)
 static uint32_t choose_id(void)
 {
     uint16_t id = 0;
-    while (id == 0 || shl_segment_by_id(id))
+    while (id == 0 || find_id(id))
         if (getrandom(&id, sizeof id, GRND_NONBLOCK) != sizeof id)
             id++; /* early at boot: any number that is free here will do */
     return id;
@@ -121,9 +212,11 @@ static int map_somewhere(int fd, uint64_t size, bool fixed_address, void **ret_b
 
 static struct shl_segment *free_place(bool family)
 {
-    for (uint32_t i = family ? SHL_FAMILY : SHL_FAMILY + 1; i < SHL_SEGMENTS_MAX; i++)
+    for (uint32_t i = family ? SHL_FAMILY : SHL_FAMILY + 1; i < SHL_SEGMENTS_MAX; i++) {
+        unmap_if_left(&shl_segments[i]); /* left by threads that a fork did not copy */
         if (!shl_segments[i].shm)
             return &shl_segments[i];
+    }
     shl_error(-EUSERS, "this process has as many segments attached as it can have");
     return NULL;
 }
@@ -145,6 +238,7 @@ static int publish(struct shl_segment *place, const struct segment_shm *header,
     place->index = (uint32_t)(place - shl_segments);
     place->epoch = ++epochs;
     place->fd = fd;
+    atom_store_relaxed(&place->closing, 0);
     /* [segment.place] release -> shl_segment_attached(). */
     atom_store_release_pointer(&place->shm, shm);
     return 0;
@@ -202,23 +296,30 @@ struct shl_segment *shl_segment_family_slow(void)
     return code == 0 || code == -EALREADY ? &shl_segments[SHL_FAMILY] : NULL;
 }
 
-static shoal_segment handle_of(const struct shl_segment *segment)
+static shoal_segment handle_of(uint32_t id)
 {
-    return (shoal_segment){ shl_ref_make(segment->id, 1, 0) };
+    return (shoal_segment){ shl_ref_make(id, 1, 0) };
+}
+
+/* A segment was found by the handle's number, or not. */
+static int check_handle(shoal_segment handle, bool found)
+{
+    uint32_t id = shl_ref_id(handle.ref);
+    if (likely(found && SHOAL_SAME(handle, handle_of(id))))
+        return 0;
+    return found || id == 0 ? shl_error(-EINVAL, "not the handle of a segment")
+                            : shl_error(-ESTALE, not_attached);
 }
 
 struct shl_segment *shl_segment_of_handle(shoal_segment handle)
 {
     if (SHOAL_IS_NONE(handle))
         return shl_segment_family();
+    shl_self_leave_detached();
     struct shl_segment *segment = shl_segment_by_id(shl_ref_id(handle.ref));
-    if (segment && handle_of(segment).ref == handle.ref)
-        return segment;
-    if (segment || shl_ref_id(handle.ref) == 0)
-        shl_error(-EINVAL, "not the handle of a segment");
-    else
-        shl_error(-ESTALE, "the segment is not attached");
-    return NULL;
+    if (!segment && shl_ref_id(handle.ref) != 0)
+        return NULL; /* it was told why */
+    return check_handle(handle, segment) == 0 ? segment : NULL;
 }
 
 int shoal_segment_create(const shoal_segment_options *options, shoal_segment *ret_segment)
@@ -233,7 +334,7 @@ int shoal_segment_create(const shoal_segment_options *options, shoal_segment *re
     struct shl_segment *place = free_place(false);
     int code = place ? create(place, chosen.size_max, chosen.fixed_address) : -EUSERS;
     if (code == 0)
-        *ret_segment = handle_of(place);
+        *ret_segment = handle_of(place->id);
     pthread_mutex_unlock(&shared->lock);
     return code;
 }
@@ -280,8 +381,10 @@ static int attach(int fd, struct shl_segment **ret_segment)
     if (code < 0)
         return code;
     *ret_segment = find_file(&identity);
-    if (*ret_segment)
+    if (*ret_segment) {
+        atom_store_relaxed(&(*ret_segment)->closing, 0); /* those who are in may stay */
         return 0;
+    }
     REQUIRE(shl_memfd_is_sealed(fd), -EPROTO, "the file is not sealed, hence not a segment");
     struct segment_shm header;
     code = shl_file_peek(fd, &header, sizeof header);
@@ -289,8 +392,7 @@ static int attach(int fd, struct shl_segment **ret_segment)
         code = check_header(&header, identity.size);
     if (code < 0)
         return code;
-    REQUIRE(!shl_segment_by_id(header.id), -EADDRINUSE,
-            "another attached segment has the same number");
+    REQUIRE(!find_id(header.id), -EADDRINUSE, "another attached segment has the same number");
     *ret_segment = free_place(false);
     return *ret_segment ? map_attached(&header, fd, *ret_segment) : -EUSERS;
 }
@@ -305,57 +407,70 @@ int shoal_segment_attach_fd(int fd, shoal_segment *ret_segment)
     struct shl_segment *segment;
     int code = attach(fd, &segment);
     if (code == 0)
-        *ret_segment = handle_of(segment);
+        *ret_segment = handle_of(segment->id);
     pthread_mutex_unlock(&shared->lock);
     return code;
 }
 
-static void unpublish(struct shl_segment *segment)
+/* With the table locked. The pin stands for who detaches: else there might be nobody to unmap. */
+static int close_place(struct shl_shared *shared, shoal_segment handle,
+                       struct shl_segment **ret_segment)
 {
-    struct segment_shm *shm = segment->shm;
-    /* [segment.place] release -> shl_segment_attached(). */
-    atom_store_release_pointer(&segment->shm, NULL);
-    shl_unmap(shm, segment->size);
-    close(segment->fd);
+    struct shl_segment *segment = find_id(shl_ref_id(handle.ref));
+    int code = check_handle(handle, segment);
+    if (code < 0)
+        return code;
+    REQUIRE(!shl_segment_is_closing(segment), -ESTALE, not_attached);
+    REQUIRE(segment->index != SHL_FAMILY, -EINVAL, "the family's segment is never unmapped");
+    atom_store_relaxed(&segment->closing, 1);
+    shared->pins[segment->index]++;
+    /* [segment.detach] release -> shl_self_leave_detached(): the place is closing. */
+    atom_store_release(&shl_detach_epoch, atom_load_relaxed(&shl_detach_epoch) + 1);
+    *ret_segment = segment;
+    return 0;
 }
 
 int shoal_segment_detach(shoal_segment handle)
 {
-    REQUIRE(!SHOAL_IS_NONE(handle), -EINVAL, "no segment");
-    struct shl_segment *segment = shl_segment_of_handle(handle);
-    if (!segment)
-        return shl_error_code();
-    REQUIRE(segment->index != SHL_FAMILY, -EINVAL, "the family's segment is never unmapped");
     struct shl_shared *shared = shl_shared();
     if (!shared)
         return shl_error_code();
-    int code = shl_self_detach(segment);
+    struct shl_segment *segment;
+    pthread_mutex_lock(&shared->lock);
+    int code = close_place(shared, handle, &segment);
+    pthread_mutex_unlock(&shared->lock);
     if (code < 0)
         return code;
-    pthread_mutex_lock(&shared->lock);
-    unpublish(segment);
-    pthread_mutex_unlock(&shared->lock);
+    shl_self_leave_detached();
+    shl_segment_unpin(segment);
     return 0;
 }
 
 int shoal_segment_fd(shoal_segment handle)
 {
-    REQUIRE(!SHOAL_IS_NONE(handle), -EINVAL, "no segment");
-    struct shl_segment *segment = shl_segment_of_handle(handle);
-    return segment ? segment->fd : shl_error_code();
+    shl_readers_enter();
+    struct shl_segment segment;
+    int code = check_handle(handle, shl_segment_peek(shl_ref_id(handle.ref), &segment));
+    shl_readers_leave();
+    return code < 0 ? code : segment.fd;
 }
 
 shoal_segment shoal_segment_family(void)
 {
     struct shl_segment *family = shl_segment_family();
-    return family ? handle_of(family) : (shoal_segment){ 0 };
+    return family ? handle_of(family->id) : (shoal_segment){ 0 };
 }
 
 shoal_segment shoal_segment_of(shoal_any object)
 {
-    struct shl_segment *segment = shl_segment_by_id(shl_ref_id(object.ref));
-    if (segment)
-        return handle_of(segment);
-    shl_error(SHOAL_IS_NONE(object) ? -EINVAL : -ESTALE, "the object's segment is not attached");
-    return (shoal_segment){ 0 };
+    uint32_t id = shl_ref_id(object.ref);
+    if (id == 0) {
+        shl_error(-EINVAL, "not a handle");
+        return (shoal_segment){ 0 };
+    }
+    shl_readers_enter();
+    struct shl_segment segment;
+    bool attached = shl_segment_peek(id, &segment);
+    shl_readers_leave();
+    return attached ? handle_of(id) : (shoal_segment){ 0 };
 }

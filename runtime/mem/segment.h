@@ -3,7 +3,13 @@
  * reference names.
  *
  * A reference is {segment:16, generation:12, offset/16:36}. The table of attached segments is
- * private to the process and inherited by fork. Place 0 is the family's.
+ * private to the process and inherited by fork. Place 0 is the family's, which never goes.
+ *
+ * Every thread that uses another segment has a slot in it, which pins the mapping: a detach only
+ * marks the place as closing, so that nobody enters any more. Each thread leaves by itself, since
+ * the kernel's list of its robust mutexes leads through its slot: at its next call on an object,
+ * or at its end. The last one unmaps. A place is read without a pin only among the readers of
+ * mem/readers.h.
  */
 #ifndef SHL_MEM_SEGMENT_H
 #define SHL_MEM_SEGMENT_H
@@ -26,6 +32,7 @@ struct shl_segment {
     uint32_t index;     /* its place in the table */
     uint32_t epoch;     /* which attachment of this process it is: tells the place's users apart */
     int fd;
+    atom32 closing; /* detached, but threads of this process are in it; under the table's lock */
 };
 
 extern SHL_HIDDEN struct shl_segment shl_segments[SHL_SEGMENTS_MAX];
@@ -71,7 +78,23 @@ static inline bool shl_segment_attached(const struct shl_segment *segment)
     return atom_load_acquire_pointer(&segment->shm) != NULL;
 }
 
-/* An attached segment by its number; NULL (no error told) if there is none. */
+/* Was it detached? For who has pinned it. */
+static inline bool shl_segment_is_closing(const struct shl_segment *segment)
+{
+    return atom_load_relaxed(&segment->closing);
+}
+
+/* Keeps the segment that had this epoch from going. 0; -ESTALE if it was detached since. */
+int shl_segment_pin(const struct shl_segment *segment, uint32_t epoch);
+/* The last one unmaps a segment that was detached. */
+void shl_segment_unpin(const struct shl_segment *segment);
+
+/* A copy of an attached segment's place, for those among the readers, as long as they are: false
+ * with an error. */
+bool shl_segment_peek(uint32_t id, struct shl_segment *ret_segment);
+
+/* Likewise, pinned by the calling thread's slot, which it takes now if need be; NULL with an
+ * error. */
 struct shl_segment *shl_segment_by_id_slow(uint32_t id);
 static inline struct shl_segment *shl_segment_by_id(uint32_t id)
 {
@@ -81,7 +104,7 @@ static inline struct shl_segment *shl_segment_by_id(uint32_t id)
     return shl_segment_by_id_slow(id);
 }
 
-/* An attached segment by an address inside; NULL (no error told) if there is none. */
+/* Likewise by an address inside. */
 struct shl_segment *shl_segment_by_address_slow(const void *address);
 static inline struct shl_segment *shl_segment_by_address(const void *address)
 {
@@ -100,7 +123,8 @@ static inline struct shl_segment *shl_segment_family(void)
     return likely(shl_segment_attached(family)) ? family : shl_segment_family_slow();
 }
 
-/* What options name: none is the family's. NULL with an error. */
+/* What options name: none is the family's. NULL with an error. For outermost calls: the calling
+ * thread leaves what was detached. */
 struct shl_segment *shl_segment_of_handle(shoal_segment handle);
 
 #endif

@@ -8,7 +8,7 @@
 #include "os/memfd.h"
 #include "os/robust.h"
 
-uint32_t shl_detach_epoch;
+atom32 shl_detach_epoch;
 void (*shl_process_begins)(void);
 _Thread_local struct shl_self *shl_self_pointer;
 
@@ -27,6 +27,7 @@ struct shl_shared *shl_shared(void)
         shl_error(-ENOMEM, "no memory for the process's context");
         return NULL;
     }
+    fresh->readers_known = true;
     /* [self.shared] acq_rel: zeroed pages, or those of the thread that came first. */
     if (atom_cas_acq_rel_pointer(&shared_pages, &shared, fresh))
         return fresh;
@@ -34,25 +35,32 @@ struct shl_shared *shl_shared(void)
     return shared;
 }
 
-static void detach_thread(const struct shl_segment *segment, struct shl_attachment *attachment)
+/* The mapping may go with it: no list of the kernel's may lead there any more. */
+static void leave(struct shl_segment *segment, struct shl_attachment *attachment)
 {
-    if (attachment->epoch != segment->epoch)
-        return;
     shl_alloc_flush(segment, attachment);
     shl_peer_release_thread(segment, attachment->thread);
+    atom32 *bell = shl_pending();
+    if (bell && shl_offset(segment, bell) < segment->size)
+        shl_pending_clear(NULL);
     attachment->epoch = 0;
+    shl_segment_unpin(segment);
 }
 
 void shl_self_leave(void)
 {
-    struct shl_shared *shared = shl_shared();
-    if (!shared)
-        return;
-    pthread_mutex_lock(&shared->lock); /* no segment goes meanwhile */
-    for (uint32_t i = 0; shl_self_pointer && i < SHL_SEGMENTS_MAX; i++)
-        if (shl_segments[i].shm)
-            detach_thread(&shl_segments[i], &shl_self_pointer->attachments[i]);
-    pthread_mutex_unlock(&shared->lock);
+    struct shl_self *self = shl_self_pointer;
+    for (uint32_t i = 0; self && i < SHL_SEGMENTS_MAX; i++)
+        if (self->attachments[i].epoch != 0)
+            leave(&shl_segments[i], &self->attachments[i]);
+}
+
+void shl_self_leave_detached_slow(struct shl_self *self, uint32_t epoch)
+{
+    for (uint32_t i = 0; i < SHL_SEGMENTS_MAX; i++)
+        if (self->attachments[i].epoch != 0 && shl_segment_is_closing(&shl_segments[i]))
+            leave(&shl_segments[i], &self->attachments[i]);
+    self->detach_epoch = epoch;
 }
 
 void shl_self_bury(pid_t pid)
@@ -60,7 +68,7 @@ void shl_self_bury(pid_t pid)
     struct shl_shared *shared = shl_shared();
     if (!shared)
         return;
-    pthread_mutex_lock(&shared->lock); /* likewise */
+    pthread_mutex_lock(&shared->lock); /* no segment goes meanwhile */
     for (uint32_t i = 0; i < SHL_SEGMENTS_MAX; i++)
         if (shl_segments[i].shm)
             shl_peer_bury(&shl_segments[i], pid);
@@ -93,6 +101,7 @@ static struct shl_self *make_self(void)
     struct shl_self *self = shared ? shl_wiped_pages(sizeof *self) : NULL;
     if (self && have_exit_key(shared) && pthread_setspecific(exit_key, self) == 0) {
         shl_self_pointer = self;
+        self->detach_epoch = atom_load_relaxed(&shl_detach_epoch); /* it is in none of them */
         return self;
     }
     if (self)
@@ -138,7 +147,18 @@ static void introduce(struct peer_shm *peer)
     snprintf(peer->name, sizeof peer->name, "%s", name);
 }
 
-struct shl_attachment *shl_self_attach(const struct shl_segment *segment)
+/* With the segment pinned. */
+static int claim_slots(const struct shl_segment *segment, struct shl_slot *ret_process,
+                       struct shl_slot *ret_thread)
+{
+    int code = process_slot(segment, ret_process);
+    if (code < 0)
+        return code;
+    uint32_t process_owner = PEER_OWNER_MAKE(ret_process->number, ret_process->generation);
+    return shl_peer_claim_thread(segment, process_owner, ret_thread);
+}
+
+struct shl_attachment *shl_self_attach_at(const struct shl_segment *segment, uint32_t epoch)
 {
     struct shl_self *self = shl_self_pointer ? shl_self_pointer : make_self();
     struct shl_slot process = { 0 }, thread = { 0 };
@@ -146,40 +166,33 @@ struct shl_attachment *shl_self_attach(const struct shl_segment *segment)
     if (!self || shl_chaos_check() < 0)
         return NULL;
     begin_robust(self);
-    if (process_slot(segment, &process) < 0)
+    if (shl_segment_pin(segment, epoch) < 0)
         return NULL;
-    uint32_t process_owner = PEER_OWNER_MAKE(process.number, process.generation);
-    if (shl_peer_claim_thread(segment, process_owner, &thread) < 0)
+    if (claim_slots(segment, &process, &thread) < 0) {
+        shl_segment_unpin(segment);
         return NULL;
+    }
     introduce(shl_thread_peer(segment, thread.number));
     struct shl_attachment *attachment = &self->attachments[segment->index];
     memset(attachment, 0, sizeof *attachment); /* of a segment that lay here before */
-    attachment->process_owner = process_owner;
+    attachment->process_owner = PEER_OWNER_MAKE(process.number, process.generation);
     attachment->owner = PEER_OWNER_MAKE(thread.number, thread.generation);
     attachment->owner_long = PEER_LONG_MAKE(thread.number, thread.generation);
     attachment->thread = thread.number;
-    attachment->epoch = segment->epoch;
+    attachment->epoch = epoch;
     shl_chaos_begin(thread.number, shl_shared()->process_name[0]);
     return attachment;
 }
 
-int shl_self_detach(const struct shl_segment *segment)
+struct shl_attachment *shl_self_attach(const struct shl_segment *segment)
 {
-    struct shl_shared *shared = shl_shared();
-    if (!shared)
-        return shl_error_code();
-    if (shl_self_pointer)
-        detach_thread(segment, &shl_self_pointer->attachments[segment->index]);
-    pthread_mutex_lock(&shared->lock);
-    struct shl_slot *slot = &shared->process_slots[segment->index];
-    uint32_t alive, owner = PEER_OWNER_MAKE(slot->number, slot->generation);
-    bool busy = slot->generation && shl_process_life(segment, owner, &alive);
-    if (slot->generation && !busy) {
+    return shl_self_attach_at(segment, segment->epoch);
+}
+
+void shl_self_leave_process(const struct shl_segment *segment)
+{
+    struct shl_slot *slot = &shl_shared()->process_slots[segment->index];
+    if (slot->generation != 0)
         shl_peer_release_process(segment, slot->number);
-        slot->generation = 0;
-    }
-    pthread_mutex_unlock(&shared->lock);
-    REQUIRE(!busy, -EBUSY, "other threads of this process are attached to the segment");
-    shl_detach_epoch++;
-    return 0;
+    slot->generation = 0;
 }

@@ -39,7 +39,7 @@ struct shl_found {
     const struct shl_segment *segment;
     struct shl_attachment *self;
     uint32_t kind;
-    uint32_t epoch; /* shl_detach_epoch of then: a detach makes all of them unsure */
+    uint32_t epoch; /* the thread's detach_epoch of then: a detach makes all of them unsure */
 } SHL_ALIGNED(64);
 
 enum { SHL_FOUND_PLACES = 64 };
@@ -50,7 +50,9 @@ static inline uint32_t shl_found_place(uint64_t ref)
 }
 
 struct shl_self {
-    bool robust; /* the kernel's list of this thread was found */
+    bool robust;           /* the kernel's list of this thread was found */
+    uint32_t detach_epoch; /* it has left every segment that was detached before this */
+    uint32_t inside;       /* it is in the middle of calls: nothing may be left */
     struct shl_found found[SHL_FOUND_PLACES];
     struct shl_attachment attachments[SHL_SEGMENTS_MAX];
 };
@@ -58,7 +60,9 @@ struct shl_self {
 /* What the threads of this process share, in wiped pages too: a child starts with open locks and
  * without its parent's claims. */
 struct shl_shared {
-    pthread_mutex_t lock; /* the table of segments, and claims of process slots */
+    pthread_mutex_t lock;            /* the table of segments, and claims of process slots */
+    uint32_t pins[SHL_SEGMENTS_MAX]; /* threads that are in a segment, or are about to be */
+    bool readers_known;              /* mem/readers.c */
     struct shl_slot process_slots[SHL_SEGMENTS_MAX];
 
     /* of proc/ */
@@ -72,11 +76,13 @@ struct shl_shared {
 /* NULL with an error if there is no memory. */
 struct shl_shared *shl_shared(void);
 
-extern SHL_HIDDEN uint32_t
-    shl_detach_epoch; /* detaches so far: no thread uses the segment meanwhile */
+extern SHL_HIDDEN atom32 shl_detach_epoch; /* detaches so far */
 extern SHL_HIDDEN _Thread_local struct shl_self *shl_self_pointer SHL_TLS_FAST;
 
-struct shl_attachment *shl_self_attach(const struct shl_segment *segment);
+/* Takes a slot in the segment that had this epoch when it was looked up; NULL with an error, which
+ * is -ESTALE if it was detached since. */
+struct shl_attachment *shl_self_attach_at(const struct shl_segment *segment, uint32_t epoch);
+struct shl_attachment *shl_self_attach(const struct shl_segment *segment); /* as it is now */
 
 /* The calling thread in a segment, attached now if need be; NULL with an error. */
 static inline struct shl_attachment *shl_self(const struct shl_segment *segment)
@@ -98,14 +104,26 @@ static inline struct shl_attachment *shl_self_attached(const struct shl_segment 
 /* The calling thread leaves every segment, as at its end: its cache goes to everybody. */
 void shl_self_leave(void);
 
+/* It leaves those that another thread has detached, unless it is in the middle of a call: the
+ * outermost calls on objects do so first. */
+void shl_self_leave_detached_slow(struct shl_self *self, uint32_t epoch);
+static inline void shl_self_leave_detached(void)
+{
+    struct shl_self *self = shl_self_pointer;
+    /* [segment.detach] acquire <- shoal_segment_detach(): which places are closing. */
+    uint32_t epoch = atom_load_acquire(&shl_detach_epoch);
+    if (unlikely(self && self->detach_epoch != epoch && self->inside == 0))
+        shl_self_leave_detached_slow(self, epoch);
+}
+
+/* With the table locked, and none of the process's threads in the segment: gives back its slot. */
+void shl_self_leave_process(const struct shl_segment *segment);
+
 /* Settles what a reaped process left behind, in every segment. */
 void shl_self_bury(pid_t pid);
 
 /* Called when the process takes its first slot in a segment: a forked one may have to let go of
  * what is its parent's. Set by proc/children.c. */
 extern SHL_HIDDEN void (*shl_process_begins)(void);
-
-/* The calling thread and then its process leave a segment. 0; -EBUSY while other threads are in. */
-int shl_self_detach(const struct shl_segment *segment);
 
 #endif

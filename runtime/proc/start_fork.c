@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "mem/readers.h"
 #include "mem/self.h"
 #include "os/futex.h"
 
@@ -102,7 +103,9 @@ int shl_start_fork(struct shl_children *children, struct shl_child *child,
     int code = shl_children_open_lifeline(children);
     if (code < 0)
         return code;
+    bool readers = shl_readers_before_fork();
     pid_t pid = shl_child_fork();
+    shl_readers_after_fork(readers, pid == 0);
     if (pid == 0)
         run_child(children, child, segment, process);
     return pid < 0 ? (int)pid : adopt(child, process, pid);

@@ -140,7 +140,9 @@ static void complete(const struct attempt *attempt, uint64_t state)
     if (!atom_cas_acq_rel_64(&barrier->state, state, acting))
         return;
     void (*action)(void *) = (void (*)(void *))(uintptr_t)barrier->action;
+    shl_self_pointer->inside++; /* it may detach this segment */
     action((void *)(uintptr_t)barrier->context);
+    shl_self_pointer->inside--;
     SHL_CHAOS("barrier.acted");
     move(barrier, acting, next);
 }

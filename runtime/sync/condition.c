@@ -190,7 +190,7 @@ static int find(shoal_condition handle, struct attempt *ret_attempt, struct shl_
     *ret_attempt = (struct attempt){ .segment = found->segment,
                                      .condition = (struct condition_shm *)found->object,
                                      .ref = handle.ref };
-    const struct shl_found *lock = shl_find(ret_attempt->condition->lock, KIND_LOCK);
+    const struct shl_found *lock = shl_find_inside(ret_attempt->condition->lock, KIND_LOCK);
     if (!lock)
         return shl_error_code();
     *ret_lock = *lock;
@@ -311,7 +311,7 @@ static int choose_lock(const shoal_condition_options *options, struct shl_segmen
     if (SHOAL_IS_NONE(options->lock))
         return shoal_lock_create(
             &(shoal_lock_options){ .segment = options->segment, .recursive = true }, ret_lock);
-    const struct shl_found *found = shl_find(options->lock.ref, KIND_LOCK);
+    const struct shl_found *found = shl_find_inside(options->lock.ref, KIND_LOCK);
     if (!found)
         return shl_error_code();
     REQUIRE(found->segment == *ret_segment, -EXDEV, "the lock lies in another segment");
@@ -355,8 +355,10 @@ int shoal_condition_destroy(shoal_condition handle)
     bool ended = shl_park_end(found.object, handle.ref, &condition->bell);
     if (!ended)
         return 0;
+    shl_self_pointer->inside++;
     if (condition->own_lock)
         shoal_lock_destroy((shoal_lock){ condition->lock });
+    shl_self_pointer->inside--;
     shl_object_free(found.segment, found.object);
     return 0;
 }

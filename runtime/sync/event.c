@@ -63,21 +63,8 @@ static void wake_all(struct event_shm *event, uint32_t generation)
     atom_store_relaxed(&event->told, generation);
 }
 
-/* For a signal handler too: what the thread has found is read but not changed. */
-static struct event_shm *find_quietly(shoal_event handle)
+static void set(struct event_shm *event)
 {
-    const struct shl_found *found = shl_find_again(handle.ref, KIND_EVENT);
-    if (likely(found))
-        return event_of(found);
-    struct shl_segment *segment;
-    return (struct event_shm *)shl_object_find(handle.ref, KIND_EVENT, &segment);
-}
-
-int shoal_event_set(shoal_event handle)
-{
-    struct event_shm *event = find_quietly(handle);
-    if (unlikely(!event))
-        return shl_error_code();
     struct robust_list *before = shl_pending_set(&event->bell.bell);
     uint32_t seen = atom_load_relaxed(&event->word);
     while (!(seen & EVENT_SET) && !(SHL_MISTAKE("event.lost") && (seen >> 1) % 4 == 3)) {
@@ -90,7 +77,22 @@ int shoal_event_set(shoal_event handle)
         seen = atom_load_relaxed(&event->word);
     }
     shl_pending_clear(before);
-    return 0;
+}
+
+/* For a signal handler too: what the thread has found is read but not changed. */
+int shoal_event_set(shoal_event handle)
+{
+    const struct shl_found *found = shl_find_again(handle.ref, KIND_EVENT);
+    if (likely(found)) {
+        set(event_of(found));
+        return 0;
+    }
+    bool reading;
+    struct object_shm *object = shl_object_find_begin(handle.ref, KIND_EVENT, &reading);
+    if (object)
+        set((struct event_shm *)object);
+    shl_object_find_end(reading);
+    return object ? 0 : shl_error_code();
 }
 
 int shoal_event_clear(shoal_event handle)

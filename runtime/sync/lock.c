@@ -292,7 +292,7 @@ uint32_t shl_lock_release_all(const struct shl_found *found)
 
 int shl_lock_acquire_again(uint64_t ref, uint32_t depth)
 {
-    const struct shl_found *found = shl_find(ref, KIND_LOCK);
+    const struct shl_found *found = shl_find_inside(ref, KIND_LOCK);
     int code = found ? acquire(found, ref, SHOAL_FOREVER) : shl_error_code();
     if (code >= 0)
         atom_store_relaxed(&lock_of(found)->depth, depth);

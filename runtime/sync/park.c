@@ -98,7 +98,7 @@ static int find_cancel(shoal_deadline deadline, struct cancel *ret_cancel)
     *ret_cancel = (struct cancel){ .ref = deadline.cancel.ref };
     if (likely(deadline.cancel.ref == 0))
         return 0;
-    const struct shl_found *found = shl_find(deadline.cancel.ref, KIND_EVENT);
+    const struct shl_found *found = shl_find_inside(deadline.cancel.ref, KIND_EVENT);
     if (!found)
         return shl_error_code();
     ret_cancel->event = (struct event_shm *)found->object;
