@@ -14,10 +14,13 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "mem/name.h"
 #include "mem/pages.h"
 #include "mem/readers.h"
 #include "mem/self.h"
+#include "os/chaos.h"
 #include "os/memfd.h"
+#include "os/named.h"
 
 #define PLACE_FIRST UINT64_C(0x7e8000000000)
 #define PLACE_SIZE (UINT64_C(64) << 30)
@@ -244,34 +247,41 @@ static int publish(struct shl_segment *place, const struct segment_shm *header,
     return 0;
 }
 
-static int create_mapped(struct shl_segment *place, uint64_t size, bool fixed_address, int fd)
+/* A name appears when all behind it is whole. */
+static int create_mapped(struct shl_segment *place, uint64_t size,
+                         const shoal_segment_options *options, int fd)
 {
     void *base = NULL;
     int code = shl_memfd_commit(fd, 0, tables_size(size));
     if (code < 0)
         return code;
-    code = map_somewhere(fd, size, fixed_address, &base);
+    code = map_somewhere(fd, size, options->fixed_address, &base);
     if (code < 0)
         return code;
     write_header(base, size);
     shl_peers_init(base);
-    code = publish(place, base, base, fd);
+    SHL_CHAOS("segment.link");
+    if (options->name)
+        code = shl_named_link(fd, options->name);
+    SHL_CHAOS("segment.publish");
+    if (code == 0)
+        code = publish(place, base, base, fd);
     if (code < 0)
         shl_unmap(base, size);
     return code;
 }
 
 /* With the table locked. */
-static int create(struct shl_segment *place, uint64_t size_max, bool fixed_address)
+static int create(struct shl_segment *place, const shoal_segment_options *options)
 {
     uint64_t size = 0;
-    int code = choose_size(size_max, &size);
+    int code = choose_size(options->size_max, &size);
     if (code < 0)
         return code;
-    int fd = shl_memfd_create(size);
+    int fd = options->name ? shl_named_create(size) : shl_memfd_create(size);
     if (fd < 0)
         return fd;
-    code = create_mapped(place, size, fixed_address, fd);
+    code = create_mapped(place, size, options, fd);
     if (code < 0)
         close(fd);
     return code;
@@ -282,10 +292,11 @@ int shl_segment_family_create(uint64_t size_max)
     struct shl_shared *shared = shl_shared();
     if (!shared)
         return shl_error_code();
+    const shoal_segment_options options = { .size_max = size_max };
     pthread_mutex_lock(&shared->lock);
     struct shl_segment *family = &shl_segments[SHL_FAMILY];
     int code = family->shm ? shl_error(-EALREADY, "the family's segment exists already")
-                           : create(family, size_max, false);
+                           : create(family, &options);
     pthread_mutex_unlock(&shared->lock);
     return code;
 }
@@ -327,12 +338,13 @@ int shoal_segment_create(const shoal_segment_options *options, shoal_segment *re
     REQUIRE(ret_segment, -EINVAL, "no place for the handle");
     shoal_segment_options chosen = options ? *options : (shoal_segment_options){ 0 };
     REQUIRE_RESERVED(&chosen);
-    struct shl_shared *shared = shl_shared();
+    int code = chosen.name ? shl_name_check(chosen.name) : 0;
+    struct shl_shared *shared = code == 0 ? shl_shared() : NULL;
     if (!shared)
         return shl_error_code();
     pthread_mutex_lock(&shared->lock);
     struct shl_segment *place = free_place(false);
-    int code = place ? create(place, chosen.size_max, chosen.fixed_address) : -EUSERS;
+    code = place ? create(place, &chosen) : -EUSERS;
     if (code == 0)
         *ret_segment = handle_of(place->id);
     pthread_mutex_unlock(&shared->lock);
@@ -373,8 +385,9 @@ static int map_attached(const struct segment_shm *header, int fd_borrowed,
     return code;
 }
 
-/* With the table locked. */
-static int attach(int fd, struct shl_segment **ret_segment)
+/* With the table locked. What is `named` nobody but this user can reach; anything else must be
+ * sealed. */
+static int attach(int fd, bool named, struct shl_segment **ret_segment)
 {
     struct shl_file_identity identity;
     int code = shl_file_identify(fd, &identity);
@@ -385,7 +398,8 @@ static int attach(int fd, struct shl_segment **ret_segment)
         atom_store_relaxed(&(*ret_segment)->closing, 0); /* those who are in may stay */
         return 0;
     }
-    REQUIRE(shl_memfd_is_sealed(fd), -EPROTO, "the file is not sealed, hence not a segment");
+    REQUIRE(named || shl_memfd_is_sealed(fd), -EPROTO,
+            "the file is not sealed, hence not a segment");
     struct segment_shm header;
     code = shl_file_peek(fd, &header, sizeof header);
     if (code == 0)
@@ -397,19 +411,42 @@ static int attach(int fd, struct shl_segment **ret_segment)
     return *ret_segment ? map_attached(&header, fd, *ret_segment) : -EUSERS;
 }
 
-int shoal_segment_attach_fd(int fd, shoal_segment *ret_segment)
+static int attach_locked(int fd, bool named, shoal_segment *ret_segment)
 {
-    REQUIRE(ret_segment, -EINVAL, "no place for the handle");
     struct shl_shared *shared = shl_shared();
     if (!shared)
         return shl_error_code();
     pthread_mutex_lock(&shared->lock);
     struct shl_segment *segment;
-    int code = attach(fd, &segment);
+    int code = attach(fd, named, &segment);
     if (code == 0)
         *ret_segment = handle_of(segment->id);
     pthread_mutex_unlock(&shared->lock);
     return code;
+}
+
+int shoal_segment_attach_fd(int fd, shoal_segment *ret_segment)
+{
+    REQUIRE(ret_segment, -EINVAL, "no place for the handle");
+    return attach_locked(fd, false, ret_segment);
+}
+
+int shoal_segment_attach(const char *name, shoal_segment *ret_segment)
+{
+    REQUIRE(ret_segment, -EINVAL, "no place for the handle");
+    int code = shl_name_check(name);
+    int fd = code == 0 ? shl_named_open(name) : code;
+    if (fd < 0)
+        return fd;
+    code = attach_locked(fd, true, ret_segment);
+    close(fd);
+    return code;
+}
+
+int shoal_segment_unlink(const char *name)
+{
+    int code = shl_name_check(name);
+    return code < 0 ? code : shl_named_unlink(name);
 }
 
 /* With the table locked. The pin stands for who detaches: else there might be nobody to unmap. */
