@@ -123,6 +123,22 @@ SHOAL_API unsigned shoal_barrier_parties(shoal_barrier barrier);
 SHOAL_API unsigned shoal_barrier_waiting(shoal_barrier barrier);
 
 /*
+ * shoal_barrier_open - the barrier of that name.
+ * @segment: where it lies; none for the family's.
+ * @name: given to it by shoal_publish().
+ * @ret_barrier: its handle, as from shoal_barrier_create().
+ * Owns:    nothing: there is nothing to close.
+ * Blocks:  no.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   nothing to leave.
+ * Returns: 0; -ENOENT no such name, or its object is gone; -EINVAL the object is of another type;
+ *          -EMSGSIZE the name is too long; -ESTALE the segment is not attached; -EUCLEAN.
+ * Python:  none.
+ */
+SHOAL_MUST int shoal_barrier_open(shoal_segment segment, const char *name,
+                                  shoal_barrier *ret_barrier);
+
+/*
  * shoal_barrier_destroy - end a barrier.
  * @barrier: none and an ended one are fine.
  * Owns:    nobody; the handle is stale everywhere afterwards.

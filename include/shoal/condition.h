@@ -145,6 +145,22 @@ SHOAL_API int shoal_condition_notify(shoal_condition condition, unsigned count);
 SHOAL_API int shoal_condition_notify_all(shoal_condition condition);
 
 /*
+ * shoal_condition_open - the condition of that name.
+ * @segment: where it lies; none for the family's.
+ * @name: given to it by shoal_publish().
+ * @ret_condition: its handle, as from shoal_condition_create().
+ * Owns:    nothing: there is nothing to close.
+ * Blocks:  no.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   nothing to leave.
+ * Returns: 0; -ENOENT no such name, or its object is gone; -EINVAL the object is of another type;
+ *          -EMSGSIZE the name is too long; -ESTALE the segment is not attached; -EUCLEAN.
+ * Python:  none.
+ */
+SHOAL_MUST int shoal_condition_open(shoal_segment segment, const char *name,
+                                    shoal_condition *ret_condition);
+
+/*
  * shoal_condition_destroy - end a condition, and its lock if that is its own.
  * @condition: none and an ended one are fine.
  * Owns:    nobody; the handle is stale everywhere afterwards, and that of its own lock.

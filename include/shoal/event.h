@@ -84,6 +84,21 @@ SHOAL_API bool shoal_event_is_set(shoal_event event);
 SHOAL_MUST int shoal_event_wait(shoal_event event, shoal_deadline deadline);
 
 /*
+ * shoal_event_open - the event of that name.
+ * @segment: where it lies; none for the family's.
+ * @name: given to it by shoal_publish().
+ * @ret_event: its handle, as from shoal_event_create().
+ * Owns:    nothing: there is nothing to close.
+ * Blocks:  no.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   nothing to leave.
+ * Returns: 0; -ENOENT no such name, or its object is gone; -EINVAL the object is of another type;
+ *          -EMSGSIZE the name is too long; -ESTALE the segment is not attached; -EUCLEAN.
+ * Python:  none.
+ */
+SHOAL_MUST int shoal_event_open(shoal_segment segment, const char *name, shoal_event *ret_event);
+
+/*
  * shoal_event_destroy - end an event, set or not.
  * @event: none and an ended one are fine.
  * Owns:    nobody; the handle is stale everywhere afterwards.

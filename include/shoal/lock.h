@@ -135,6 +135,21 @@ SHOAL_API int shoal_lock_clear_owner_died(shoal_lock lock);
 SHOAL_API int shoal_lock_owner(shoal_lock lock, shoal_owner *ret_owner);
 
 /*
+ * shoal_lock_open - the lock of that name.
+ * @segment: where it lies; none for the family's.
+ * @name: given to it by shoal_publish().
+ * @ret_lock: its handle, as from shoal_lock_create().
+ * Owns:    nothing: there is nothing to close.
+ * Blocks:  no.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   nothing to leave.
+ * Returns: 0; -ENOENT no such name, or its object is gone; -EINVAL the object is of another type;
+ *          -EMSGSIZE the name is too long; -ESTALE the segment is not attached; -EUCLEAN.
+ * Python:  none.
+ */
+SHOAL_MUST int shoal_lock_open(shoal_segment segment, const char *name, shoal_lock *ret_lock);
+
+/*
  * shoal_lock_destroy - end a lock, held or not.
  * @lock: none and an ended one are fine.
  * Owns:    nobody; the handle is stale everywhere afterwards.

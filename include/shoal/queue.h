@@ -138,6 +138,21 @@ SHOAL_API bool shoal_queue_empty(shoal_queue queue);
 SHOAL_API bool shoal_queue_full(shoal_queue queue);
 
 /*
+ * shoal_queue_open - the queue of that name.
+ * @segment: where it lies; none for the family's.
+ * @name: given to it by shoal_publish().
+ * @ret_queue: its handle, as from shoal_queue_create().
+ * Owns:    nothing: there is nothing to close.
+ * Blocks:  no.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   nothing to leave.
+ * Returns: 0; -ENOENT no such name, or its object is gone; -EINVAL the object is of another type;
+ *          -EMSGSIZE the name is too long; -ESTALE the segment is not attached; -EUCLEAN.
+ * Python:  none.
+ */
+SHOAL_MUST int shoal_queue_open(shoal_segment segment, const char *name, shoal_queue *ret_queue);
+
+/*
  * shoal_queue_destroy - end a queue and free what is in it.
  * @queue: none and an ended one are fine.
  * Owns:    nobody; the handle is stale everywhere afterwards.

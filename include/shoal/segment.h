@@ -1,7 +1,8 @@
 /*
  * A segment is the memory that processes share: a memory file, mapped by every attached process;
- * nameless and sealed, unless it was given a name by which unrelated programs find it. The family's segment is made at first use and inherited by the children; it
- * lies at one address in all of them, so that pointers inside payloads are valid everywhere.
+ * nameless and sealed, unless it was given a name by which unrelated programs find it. The
+ * family's segment is made at first use and inherited by the children; it lies at one address in
+ * all of them, so that pointers inside payloads are valid everywhere.
  * It grows while in use, 2 MiB at a time, and a limit that is reached is -ENOMEM at the call that
  * asked, never a signal.
  */
@@ -133,6 +134,34 @@ SHOAL_API shoal_segment shoal_segment_family(void);
  * Python:  none.
  */
 SHOAL_API shoal_segment shoal_segment_of(shoal_any object);
+
+/*
+ * shoal_publish - give an object a name within its segment.
+ * @object: SHOAL_ANY(handle) of a queue, lock, semaphore, event, condition or barrier.
+ * @name: 1 to SHOAL_NAME_MAX bytes without a slash; copied. An object may have several.
+ * Owns:    the object is not kept: once it is destroyed, the name is as good as free.
+ * Blocks:  no.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   published or not.
+ * Returns: 0; -EEXIST another object has the name; -ESTALE the object is gone; -EINVAL; -EMSGSIZE
+ *          the name is too long; -ENOMEM; -EUCLEAN.
+ * Python:  BaseManager.register().
+ */
+SHOAL_API int shoal_publish(shoal_any object, const char *name);
+
+/*
+ * shoal_unpublish - take an object's name away.
+ * @segment: where it lies; none for the family's.
+ * @name: of the object.
+ * Owns:    the object stays; nobody can open it by the name any more.
+ * Blocks:  no.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   done or not done.
+ * Returns: 0; -ENOENT no such name (any more); -ESTALE the segment is not attached; -EINVAL;
+ *          -EMSGSIZE; -EUCLEAN.
+ * Python:  none.
+ */
+SHOAL_API int shoal_unpublish(shoal_segment segment, const char *name);
 
 SHOAL_END_DECLS
 #endif

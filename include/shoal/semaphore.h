@@ -86,6 +86,22 @@ SHOAL_API int shoal_semaphore_release(shoal_semaphore semaphore);
 SHOAL_API unsigned shoal_semaphore_value(shoal_semaphore semaphore);
 
 /*
+ * shoal_semaphore_open - the semaphore of that name.
+ * @segment: where it lies; none for the family's.
+ * @name: given to it by shoal_publish().
+ * @ret_semaphore: its handle, as from shoal_semaphore_create().
+ * Owns:    nothing: there is nothing to close.
+ * Blocks:  no.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   nothing to leave.
+ * Returns: 0; -ENOENT no such name, or its object is gone; -EINVAL the object is of another type;
+ *          -EMSGSIZE the name is too long; -ESTALE the segment is not attached; -EUCLEAN.
+ * Python:  none.
+ */
+SHOAL_MUST int shoal_semaphore_open(shoal_segment segment, const char *name,
+                                    shoal_semaphore *ret_semaphore);
+
+/*
  * shoal_semaphore_destroy - end a semaphore.
  * @semaphore: none and an ended one are fine.
  * Owns:    nobody; the handle is stale everywhere afterwards.

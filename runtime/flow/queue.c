@@ -13,6 +13,7 @@
 #include "flow/ring.h"
 #include "flow/settle.h"
 #include "mem/alloc.h"
+#include "mem/name.h"
 #include "os/chaos.h"
 
 static struct queue_shm *queue_of(const struct ring_call *call)
@@ -203,6 +204,11 @@ static void free_contents(const struct ring_call *call)
                                   : NULL;
     if (block && block_own_state(atom_load_relaxed(&block->own)) == BLOCK_OBJECT)
         shl_free(call->segment, block);
+}
+
+int shoal_queue_open(shoal_segment segment, const char *name, shoal_queue *ret_queue)
+{
+    return shl_name_open(segment, name, KIND_QUEUE, ret_queue ? &ret_queue->ref : NULL);
 }
 
 int shoal_queue_destroy(shoal_queue queue)

@@ -2,7 +2,14 @@
 #ifndef SHL_MEM_NAME_H
 #define SHL_MEM_NAME_H
 
+#include "mem/object_shm.h"
+
+#include <shoal/segment.h>
+
 /* 0; -EINVAL, -EMSGSIZE. */
 int shl_name_check(const char *name);
+
+/* What shoal_<noun>_open() does, for each noun. */
+int shl_name_open(shoal_segment segment, const char *name, enum shl_kind kind, uint64_t *ret_ref);
 
 #endif

@@ -9,6 +9,7 @@ static const uint32_t place_sizes[POOLS_COUNT] = {
     [POOL_LOCK] = OBJECT_SMALL_SIZE,     [POOL_SEMAPHORE] = OBJECT_SMALL_SIZE,
     [POOL_EVENT] = OBJECT_SMALL_SIZE,    [POOL_OWNED_SEMAPHORE] = OBJECT_HUGE_SIZE,
     [POOL_CONDITION] = OBJECT_HUGE_SIZE, [POOL_BARRIER] = OBJECT_HUGE_SIZE,
+    [POOL_NAME] = OBJECT_SMALL_SIZE,
 };
 
 /* What lives in a pool's places: a word that says otherwise was damaged. */
@@ -17,6 +18,7 @@ static const enum shl_kind pool_kinds[POOLS_COUNT] = {
     [POOL_LOCK] = KIND_LOCK,           [POOL_SEMAPHORE] = KIND_SEMAPHORE,
     [POOL_EVENT] = KIND_EVENT,         [POOL_OWNED_SEMAPHORE] = KIND_SEMAPHORE,
     [POOL_CONDITION] = KIND_CONDITION, [POOL_BARRIER] = KIND_BARRIER,
+    [POOL_NAME] = KIND_NAME,
 };
 static_assert(sizeof(((struct segment_shm *)0)->objects) == POOLS_COUNT * sizeof(struct stack_shm),
               "a stack for each pool");

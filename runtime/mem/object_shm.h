@@ -22,6 +22,7 @@ enum shl_kind {
     KIND_EVENT,
     KIND_CONDITION,
     KIND_BARRIER,
+    KIND_NAME,
     KINDS_COUNT
 };
 
@@ -36,6 +37,7 @@ enum shl_pool {
     POOL_EVENT,
     POOL_CONDITION,
     POOL_BARRIER,
+    POOL_NAME,
     POOLS_COUNT
 };
 #define OBJECT_SMALL_SIZE 128u

@@ -33,6 +33,7 @@
 #define PAGE_SIZE_SHM (UINT64_C(64) << 10)
 #define PAGES_PER_CHUNK 32u /* page 0 holds the page words */
 #define CLASSES_COUNT 64u
+#define NAME_BUCKETS 256u
 #ifndef PEERS_MAX
 #define PEERS_MAX 1024u /* threads, and as many processes; a power of two */
 #endif
@@ -66,8 +67,9 @@ struct segment_shm {
     atom64 large_count; /* large blocks handed out: their generation, as their chunks forget it */
     uint8_t padding_1[SHL_LINE - 32];
 
-    struct stack_shm objects[8]; /* free places for objects, by pool */
-    uint8_t padding_2[4096 - 10 * SHL_LINE];
+    struct stack_shm objects[9]; /* free places for objects, by pool */
+    atom64 names[NAME_BUCKETS];  /* of objects: name_shm.h. No hints but truth */
+    uint8_t padding_2[4096 - 11 * SHL_LINE - 8 * NAME_BUCKETS];
 
     struct stack_shm classes[CLASSES_COUNT];
 };

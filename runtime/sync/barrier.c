@@ -25,6 +25,7 @@
  */
 #include "sync/barrier_shm.h"
 
+#include "mem/name.h"
 #include "mem/object.h"
 #include "os/chaos.h"
 #include "sync/park.h"
@@ -481,6 +482,11 @@ int shoal_barrier_create(unsigned parties, const shoal_barrier_options *options,
     atom_store_relaxed(&barrier->state, state_make(round, BARRIER_FILLING));
     ret_barrier->ref = shl_object_publish(object, KIND_BARRIER);
     return 0;
+}
+
+int shoal_barrier_open(shoal_segment segment, const char *name, shoal_barrier *ret_barrier)
+{
+    return shl_name_open(segment, name, KIND_BARRIER, ret_barrier ? &ret_barrier->ref : NULL);
 }
 
 int shoal_barrier_destroy(shoal_barrier handle)

@@ -22,6 +22,7 @@
  */
 #include "sync/condition_shm.h"
 
+#include "mem/name.h"
 #include "mem/object.h"
 #include "os/chaos.h"
 #include "sync/lock.h"
@@ -341,6 +342,11 @@ int shoal_condition_create(const shoal_condition_options *options, shoal_conditi
     condition->own_lock = SHOAL_IS_NONE(chosen.lock);
     ret_condition->ref = shl_object_publish(object, KIND_CONDITION);
     return 0;
+}
+
+int shoal_condition_open(shoal_segment segment, const char *name, shoal_condition *ret_condition)
+{
+    return shl_name_open(segment, name, KIND_CONDITION, ret_condition ? &ret_condition->ref : NULL);
 }
 
 int shoal_condition_destroy(shoal_condition handle)

@@ -19,6 +19,7 @@
  */
 #include "sync/event_shm.h"
 
+#include "mem/name.h"
 #include "mem/object.h"
 #include "os/chaos.h"
 #include "sync/park.h"
@@ -153,6 +154,11 @@ int shoal_event_wait(shoal_event handle, shoal_deadline deadline)
                                  .event = event };
     int code = shl_park(&event->bell, &what, deadline);
     return code == -ETIMEDOUT ? shl_error(code, "the event is not set") : code;
+}
+
+int shoal_event_open(shoal_segment segment, const char *name, shoal_event *ret_event)
+{
+    return shl_name_open(segment, name, KIND_EVENT, ret_event ? &ret_event->ref : NULL);
 }
 
 int shoal_event_destroy(shoal_event handle)

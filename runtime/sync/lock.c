@@ -31,6 +31,7 @@
 
 #include <string.h>
 
+#include "mem/name.h"
 #include "os/chaos.h"
 #include "sync/park.h"
 #include "sync/settle.h"
@@ -368,6 +369,11 @@ int shoal_lock_owner(shoal_lock handle, shoal_owner *ret_owner)
     read_obituary(found->segment, word, &who);
     fill_owner(ret_owner, &who);
     return 0;
+}
+
+int shoal_lock_open(shoal_segment segment, const char *name, shoal_lock *ret_lock)
+{
+    return shl_name_open(segment, name, KIND_LOCK, ret_lock ? &ret_lock->ref : NULL);
 }
 
 int shoal_lock_destroy(shoal_lock handle)

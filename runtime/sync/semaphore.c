@@ -18,6 +18,7 @@
  */
 #include "sync/semaphore_shm.h"
 
+#include "mem/name.h"
 #include "mem/object.h"
 #include "os/chaos.h"
 #include "sync/park.h"
@@ -306,6 +307,11 @@ int shoal_semaphore_create(unsigned value, const shoal_semaphore_options *option
         atom_store_relaxed(&cells_of(semaphore)[i], 0);
     ret_semaphore->ref = shl_object_publish(object, KIND_SEMAPHORE);
     return 0;
+}
+
+int shoal_semaphore_open(shoal_segment segment, const char *name, shoal_semaphore *ret_semaphore)
+{
+    return shl_name_open(segment, name, KIND_SEMAPHORE, ret_semaphore ? &ret_semaphore->ref : NULL);
 }
 
 int shoal_semaphore_destroy(shoal_semaphore handle)
