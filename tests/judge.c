@@ -113,7 +113,9 @@ static unsigned segments_list(ino_t *inodes, unsigned inodes_count)
         return 0;
     while (fgets(line, sizeof line, file)) {
         unsigned long long inode = 0;
-        if (!strstr(line, "memfd:shoal") || sscanf(line, "%*s %*s %*s %*s %llu", &inode) != 1)
+        const bool segment = strstr(line, "memfd:shoal") || strstr(line, "/dev/shm/shoal.") ||
+                             strstr(line, "/dev/shm/#"); /* of who gave it its name */
+        if (!segment || sscanf(line, "%*s %*s %*s %*s %llu", &inode) != 1)
             continue;
         unsigned known = 0;
         while (known < count && inodes[known] != (ino_t)inode)
@@ -152,10 +154,12 @@ static unsigned segments_judge(const struct harness_baseline *baseline, struct r
 
 /*
  * A name that is none of ours: Criterion's arenas come and go in every worker, and the scenarios
- * of this harness's own tests run beside other tests.
+ * of this harness's own tests, and named segments, run beside other tests.
  */
 static bool shm_foreign(const char *name)
 {
+    if (strncmp(name, "shoal.", 6) == 0)
+        name += 6;
     return name[0] == '.' || strncmp(name, "bxf", 3) == 0 ||
            (strncmp(name, "harness-", 8) == 0 && atoi(name + 8) != getpid());
 }

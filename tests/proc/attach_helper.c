@@ -1,6 +1,7 @@
 /*
- * An unrelated program: it gets a segment's descriptor over a socket (its standard input), and the
- * handles of two queues in it as text. It answers each message until there are no more.
+ * An unrelated program: it gets a segment's descriptor over a socket (its standard input), with the
+ * handles of two queues in it; or it is told a segment's name, and finds the queues by theirs. It
+ * answers each message until there are no more.
  */
 #include <errno.h>
 #include <shoal.h>
@@ -31,19 +32,38 @@ static int receive(struct handles *ret_handles)
     return fd;
 }
 
+static void join_received(struct handles *ret_handles, shoal_segment *ret_segment)
+{
+    const int fd = receive(ret_handles);
+    if (shoal_segment_attach_fd(fd, ret_segment) < 0 || ret_segment->ref != ret_handles->segment)
+        exit(23);
+    close(fd);
+}
+
+static void join_named(const char *name, struct handles *ret_handles, shoal_segment *ret_segment)
+{
+    shoal_queue there, back;
+    if (shoal_segment_attach(name, ret_segment) < 0 ||
+        shoal_queue_open(*ret_segment, "there", &there) < 0 ||
+        shoal_queue_open(*ret_segment, "back", &back) < 0)
+        exit(29);
+    ret_handles->there = there.ref;
+    ret_handles->back = back.ref;
+}
+
 int main(int argc, char **argv)
 {
     struct handles handles;
     shoal_segment segment = { 0 };
     shoal_deadline deadline = shoal_after_s(30);
     prctl(PR_SET_PDEATHSIG, 9); /* not left behind if the test is killed */
-    const int fd = receive(&handles);
     /* A program that has a family already, and one that has none. */
     if (argc > 1 && strcmp(argv[1], "with-family") == 0 && !shoal_alloc(100))
         return 22;
-    if (shoal_segment_attach_fd(fd, &segment) < 0 || segment.ref != handles.segment)
-        return 23;
-    close(fd);
+    if (argc > 1 && strncmp(argv[1], "name:", 5) == 0)
+        join_named(argv[1] + 5, &handles, &segment);
+    else
+        join_received(&handles, &segment);
     const shoal_queue there = { handles.there }, back = { handles.back };
     void *payload = NULL;
     int code;

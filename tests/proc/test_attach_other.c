@@ -1,7 +1,9 @@
-/* A segment in programs that are not of one family: passed by SCM_RIGHTS to an exec'd program. */
+/* A segment in programs that are not of one family: passed by SCM_RIGHTS to an exec'd program, or
+ * found by its name. */
 #include "proc/children.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -52,10 +54,13 @@ static void exchange(shoal_segment segment, const char *argument)
     assert_code(shoal_queue_create(&options, &back), 0);
     handles.there = there.ref;
     handles.back = back.ref;
+    assert_code(shoal_publish(SHOAL_ANY(there), "there"), 0);
+    assert_code(shoal_publish(SHOAL_ANY(back), "back"), 0);
     cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets), 0);
     const pid_t pid = program_start(sockets[1], argument);
     close(sockets[1]);
-    send_handles(sockets[0], shoal_segment_fd(segment), handles);
+    if (strncmp(argument, "name:", 5) != 0)
+        send_handles(sockets[0], shoal_segment_fd(segment), handles);
     for (int i = 0; i < 200; i++) {
         unsigned char *sent = shoal_alloc_in(segment, (size_t)i * 100 + 1);
         void *payload = NULL;
@@ -85,6 +90,19 @@ Test(attach_other, program_without_family_joins_a_segment, .timeout = 90)
     shoal_segment segment;
     assert_code(shoal_segment_create(NULL, &segment), 0);
     exchange(segment, "without-family");
+    assert_code(shoal_segment_detach(segment), 0);
+}
+
+/* 2.25 */
+Test(attach_other, program_joins_by_name_and_opens_by_name, .timeout = 90)
+{
+    shoal_segment segment;
+    char argument[100];
+    snprintf(argument, sizeof argument, "name:harness-%d", (int)getpid());
+    assert_code(shoal_segment_create(&(shoal_segment_options){ .name = argument + 5 }, &segment),
+                0);
+    exchange(segment, argument);
+    assert_code(shoal_segment_unlink(argument + 5), 0);
     assert_code(shoal_segment_detach(segment), 0);
 }
 
