@@ -1,9 +1,9 @@
 /* The private table of children: who was started here, and by which descriptor he is watched. */
 #include "proc/process.h"
 
-#include <stdlib.h>
 #include <unistd.h>
 
+#include "base/heap.h"
 #include "mem/self.h"
 
 static struct shl_children table;
@@ -58,7 +58,7 @@ int shl_children_add(struct shl_children *children, const struct shl_child *chil
 {
     if (children->count == children->capacity) {
         size_t capacity = children->capacity ? children->capacity * 2 : 16;
-        struct shl_child *list = realloc(children->list, capacity * sizeof *list);
+        struct shl_child *list = shl_heap_resize(children->list, capacity * sizeof *list);
         REQUIRE(list, -ENOMEM, "no memory for the table of children");
         children->list = list;
         children->capacity = capacity;
@@ -82,7 +82,7 @@ void shl_children_remove(struct shl_children *children, struct shl_child *child)
     *child = children->list[--children->count];
     if (children->count > 0)
         return;
-    free(children->list);
+    shl_heap_free(children->list);
     children->list = NULL;
     children->capacity = 0;
 }

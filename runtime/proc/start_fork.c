@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/heap.h"
 #include "mem/readers.h"
 #include "mem/self.h"
 #include "os/futex.h"
@@ -44,7 +45,7 @@ static void close_parents(struct shl_children *children)
     for (size_t i = 0; i < children->count; i++)
         if (children->list[i].pidfd >= 0)
             close(children->list[i].pidfd);
-    free(children->list);
+    shl_heap_free(children->list);
 }
 
 static _Noreturn void run_child(struct shl_children *children, const struct shl_child *copied,

@@ -1,0 +1,14 @@
+/*
+ * Memory that is this process's alone: malloc's, or an arena of its own of the host's jemalloc, so
+ * that what the host measures and tunes there is its own. Nobody's allocator is replaced.
+ */
+#ifndef SHL_BASE_HEAP_H
+#define SHL_BASE_HEAP_H
+
+#include <stddef.h>
+
+/* As realloc(), but for size 0, which is not valid. */
+void *shl_heap_resize(void *memory, size_t size);
+void shl_heap_free(void *memory);
+
+#endif
