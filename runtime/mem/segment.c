@@ -73,8 +73,13 @@ bool shl_segment_peek(uint32_t id, struct shl_segment *ret_segment)
         shl_error(-ESTALE, not_attached);
         return false;
     }
-    *ret_segment = *found;
-    ret_segment->shm = shm;
+    *ret_segment = (struct shl_segment){ .shm = shm,
+                                         .size = found->size,
+                                         .id = found->id,
+                                         .chunks_at = found->chunks_at,
+                                         .index = found->index,
+                                         .epoch = found->epoch,
+                                         .fd = found->fd };
     return true;
 }
 
@@ -225,17 +230,13 @@ static struct shl_segment *free_place(bool family)
 }
 
 /* `header` was checked; what lies in the segment by now may be another's. */
-static int publish(struct shl_segment *place, const struct segment_shm *header,
-                   struct segment_shm *shm, int fd)
+static void publish(struct shl_segment *place, const struct segment_shm *header,
+                    struct segment_shm *shm, const struct shl_file_identity *identity, int fd)
 {
-    struct shl_file_identity identity;
-    int code = shl_file_identify(fd, &identity);
-    if (code < 0)
-        return code;
     static uint32_t epochs; /* under the table's lock */
     place->size = header->size;
-    place->device = identity.device;
-    place->inode = identity.inode;
+    place->device = identity->device;
+    place->inode = identity->inode;
     place->id = header->id;
     place->chunks_at = header->chunks_at;
     place->index = (uint32_t)(place - shl_segments);
@@ -244,7 +245,6 @@ static int publish(struct shl_segment *place, const struct segment_shm *header,
     atom_store_relaxed(&place->closing, 0);
     /* [segment.place] release -> shl_segment_attached(). */
     atom_store_release_pointer(&place->shm, shm);
-    return 0;
 }
 
 /* A name appears when all behind it is whole. */
@@ -252,10 +252,12 @@ static int create_mapped(struct shl_segment *place, uint64_t size,
                          const shoal_segment_options *options, int fd)
 {
     void *base = NULL;
-    int code = shl_memfd_commit(fd, 0, tables_size(size));
-    if (code < 0)
-        return code;
-    code = map_somewhere(fd, size, options->fixed_address, &base);
+    struct shl_file_identity identity;
+    int code = shl_file_identify(fd, &identity);
+    if (code == 0)
+        code = shl_memfd_commit(fd, 0, tables_size(size));
+    if (code == 0)
+        code = map_somewhere(fd, size, options->fixed_address, &base);
     if (code < 0)
         return code;
     write_header(base, size);
@@ -265,8 +267,8 @@ static int create_mapped(struct shl_segment *place, uint64_t size,
         code = shl_named_link(fd, options->name);
     SHL_CHAOS("segment.publish");
     if (code == 0)
-        code = publish(place, base, base, fd);
-    if (code < 0)
+        publish(place, base, base, &identity, fd);
+    else
         shl_unmap(base, size);
     return code;
 }
@@ -363,8 +365,8 @@ static struct shl_segment *find_file(const struct shl_file_identity *identity)
 }
 
 /* The checked header's segment at its own address or, if that is taken here, anywhere. */
-static int map_attached(const struct segment_shm *header, int fd_borrowed,
-                        struct shl_segment *place)
+static int map_attached(const struct segment_shm *header, const struct shl_file_identity *identity,
+                        int fd_borrowed, struct shl_segment *place)
 {
     int fd = fcntl(fd_borrowed, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     if (fd < 0)
@@ -375,12 +377,9 @@ static int map_attached(const struct segment_shm *header, int fd_borrowed,
         code = shl_memfd_map(fd, header->size, (void *)(uintptr_t)header->base, &base);
     if (code == -EADDRINUSE)
         code = shl_memfd_map(fd, header->size, NULL, &base);
-    if (code == 0) {
-        code = publish(place, header, base, fd);
-        if (code < 0)
-            shl_unmap(base, header->size);
-    }
-    if (code < 0)
+    if (code == 0)
+        publish(place, header, base, identity, fd);
+    else
         close(fd);
     return code;
 }
@@ -408,7 +407,7 @@ static int attach(int fd, bool named, struct shl_segment **ret_segment)
         return code;
     REQUIRE(!find_id(header.id), -EADDRINUSE, "another attached segment has the same number");
     *ret_segment = free_place(false);
-    return *ret_segment ? map_attached(&header, fd, *ret_segment) : -EUSERS;
+    return *ret_segment ? map_attached(&header, &identity, fd, *ret_segment) : -EUSERS;
 }
 
 static int attach_locked(int fd, bool named, shoal_segment *ret_segment)
