@@ -67,7 +67,7 @@ static struct name name_in(const struct shl_segment *segment, const char *text)
     uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
     for (size_t i = 0; text[i]; i++)
         hash = (hash ^ (unsigned char)text[i]) * UINT64_C(1099511628211);
-    strncpy((char *)name.words, text, SHOAL_NAME_MAX);
+    memcpy(name.words, text, strnlen(text, SHOAL_NAME_MAX));
     name.bucket = &segment->shm->names[(hash ^ hash >> 32) % NAME_BUCKETS];
     return name;
 }

@@ -2,6 +2,7 @@
 #include "operations.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <unistd.h>
 
 shoal_queue queue;
@@ -112,6 +113,41 @@ static int segment_attach(void)
     return shoal_segment_attach_fd(fd_kept, &output.segment);
 }
 
+static char segment_name[SHOAL_NAME_MAX + 1];
+
+static int segment_create_named(void)
+{
+    snprintf(segment_name, sizeof segment_name, "harness-%d", (int)getpid());
+    return shoal_segment_create(&(shoal_segment_options){ .name = segment_name }, &output.segment);
+}
+
+static void segment_detach_and_unlink(void)
+{
+    segment_detach();
+    CHILD_CHECK(shoal_segment_unlink(segment_name) == 0);
+}
+
+static void prepare_named(void)
+{
+    CHILD_CHECK(segment_create_named() == 0);
+    segment_detach();
+}
+
+static int segment_attach_named(void)
+{
+    return shoal_segment_attach(segment_name, &output.segment);
+}
+
+static int segment_unlink(void)
+{
+    return shoal_segment_unlink(segment_name);
+}
+
+static void finish_named(void)
+{
+    CHILD_CHECK(shoal_segment_unlink(segment_name) == 0);
+}
+
 static void close_kept(void)
 {
     close(fd_kept);
@@ -146,6 +182,19 @@ static const struct operation segments[] = {
       .run = segment_create,
       .undo = segment_detach,
       .finish = restore_stdin },
+    { .name = "segment_create named",
+      .run = segment_create_named,
+      .undo = segment_detach_and_unlink },
+    { .name = "segment_attach",
+      .prepare = prepare_named,
+      .run = segment_attach_named,
+      .undo = segment_detach,
+      .finish = finish_named },
+    { .name = "segment_unlink",
+      .prepare = prepare_named,
+      .run = segment_unlink,
+      .undo = prepare_named,
+      .finish = finish_named },
     { .name = "segment_attach_fd",
       .prepare = prepare_attach,
       .run = segment_attach,

@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -57,7 +58,16 @@ const struct refusal refusals[REFUSALS_MAX] = {
     { "dup2", EBUSY, 0, 0 },
     { "pipe2", EMFILE, -EMFILE, 0 },
     { "pipe2", ENFILE, -EMFILE, 0 },
-    { "fchmod", EPERM, -EIO, 0 },
+    { "fchmod", EPERM, -EIO, -EPERM }, /* of the lifeline; of a named segment */
+    { "open /dev/shm", EMFILE, -EMFILE, 0 },
+    { "open /dev/shm", ENOENT, -ENOTSUP, -ENOENT }, /* to create; to attach */
+    { "open /dev/shm", ELOOP, -ENOTSUP, -EPERM },   /* likewise */
+    { "fstatfs64", EIO, -ENOTSUP, 0 },
+    { "linkat", ENOENT, -ENOTSUP, 0 },
+    { "linkat", ENOSPC, -ENOMEM, 0 },
+    { "linkat", EEXIST, -EEXIST, 0 },
+    { "lstat64", EACCES, -EPERM, 0 },
+    { "unlink", EACCES, -EPERM, 0 },
     { "fork", EAGAIN, -EUSERS, 0 },
     { "fork", ENOMEM, -ENOMEM, 0 },
     { "pidfd_open", EMFILE, -EMFILE, 0 },
@@ -179,6 +189,12 @@ WRAPPED(ssize_t, -1, read, "read", (int fd, void *data, size_t size), (fd, data,
 WRAPPED(int, -1, dup2, "dup2", (int from, int to), (from, to))
 WRAPPED(int, -1, pipe2, "pipe2", (int *ends, int flags), (ends, flags))
 WRAPPED(int, -1, fchmod, "fchmod", (int fd, mode_t mode), (fd, mode))
+WRAPPED(int, -1, fstatfs64, "fstatfs64", (int fd, struct statfs *status), (fd, status))
+WRAPPED(int, -1, linkat, "linkat",
+        (int from_folder, const char *from, int to_folder, const char *to, int flags),
+        (from_folder, from, to_folder, to, flags))
+WRAPPED(int, -1, lstat64, "lstat64", (const char *path, struct stat *status), (path, status))
+WRAPPED(int, -1, unlink, "unlink", (const char *path), (path))
 WRAPPED(int, -1, poll, "poll", (struct pollfd * fds, nfds_t count, int timeout_ms),
         (fds, count, timeout_ms))
 WRAPPED(int, -1, ppoll, "ppoll",
@@ -296,10 +312,12 @@ int __wrap_open64(const char *path, int flags, ...)
 {
     va_list arguments;
     va_start(arguments, flags);
-    const mode_t mode = flags & O_CREAT ? va_arg(arguments, mode_t) : 0;
+    const bool creates = flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE;
+    const mode_t mode = creates ? va_arg(arguments, mode_t) : 0;
     va_end(arguments);
     const char *what = strncmp(path, "/proc/self/fd/", 14) == 0 ? "open the lifeline"
                        : strncmp(path, "/proc/", 6) == 0        ? "open stat"
+                       : strncmp(path, "/dev/shm", 8) == 0      ? "open /dev/shm"
                                                                 : "open /dev/null";
     return refused(what) ? -1 : __real_open64(path, flags, mode);
 }

@@ -12,8 +12,8 @@ from lint import Tap
 
 NOT_WRAPPED = {
     "has no failure": """
-        __errno_location __fpurge __sched_cpucount _exit abort exit getpid getppid gettid raise
-        sched_yield memchr memcpy memmove memset strchr strnlen strrchr strtoull""",
+        __errno_location __fpurge __sched_cpucount _exit abort exit geteuid getpid getppid gettid
+        raise sched_yield memchr memcpy memmove memset strchr strnlen strrchr strtoull""",
     "fails only for a wrong argument": "clock_gettime prctl snprintf vsnprintf",
     "tells of the end of the process, to stderr: nobody is left to hear of it":
         "fprintf fputc vfprintf",
@@ -23,6 +23,10 @@ NOT_WRAPPED = {
         pthread_mutex_unlock pthread_mutexattr_destroy pthread_mutexattr_init
         pthread_mutexattr_setpshared pthread_mutexattr_setrobust""",
     "the compiler's and the linker's": "_GLOBAL_OFFSET_TABLE_ __tls_get_addr",
+    "liburcu's: answers nothing": """
+        urcu_bp_after_fork_child urcu_bp_after_fork_parent urcu_bp_before_fork urcu_bp_read_lock
+        urcu_bp_read_unlock urcu_bp_synchronize_rcu""",
+    "jemalloc's, there or not: refused as realloc is": "dallocx mallctl mallocx rallocx",
     "a variable": "stderr stdin stdout",
 }
 
