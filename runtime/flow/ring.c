@@ -161,7 +161,7 @@ struct watches {
     struct shl_futex_watch *position, *seal;
 };
 
-static struct watches watch(struct shl_watches *watches, struct ring_shm *ring, int which)
+static struct watches watch_side(struct shl_watches *watches, struct ring_shm *ring, int which)
 {
     atom64 *word = which == TAIL ? &ring->tail.word : &ring->head.word;
     struct shl_futex_watch *position = shl_watch(watches, low_half(word));
@@ -214,7 +214,7 @@ static int attempt_put(void *context, struct shl_watches *ret_watches)
     struct attempt *attempt = context;
     const struct ring_call *call = attempt->call;
     struct ring_shm *ring = call->ring;
-    struct watches watches = watch(ret_watches, ring, HEAD);
+    struct watches watches = watch_side(ret_watches, ring, HEAD);
     if (unlikely(seems_full(call, &watches)))
         return -EAGAIN;
     uint64_t tail = 0;
@@ -259,7 +259,7 @@ static int attempt_take(void *context, struct shl_watches *ret_watches)
     struct attempt *attempt = context;
     const struct ring_call *call = attempt->call;
     struct ring_shm *ring = call->ring;
-    struct watches watches = watch(ret_watches, ring, TAIL);
+    struct watches watches = watch_side(ret_watches, ring, TAIL);
     if (unlikely(seems_empty(call, &watches)))
         return -EAGAIN;
     uint64_t head = 0;

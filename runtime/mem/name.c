@@ -181,7 +181,7 @@ static bool drop_first(const struct name *name)
 {
     /* [name.chain] acquire <- N1 and N4. */
     uint64_t bucket = atom_load_acquire(name->bucket);
-    struct name_shm *entry = bucket & OFFSET_MASK ? entry_at(name->segment, bucket) : NULL;
+    struct name_shm *entry = (bucket & OFFSET_MASK) ? entry_at(name->segment, bucket) : NULL;
     if (!entry)
         return false;
     /* [name.word] acquire <- change(). */

@@ -10,6 +10,6 @@
 int shl_name_check(const char *name);
 
 /* What shoal_<noun>_open() does, for each noun. */
-int shl_name_open(shoal_segment segment, const char *name, enum shl_kind kind, uint64_t *ret_ref);
+int shl_name_open(shoal_segment handle, const char *text, enum shl_kind kind, uint64_t *ret_ref);
 
 #endif

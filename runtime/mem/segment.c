@@ -258,7 +258,7 @@ static int create_mapped(struct shl_segment *place, uint64_t size,
         code = shl_memfd_commit(fd, 0, tables_size(size));
     if (code == 0)
         code = map_somewhere(fd, size, options->fixed_address, &base);
-    if (code < 0)
+    if (code < 0 || !base)
         return code;
     write_header(base, size);
     shl_peers_init(base);
