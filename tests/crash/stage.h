@@ -149,7 +149,8 @@ static int directs(void *argument)
     waits_make();
     if (row->before)
         row->before();
-    const pid_t victim = board->victim = harness_child(acts, NULL);
+    const pid_t victim = harness_child(acts, NULL);
+    board->victim = victim;
     CHILD_CHECK(harness_until(board->there || is_asleep(victim) || is_at_the_point(victim)));
     for (int i = 0; i < count; i++) {
         survivors[i] = harness_child(survives, &board->results[i]);
