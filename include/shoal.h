@@ -13,6 +13,7 @@
 #include <shoal/queue.h>
 #include <shoal/segment.h>
 #include <shoal/semaphore.h>
+#include <shoal/stats.h>
 #include <shoal/sync.h>
 
 #endif

@@ -30,6 +30,8 @@ _Static_assert(sizeof(atom32) == 4 && sizeof(atom64) == 8, "atomics have a fixed
 #define atom_exchange_seq_cst(place, value) \
     atomic_exchange_explicit(place, value, memory_order_seq_cst)
 #define atom_or_relaxed(place, bits) atomic_fetch_or_explicit(place, bits, memory_order_relaxed)
+#define atom_and_relaxed(place, bits) atomic_fetch_and_explicit(place, bits, memory_order_relaxed)
+#define atom_or_seq_cst(place, bits) atomic_fetch_or_explicit(place, bits, memory_order_seq_cst)
 #define atom_add_seq_cst(place, value) atomic_fetch_add_explicit(place, value, memory_order_seq_cst)
 #define atom_sub_relaxed(place, value) atomic_fetch_sub_explicit(place, value, memory_order_relaxed)
 #define atom_add_relaxed(place, value) atomic_fetch_add_explicit(place, value, memory_order_relaxed)
@@ -63,6 +65,12 @@ static inline bool atom_cas_release_32(atom32 *place, uint32_t expected, uint32_
 static inline bool atom_cas_seq_cst_32(atom32 *place, uint32_t expected, uint32_t desired)
 {
     return atomic_compare_exchange_strong_explicit(place, &expected, desired, memory_order_seq_cst,
+                                                   memory_order_relaxed);
+}
+
+static inline bool atom_cas_relaxed_64(atom64 *place, uint64_t expected, uint64_t desired)
+{
+    return atomic_compare_exchange_strong_explicit(place, &expected, desired, memory_order_relaxed,
                                                    memory_order_relaxed);
 }
 

@@ -13,6 +13,7 @@
 #include "flow/ring.h"
 #include "flow/settle.h"
 #include "mem/alloc.h"
+#include "mem/journal.h"
 #include "mem/name.h"
 #include "os/chaos.h"
 
@@ -41,12 +42,16 @@ static uint64_t power_of_two_above(uint64_t count)
     return count <= 1 ? 1 : UINT64_C(1) << (64 - __builtin_clzll(count - 1));
 }
 
-static int init_ring(const struct shl_segment *segment, struct ring_shm *ring, uint64_t capacity)
+static int init_ring(const struct shl_segment *segment, struct object_shm *object,
+                     uint64_t capacity)
 {
+    struct ring_shm *ring = &((struct queue_shm *)object)->ring;
     uint64_t cells_count = power_of_two_above(capacity);
-    void *cells = shl_alloc(segment, cells_count * sizeof(uint64_t), BLOCK_OBJECT);
-    if (!cells)
+    void *cells = shl_alloc(segment, cells_count * sizeof(uint64_t));
+    struct shl_place place;
+    if (!cells || !shl_place_find(cells, &place))
         return shl_error_code();
+    shl_object_part(&place, object);
     atom_store_relaxed(&ring->capacity, capacity);
     ring->mask = cells_count - 1;
     ring->cells = shl_offset(segment, cells);
@@ -74,7 +79,7 @@ int shoal_queue_create(const shoal_queue_options *options, shoal_queue *ret_queu
     struct object_shm *object = segment ? shl_object_create(segment, POOL_QUEUE) : NULL;
     if (!object)
         return shl_error_code();
-    code = init_ring(segment, &((struct queue_shm *)object)->ring, chosen.capacity_count);
+    code = init_ring(segment, object, chosen.capacity_count);
     if (code < 0) {
         if (!SHL_MISTAKE("queue.place"))
             shl_object_free(segment, object);
@@ -87,13 +92,12 @@ int shoal_queue_create(const shoal_queue_options *options, shoal_queue *ret_queu
 /* Is it a payload that the caller may put into this segment's queue? */
 static int check_payload(const struct ring_call *call, const void *payload, uint64_t *ret_own)
 {
+    struct shl_place place;
     REQUIRE(payload, -EINVAL, "put: the payload is NULL");
-    struct shl_segment *segment;
-    struct block_shm *block = shl_block_find(payload, &segment);
-    REQUIRE(block, -EFAULT, "put: not a payload");
-    REQUIRE(segment == call->segment, -EXDEV,
+    REQUIRE(shl_place_find(payload, &place), -EFAULT, "put: not a payload");
+    REQUIRE(place.segment == call->segment, -EXDEV,
             "put: the payload lies in another segment than the queue");
-    uint64_t own = atom_load_relaxed(&block->own);
+    uint64_t own = atom_load_relaxed(&place.block->own);
     if (unlikely(block_own_state(own) != BLOCK_OWNED ||
                  block_own_owner(own) != call->self->process_owner))
         return shl_block_error(own);
@@ -109,11 +113,17 @@ static int put(const struct ring_call *call, void *payload)
         return code;
     struct block_shm *block = shl_block(payload);
     uint32_t seq = block_own_seq(own) + 1;
+    uint64_t descriptor = descriptor_make(shl_offset(call->segment, payload), seq);
+    shl_journal_putting(call->self, call->ref, descriptor);
+    SHL_CHAOS("queue.journal");
     atom_store_relaxed(&block->own, block_own_make(BLOCK_SENDING, call->self->process_owner, seq));
-    code = shl_ring_put(call, descriptor_make(shl_offset(call->segment, payload), seq));
+    SHL_CHAOS("queue.sending");
+    code = shl_ring_put(call, descriptor);
+    SHL_CHAOS("queue.put");
     if (unlikely(code < 0))
         atom_store_relaxed(&block->own,
                            block_own_make(BLOCK_OWNED, call->self->process_owner, seq));
+    shl_journal_done(call->self);
     return code;
 }
 
@@ -131,14 +141,14 @@ int shoal_queue_put_bytes(shoal_queue queue, const void *data, size_t size, shoa
     if (code < 0)
         return code;
     REQUIRE(data || size == 0, -EINVAL, "put_bytes: the data is NULL");
-    void *payload = shl_alloc(call.segment, size, BLOCK_OWNED);
+    void *payload = shl_alloc(call.segment, size);
     if (!payload)
         return shl_error_code();
     if (size > 0)
         memcpy(payload, data, size);
     code = put(&call, payload);
     if (code < 0)
-        shl_free(call.segment, shl_block(payload));
+        shoal_free(payload);
     return code;
 }
 
@@ -146,19 +156,18 @@ int shoal_queue_put_bytes(shoal_queue queue, const void *data, size_t size, shoa
 static void *receive(const struct ring_call *call, uint64_t descriptor)
 {
     uint64_t offset = descriptor_offset(descriptor);
-    struct shl_segment *segment;
-    void *payload = shl_at(call->segment, offset);
-    struct block_shm *block = offset < call->segment->size ? shl_block_find(payload, &segment)
-                                                           : NULL;
-    uint64_t own = block ? atom_load_relaxed(&block->own) : 0;
+    struct shl_place place;
+    bool found = offset < call->segment->size && shl_place_at(call->segment, offset, &place);
+    uint64_t own = found ? atom_load_relaxed(&place.block->own) : 0;
     uint32_t seq = block_own_seq(own);
     if (unlikely(block_own_state(own) != BLOCK_SENDING ||
                  descriptor_make(offset, seq) != descriptor)) {
         shl_error(-EUCLEAN, "what was queued is no payload: a process damaged the queue");
         return NULL;
     }
-    atom_store_relaxed(&block->own, block_own_make(BLOCK_OWNED, call->self->process_owner, seq));
-    return payload;
+    atom_store_relaxed(&place.block->own,
+                       block_own_make(BLOCK_OWNED, call->self->process_owner, seq));
+    return shl_payload(place.block);
 }
 
 int shoal_queue_get(shoal_queue queue, void **ret_payload, shoal_deadline deadline)
@@ -174,7 +183,10 @@ int shoal_queue_get(shoal_queue queue, void **ret_payload, shoal_deadline deadli
         code = shl_ring_take(&call, &descriptor);
     if (unlikely(code < 0))
         return code;
+    SHL_CHAOS("queue.taken");
     void *payload = receive(&call, descriptor);
+    SHL_CHAOS("queue.owned");
+    shl_journal_done(call.self);
     if (unlikely(!payload))
         return shl_error_code();
     *ret_payload = payload;
@@ -192,18 +204,13 @@ int shoal_queue_shutdown(shoal_queue queue)
 static void free_contents(const struct ring_call *call)
 {
     uint64_t descriptor;
-    while (shl_ring_drain(call, &descriptor)) {
-        void *payload = receive(call, descriptor);
-        if (payload)
-            shl_free(call->segment, shl_block(payload));
-    }
+    for (; shl_ring_first(call, &descriptor); shl_ring_drop(call))
+        shoal_free(receive(call, descriptor));
+    struct shl_place place;
     uint64_t cells = call->ring->cells;
-    struct shl_segment *segment;
-    struct block_shm *block = cells < call->segment->size
-                                  ? shl_block_find(shl_at(call->segment, cells), &segment)
-                                  : NULL;
-    if (block && block_own_state(atom_load_relaxed(&block->own)) == BLOCK_OBJECT)
-        shl_free(call->segment, block);
+    if (cells < call->segment->size && shl_place_at(call->segment, cells, &place) &&
+        block_own_state(atom_load_relaxed(&place.block->own)) == BLOCK_PART)
+        shl_free(&place);
 }
 
 int shoal_queue_open(shoal_segment segment, const char *name, shoal_queue *ret_queue)
@@ -245,9 +252,31 @@ bool shoal_queue_full(shoal_queue queue)
            shl_ring_count(call.ring) >= atom_load_relaxed(&call.ring->capacity);
 }
 
-void shl_queue_settle(const struct shl_segment *segment, struct object_shm *object,
-                      const struct shl_dead *dead)
+static bool visit(const struct shl_segment *segment, struct object_shm *object,
+                  bool (*visitor)(void *context, uint64_t descriptor), void *context)
+{
+    struct ring_call call = { .segment = segment, .object = object };
+    call.ring = &queue_of(&call)->ring;
+    return shl_ring_visit(&call, visitor, context);
+}
+
+static bool finish(const struct shl_segment *segment, struct shl_attachment *self,
+                   struct object_shm *object)
+{
+    struct ring_call call = { .segment = segment, .self = self, .object = object };
+    call.ring = &queue_of(&call)->ring;
+    if (!shl_ring_enter_ended(&call))
+        return false;
+    free_contents(&call);
+    shl_ring_leave(&call);
+    return true;
+}
+
+static void settle(const struct shl_segment *segment, struct object_shm *object,
+                   const struct shl_dead *dead)
 {
     (void)segment;
     shl_ring_settle(&((struct queue_shm *)object)->ring, dead);
 }
+
+const struct shl_settler shl_queue_settler = { .settle = settle, .finish = finish, .visit = visit };

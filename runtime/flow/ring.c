@@ -31,6 +31,8 @@
  */
 #include "flow/ring.h"
 
+#include "mem/journal.h"
+
 #include "os/chaos.h"
 
 /* A poll does not give up on a busy side before its owner had a chance to run. */
@@ -279,6 +281,7 @@ static int attempt_take(void *context, struct shl_watches *ret_watches)
     }
     SHL_CHAOS("ring.P4");
     attempt->item = atom_load_relaxed(cell); /* P4 */
+    shl_journal_taking(call->self, call->ref, attempt->item);
     SHL_CHAOS("ring.P5");
     if (unlikely(ret_watches->slept) && !SHL_MISTAKE("ring.slept"))
         shl_futex_wake(&ring->not_empty.bell, 1); /* likewise */
@@ -387,14 +390,33 @@ int shl_ring_close(const struct ring_call *call)
         leave(call, TAIL, tail);
         return code;
     }
-    if (shl_object_end(call->object, call->ref))
+    if (shl_object_end(call->segment, call->object, call->ref))
         return 0;
     leave(call, HEAD, head);
     leave(call, TAIL, tail);
     return shl_error(-ESTALE, "the queue was destroyed");
 }
 
-/* Of a damaged ring no more is drained than could lie in the segment. */
+static bool enter_left(const struct ring_call *call, int which, uint64_t *ret_rest)
+{
+    atom64 *word = &side_at(call, which)->word;
+    uint64_t seen = atom_load_relaxed(word);
+    bool left = SIDE_OWNER(seen) == 0 || owner_is_gone(call->segment, SIDE_OWNER(seen));
+    return left && enter(call, word, seen, ret_rest);
+}
+
+bool shl_ring_enter_ended(const struct ring_call *call)
+{
+    uint64_t tail, head;
+    if (!enter_left(call, TAIL, &tail))
+        return false;
+    if (enter_left(call, HEAD, &head))
+        return true;
+    leave(call, TAIL, tail);
+    return false;
+}
+
+/* Of a damaged ring no more is freed than could lie in the segment. */
 static bool is_possible(const struct ring_call *call, uint64_t count)
 {
     uint64_t cells = call->ring->mask + 1;
@@ -402,18 +424,22 @@ static bool is_possible(const struct ring_call *call, uint64_t count)
            SHL_MISTAKE("ring.cells");
 }
 
-bool shl_ring_drain(const struct ring_call *call, uint64_t *ret_item)
+bool shl_ring_first(const struct ring_call *call, uint64_t *ret_item)
 {
-    struct ring_side_shm *side = &call->ring->head;
-    uint64_t head = atom_load_relaxed(&side->word);
+    uint64_t head = RING_POSITION(atom_load_relaxed(&call->ring->head.word));
     uint64_t count = RING_POSITION(atom_load_relaxed(&call->ring->tail.word) - head);
-    atom64 *cell = cell_at(call, RING_POSITION(head));
+    atom64 *cell = cell_at(call, head);
     if (count == 0 || !cell || !is_possible(call, count))
         return false;
     *ret_item = atom_load_relaxed(cell);
-    uint64_t owner = head - SIDE_REST(head);
-    atom_store_relaxed(&side->word, owner | RING_POSITION(head + 1));
     return true;
+}
+
+void shl_ring_drop(const struct ring_call *call)
+{
+    uint64_t head = atom_load_relaxed(&call->ring->head.word);
+    uint64_t owner = head - SIDE_REST(head);
+    atom_store_relaxed(&call->ring->head.word, owner | RING_POSITION(head + 1));
 }
 
 void shl_ring_leave(const struct ring_call *call)
@@ -441,18 +467,30 @@ uint64_t shl_ring_count(const struct ring_shm *ring)
     return count < atom_load_relaxed(&ring->capacity) ? count : atom_load_relaxed(&ring->capacity);
 }
 
-static void release_for(struct ring_side_shm *side, uint32_t owner)
+bool shl_ring_visit(const struct ring_call *call, bool (*visitor)(void *context, uint64_t item),
+                    void *context)
+{
+    /* [ring.drain] [ring.fill] acquire: as shl_ring_count(). */
+    uint64_t head = RING_POSITION(atom_load_acquire(&call->ring->head.word));
+    uint64_t count = RING_POSITION(atom_load_acquire(&call->ring->tail.word) - head);
+    for (uint64_t i = 0; i < count && i <= call->ring->mask; i++) {
+        atom64 *cell = cell_at(call, head + i);
+        if (cell && visitor(context, atom_load_relaxed(cell)))
+            return true;
+    }
+    return false;
+}
+
+static void release_for(struct ring_side_shm *side, const struct shl_dead *dead)
 {
     uint64_t word = atom_load_relaxed(&side->word);
-    if (SIDE_OWNER(word) == owner)
+    if (shl_is_dead_thread(dead, SIDE_OWNER(word)))
         /* [ring.side] release -> P2: what the dead one had committed. */
         atom_cas_release_64(&side->word, word, SIDE_REST(word));
 }
 
 void shl_ring_settle(struct ring_shm *ring, const struct shl_dead *dead)
 {
-    if (dead->process)
-        return;
-    release_for(&ring->tail, dead->owner);
-    release_for(&ring->head, dead->owner);
+    release_for(&ring->tail, dead);
+    release_for(&ring->head, dead);
 }

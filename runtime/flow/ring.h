@@ -26,14 +26,22 @@ int shl_ring_seal(const struct ring_call *call);
 
 /*
  * Ends the ring's object with both sides held: 0, and nobody else is inside or will be; -ESTALE if
- * another did. The caller takes the items left with shl_ring_drain(), then calls shl_ring_leave().
+ * another did. The caller frees and drops the items left one by one, then calls shl_ring_leave().
  */
 int shl_ring_close(const struct ring_call *call);
-bool shl_ring_drain(const struct ring_call *call, uint64_t *ret_item);
+/* Likewise for one that has ended already and whose sides nobody alive holds. */
+bool shl_ring_enter_ended(const struct ring_call *call);
+bool shl_ring_first(const struct ring_call *call, uint64_t *ret_item);
+void shl_ring_drop(const struct ring_call *call);
 void shl_ring_leave(const struct ring_call *call);
 
 /* Leaves the sides that a dead thread held. */
 void shl_ring_settle(struct ring_shm *ring, const struct shl_dead *dead);
+
+/* Calls it for every item, until it answers true, which it then does; it may miss or repeat those
+ * that others put and take meanwhile. */
+bool shl_ring_visit(const struct ring_call *call, bool (*visitor)(void *context, uint64_t item),
+                    void *context);
 
 /* Items in it; exact while nobody is inside. */
 uint64_t shl_ring_count(const struct ring_shm *ring);

@@ -1,10 +1,9 @@
-/* What a queue does about a dead owner: see the registry in mem/peer.h. */
+/* What a queue does about deaths: see the registry in mem/peer.h. */
 #ifndef SHL_FLOW_SETTLE_H
 #define SHL_FLOW_SETTLE_H
 
 #include "mem/object.h"
 
-void shl_queue_settle(const struct shl_segment *segment, struct object_shm *object,
-                      const struct shl_dead *dead);
+extern SHL_HIDDEN const struct shl_settler shl_queue_settler;
 
 #endif

@@ -1,14 +1,23 @@
 /*
- * Payload memory: blocks by size class, cached per thread, exchanged between processes in chains.
- * The public face is <shoal/memory.h>; these are what queues and objects need of it.
+ * Payload memory: a few free blocks of each class in the hands of each thread, which are exchanged
+ * with everybody's in runs.c; above the largest class whole chunks. The public face is
+ * <shoal/memory.h>; these are what queues and objects need of it.
  */
 #ifndef SHL_MEM_ALLOC_H
 #define SHL_MEM_ALLOC_H
 
 #include "mem/block_shm.h"
 #include "mem/self.h"
+#include "mem/sizes.h"
 
 #include <shoal/memory.h>
+
+/* Where a block lies, by the words of its chunk and page, which no payload's overrun reaches. */
+struct shl_place {
+    const struct shl_segment *segment;
+    struct block_shm *block;
+    uint32_t size_class; /* or BLOCK_CLASS_LARGE */
+};
 
 static inline struct block_shm *shl_block(const void *payload)
 {
@@ -20,20 +29,30 @@ static inline void *shl_payload(struct block_shm *block)
     return block + 1;
 }
 
-/* The segment and header of a block whose payload begins at this address, whoever owns it; NULL
- * (no error told) for every other address. */
-struct block_shm *shl_block_find(const void *payload, struct shl_segment **ret_segment);
+/* The place of the block whose payload begins at this address, whoever owns it; false (no error
+ * told) for every other address. */
+bool shl_place_find(const void *payload, struct shl_place *ret_place);
+bool shl_place_at(const struct shl_segment *segment, uint64_t payload_offset,
+                  struct shl_place *ret_place);
 
-/* A block in a given state, of this process; NULL with an error. */
-void *shl_alloc(const struct shl_segment *segment, size_t size, enum block_state state);
+/* A block of this process's; NULL with an error. */
+void *shl_alloc(const struct shl_segment *segment, size_t size);
 
 /* Ends a block that the caller owns in whatever state. */
-void shl_free(const struct shl_segment *segment, struct block_shm *block);
+void shl_free(const struct shl_place *place);
+
+/* A free place for an object in the thread's hands, and its return. NULL with an error. */
+struct block_shm *shl_alloc_place(const struct shl_segment *segment, uint32_t size_class);
+void shl_free_place(const struct shl_segment *segment, uint32_t size_class,
+                    struct block_shm *place);
 
 /* Says why a block in this state is not a payload of the caller. */
 int shl_block_error(uint64_t own);
 
-/* Returns the calling thread's cached blocks to everybody. */
+/* Returns the calling thread's free blocks to everybody. */
 void shl_alloc_flush(const struct shl_segment *segment, struct shl_attachment *self);
+
+/* What a dead thread or process had in its hands is nobody's again. */
+void shl_alloc_settle(const struct shl_segment *segment, const struct shl_dead *dead);
 
 #endif

@@ -172,7 +172,7 @@ static bool change_bucket(const struct name *name, uint64_t seen, uint64_t place
 
 static void free_entry(const struct shl_segment *segment, struct name_shm *entry)
 {
-    if (shl_object_end(&entry->object, atom_load_relaxed(&entry->object.self)))
+    if (shl_object_end(segment, &entry->object, atom_load_relaxed(&entry->object.self)))
         shl_object_free(segment, &entry->object);
 }
 

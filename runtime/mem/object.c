@@ -1,16 +1,9 @@
 #include "mem/object.h"
 
+#include "mem/alloc.h"
 #include "mem/readers.h"
-#include "mem/self.h"
 #include "os/chaos.h"
-
-static const uint32_t place_sizes[POOLS_COUNT] = {
-    [POOL_PROCESS] = OBJECT_BIG_SIZE,    [POOL_QUEUE] = OBJECT_BIG_SIZE,
-    [POOL_LOCK] = OBJECT_SMALL_SIZE,     [POOL_SEMAPHORE] = OBJECT_SMALL_SIZE,
-    [POOL_EVENT] = OBJECT_SMALL_SIZE,    [POOL_OWNED_SEMAPHORE] = OBJECT_HUGE_SIZE,
-    [POOL_CONDITION] = OBJECT_HUGE_SIZE, [POOL_BARRIER] = OBJECT_HUGE_SIZE,
-    [POOL_NAME] = OBJECT_SMALL_SIZE,
-};
+#include "os/futex.h"
 
 /* What lives in a pool's places: a word that says otherwise was damaged. */
 static const enum shl_kind pool_kinds[POOLS_COUNT] = {
@@ -20,75 +13,24 @@ static const enum shl_kind pool_kinds[POOLS_COUNT] = {
     [POOL_CONDITION] = KIND_CONDITION, [POOL_BARRIER] = KIND_BARRIER,
     [POOL_NAME] = KIND_NAME,
 };
-static_assert(sizeof(((struct segment_shm *)0)->objects) == POOLS_COUNT * sizeof(struct stack_shm),
-              "a stack for each pool");
 
-/* -1: no place is there, by the words of its chunk and page. */
-static int place_pool(const struct shl_segment *segment, uint64_t offset)
+static struct block_shm *block_of(struct object_shm *object)
 {
-    uint64_t page = shl_page_word(segment, offset);
-    uint32_t pool = page_word_class(page);
-    if (page_word_kind(page) != PAGE_OBJECTS || pool >= POOLS_COUNT ||
-        offset % place_sizes[pool] != 0)
-        return -1;
-    return (int)pool;
+    return (struct block_shm *)(void *)object; /* both begin with the word that says whose it is */
 }
 
-#define STACK_OFFSET_MASK ((UINT64_C(1) << 36) - 1)
+static_assert(offsetof(struct object_shm, own) == offsetof(struct block_shm, own), "one layout");
 
-/* Places are type-stable, so that a rival may read `next` of a place that is in use by now: the
- * tag in the top then rejects it. */
-static void push(const struct shl_segment *segment, uint32_t pool, struct object_shm *object)
+struct object_shm *shl_object_create(const struct shl_segment *segment, enum shl_pool pool)
 {
-    atom64 *top = &segment->shm->objects[pool].top;
-    for (;;) {
-        uint64_t seen = atom_load_relaxed(top);
-        atom_store_relaxed(&object->next, seen & STACK_OFFSET_MASK);
-        uint64_t pushed = ((seen >> 36) + 1) << 36 | shl_offset(segment, object) >> 4;
-        /* [object.stack] release -> pop(): the head, and all that its last user did. */
-        if (atom_cas_release_64(top, seen, pushed))
-            return;
-    }
-}
-
-static struct object_shm *pop(const struct shl_segment *segment, uint32_t pool)
-{
-    atom64 *top = &segment->shm->objects[pool].top;
-    for (;;) {
-        /* [object.stack] acquire <- push(): `next`. */
-        uint64_t seen = atom_load_acquire(top);
-        uint64_t offset = (seen & STACK_OFFSET_MASK) << 4;
-        int found = place_pool(segment, offset);
-        if (found < 0 || (uint32_t)found != pool)
-            return NULL; /* none; or damaged */
-        struct object_shm *object = shl_at(segment, offset);
-        uint64_t next = atom_load_relaxed(&object->next) & STACK_OFFSET_MASK;
-        /* [object.stack] acquire <- push(): the place. */
-        if (atom_cas_acquire_64(top, seen, (seen >> 36) << 36 | next))
-            return object;
-    }
-}
-
-/* Takes a page for objects, keeps its first place and gives the others to everybody. */
-static struct object_shm *add_page(const struct shl_segment *segment, uint32_t pool)
-{
-    uint64_t offset, size = place_sizes[pool];
-    struct shl_attachment *self = shl_self(segment);
-    if (!self || shl_pages_take(segment, self->process_owner, PAGE_OBJECTS, pool, 1, &offset) < 0)
+    struct object_shm *object = (void *)shl_alloc_place(segment, CLASS_OF_POOL(pool));
+    if (!object)
         return NULL;
-    for (uint64_t at = offset + PAGE_SIZE_SHM - size;; at -= size) {
-        struct object_shm *object = shl_at(segment, at);
-        atom_store_relaxed(&object->self, shl_ref_make(segment->id, 1, at));
-        if (at == offset)
-            return object;
-        push(segment, pool, object);
-    }
-}
-
-struct object_shm *shl_object_create(const struct shl_segment *segment, uint32_t pool)
-{
-    struct object_shm *object = pop(segment, pool);
-    return object ? object : add_page(segment, pool);
+    atom_store_relaxed(&object->kind, KIND_NONE);
+    if (atom_load_relaxed(&object->self) == 0) /* the place was never used */
+        atom_store_relaxed(&object->self,
+                           shl_ref_make(segment->id, 1, shl_offset(segment, object)));
+    return object;
 }
 
 uint64_t shl_object_publish(struct object_shm *object, enum shl_kind kind)
@@ -96,10 +38,14 @@ uint64_t shl_object_publish(struct object_shm *object, enum shl_kind kind)
     uint64_t ref = atom_load_relaxed(&object->self);
     /* [object.kind] release -> shl_object_find(): the object's fields. */
     atom_store_release(&object->kind, kind);
+    SHL_CHAOS("object.published");
+    /* [object.own] release -> shl_object_next(): likewise. */
+    atom_store_release(&object->own, block_own_make_ref(BLOCK_OBJECT, ref));
     return ref;
 }
 
-bool shl_object_end(struct object_shm *object, uint64_t ref)
+/* Moves the generation on: true for the one who did. */
+static bool move_on(struct object_shm *object, uint64_t ref)
 {
     uint32_t generation = shl_ref_generation(ref) + 1;
     if ((generation & 0xfff) == 0)
@@ -109,17 +55,40 @@ bool shl_object_end(struct object_shm *object, uint64_t ref)
     return atom_cas_acq_rel_64(&object->self, ref, next);
 }
 
-int shl_object_pool(const struct shl_segment *segment, const struct object_shm *object)
+bool shl_object_end(const struct shl_segment *segment, struct object_shm *object, uint64_t ref)
 {
-    return place_pool(segment, shl_offset(segment, object));
+    struct shl_attachment *self = shl_self(segment);
+    if (!self || !move_on(object, ref))
+        return false;
+    SHL_CHAOS("object.ended");
+    /* [object.own] acq_rel: whoever settles a death may finish it instead. */
+    return atom_cas_acq_rel_64(&object->own, block_own_make_ref(BLOCK_OBJECT, ref),
+                               block_own_make(BLOCK_FREE, self->owner, 0));
+}
+
+int shl_object_pool(const struct shl_segment *segment, uint64_t offset)
+{
+    uint64_t page = shl_page_word(segment, offset);
+    uint32_t size_class = page_word_class(page);
+    if (page_word_kind(page) != PAGE_RUN || size_class <= CLASS_PAYLOAD_LAST ||
+        size_class >= CLASS_OF_POOL(POOLS_COUNT) || offset % shl_sizes[size_class].stride != 0)
+        return -1;
+    return (int)(size_class - CLASS_OF_POOL(0));
 }
 
 void shl_object_free(const struct shl_segment *segment, struct object_shm *object)
 {
-    int pool = shl_object_pool(segment, object);
+    int pool = shl_object_pool(segment, shl_offset(segment, object));
     atom_store_relaxed(&object->kind, KIND_NONE);
     if (pool >= 0 && !SHL_MISTAKE("object.place_lost"))
-        push(segment, (uint32_t)pool, object);
+        shl_free_place(segment, CLASS_OF_POOL(pool), block_of(object));
+}
+
+void shl_object_part(const struct shl_place *place, const struct object_shm *object)
+{
+    /* relaxed: it is this process's until here, and an object's from here on */
+    atom_store_relaxed(&place->block->own,
+                       block_own_make_ref(BLOCK_PART, atom_load_relaxed(&object->self)));
 }
 
 /* The object of that kind in the segment that its handle names, if it is attached. */
@@ -132,7 +101,7 @@ static struct object_shm *find_in(const struct shl_segment *segment, uint64_t re
     }
     if (unlikely(!segment))
         return NULL;
-    int pool = place_pool(segment, shl_ref_offset(ref));
+    int pool = shl_object_pool(segment, shl_ref_offset(ref));
     if (unlikely(pool < 0)) {
         shl_error(-EINVAL, "not a handle");
         return NULL;
@@ -201,26 +170,95 @@ const struct shl_found *shl_find_slow(uint64_t ref, enum shl_kind kind)
     return found;
 }
 
-struct object_shm *shl_object_next(const struct shl_segment *segment, struct shl_object_walk *walk)
+struct object_shm *shl_object_at(const struct shl_segment *segment, uint64_t ref,
+                                 enum shl_kind kind)
 {
-    uint64_t offset = walk->offset;
-    if (offset < segment->chunks_at * CHUNK_SIZE)
-        offset = segment->chunks_at * CHUNK_SIZE;
-    while (offset < segment->size) {
-        uint64_t page = shl_page_word(segment, offset);
-        if (chunk_word_kind(shl_chunk_word(segment, offset)) != CHUNK_PAGES)
-            offset += CHUNK_SIZE - offset % CHUNK_SIZE;
-        else if (page_word_kind(page) != PAGE_OBJECTS || page_word_class(page) >= POOLS_COUNT)
-            offset += PAGE_SIZE_SHM - offset % PAGE_SIZE_SHM;
-        else {
-            uint32_t pool = page_word_class(page);
-            struct object_shm *object = shl_at(segment, offset);
-            offset += place_sizes[pool];
-            walk->offset = offset;
-            walk->kind = pool_kinds[pool];
-            if (atom_load_relaxed(&object->kind) == walk->kind)
-                return object;
+    int pool = shl_object_pool(segment, shl_ref_offset(ref));
+    if (pool < 0 || pool_kinds[pool] != kind)
+        return NULL;
+    struct object_shm *object = shl_at(segment, shl_ref_offset(ref));
+    /* [object.kind] acquire <- shl_object_publish(): the object's fields. */
+    bool there = atom_load_acquire(&object->kind) == (uint32_t)kind && shl_object_is(object, ref);
+    return there ? object : NULL;
+}
+
+/* The next place from an offset on in which something lives or lived; NULL at the end. */
+static struct object_shm *next_place(const struct shl_segment *segment, uint64_t *offset,
+                                     enum shl_kind *ret_kind)
+{
+    while (*offset < segment->size) {
+        uint64_t at = *offset, inside_page = at % PAGE_SIZE_SHM;
+        int pool = shl_object_pool(segment, at);
+        if (pool < 0) {
+            bool pages = chunk_word_kind(shl_chunk_word(segment, at)) == CHUNK_PAGES;
+            *offset += pages ? PAGE_SIZE_SHM - inside_page : CHUNK_SIZE - at % CHUNK_SIZE;
+            continue;
         }
+        struct object_shm *object = shl_at(segment, at);
+        *offset += shl_sizes[CLASS_OF_POOL(pool)].stride;
+        *ret_kind = pool_kinds[pool];
+        if (atom_load_relaxed(&object->kind) == *ret_kind)
+            return object;
     }
     return NULL;
+}
+
+struct object_shm *shl_object_next(const struct shl_segment *segment, struct shl_object_walk *walk)
+{
+    if (walk->offset < segment->chunks_at * CHUNK_SIZE)
+        walk->offset = segment->chunks_at * CHUNK_SIZE;
+    for (struct object_shm *object; (object = next_place(segment, &walk->offset, &walk->kind));)
+        /* [object.own] acquire <- shl_object_publish(): the object's fields. */
+        if (block_own_state(atom_load_acquire(&object->own)) == BLOCK_OBJECT)
+            return object;
+    return NULL;
+}
+
+/* What a dead thread was making or ending here has ended: the place does not name him any more. */
+static void end_for(struct object_shm *object, uint64_t own, const struct shl_dead *dead)
+{
+    uint64_t self = atom_load_relaxed(&object->self);
+    if (block_own_state(own) != BLOCK_FREE || !shl_is_dead_thread(dead, block_own_owner(own)))
+        return;
+    move_on(object, self);
+    /* [object.own] acq_rel -> finish(). */
+    atom_cas_acq_rel_64(&object->own, own, block_own_make_ref(BLOCK_OBJECT, self));
+}
+
+/* Frees what belongs to an object that has ended, and its place; later, if somebody is inside. */
+static void finish(const struct shl_segment *segment, struct object_shm *object, uint64_t own,
+                   const struct shl_settler *settler)
+{
+    struct shl_attachment *self = shl_self_attached(segment);
+    if (!self || (settler->finish && !settler->finish(segment, self, object)))
+        return;
+    atom_store_relaxed(&object->kind, KIND_NONE);
+    if (settler->bell)
+        shl_futex_wake((atom32 *)(void *)((char *)object + settler->bell), INT32_MAX);
+    /* [object.own] release -> who takes the place; its free bit is made by shl_runs_settle(). */
+    atom_cas_release_64(&object->own, own, 0);
+}
+
+static void settle(const struct shl_segment *segment, struct object_shm *object, enum shl_kind kind,
+                   const struct shl_dead *dead)
+{
+    static const struct shl_settler nothing;
+    const struct shl_settler *settler = shl_settlers[kind] ? shl_settlers[kind] : &nothing;
+    end_for(object, atom_load_relaxed(&object->own), dead);
+    /* [object.own] acquire <- shl_object_publish(): the object's fields. */
+    uint64_t own = atom_load_acquire(&object->own);
+    if (block_own_state(own) != BLOCK_OBJECT)
+        return;
+    if (own != block_own_make_ref(BLOCK_OBJECT, atom_load_relaxed(&object->self)))
+        finish(segment, object, own, settler);
+    else if (settler->settle)
+        settler->settle(segment, object, dead);
+}
+
+void shl_objects_settle(const struct shl_segment *segment, const struct shl_dead *dead)
+{
+    enum shl_kind kind;
+    uint64_t offset = segment->chunks_at * CHUNK_SIZE;
+    for (struct object_shm *object; (object = next_place(segment, &offset, &kind));)
+        settle(segment, object, kind, dead);
 }

@@ -13,11 +13,16 @@ struct object_shm *shl_object_create(const struct shl_segment *segment, enum shl
 /* Makes it visible: answers its handle's reference. */
 uint64_t shl_object_publish(struct object_shm *object, enum shl_kind kind);
 
-/* Ends it: true for the one caller who did. Every handle is stale from here on. */
-bool shl_object_end(struct object_shm *object, uint64_t ref);
+/* Ends it: true for the one caller who did. Every handle is stale from here on, and the place is in
+ * the thread's hands. */
+bool shl_object_end(const struct shl_segment *segment, struct object_shm *object, uint64_t ref);
 
-/* Which pool its place is of; -1 if it is none. */
-int shl_object_pool(const struct shl_segment *segment, const struct object_shm *object);
+/* Makes a block of this process's the object's: it lives as long, and no longer. */
+struct shl_place;
+void shl_object_part(const struct shl_place *place, const struct object_shm *object);
+
+/* The pool of the place at an offset, by the words of its chunk and page; -1: none is there. */
+int shl_object_pool(const struct shl_segment *segment, uint64_t offset);
 
 /* Gives the ended object's place back. */
 void shl_object_free(const struct shl_segment *segment, struct object_shm *object);
@@ -73,6 +78,14 @@ struct object_shm *shl_object_find(uint64_t ref, enum shl_kind kind,
  * shl_object_find_end(), which is due in any case. */
 struct object_shm *shl_object_find_begin(uint64_t ref, enum shl_kind kind, bool *ret_reading);
 void shl_object_find_end(bool reading);
+
+/* What objects do about a dead owner, by the registry; and what has ended, but was left half freed,
+ * is freed. */
+void shl_objects_settle(const struct shl_segment *segment, const struct shl_dead *dead);
+
+/* The object of that kind with exactly this handle; NULL (no error told) if it is gone. */
+struct object_shm *shl_object_at(const struct shl_segment *segment, uint64_t ref,
+                                 enum shl_kind kind);
 
 /* Every object of a segment and its kind, one after the other; NULL at the end. */
 struct shl_object_walk {

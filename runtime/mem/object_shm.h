@@ -2,6 +2,9 @@
  * An object of the library: a place of 128 B, 1 KiB or 16 KiB that begins with this head. Places
  * are type-stable: they never become payload memory, so that a stale handle always meets a head.
  *
+ *   own  = as a block's (block_shm.h): {FREE, whose the place is} while no object lives here;
+ *          {OBJECT, the low bits of self} while one does; {OBJECT, others}: it has ended, but what
+ *          belongs to it has still to be freed by whoever comes, as who ended it may be dead
  *   self = the place's own reference, with the generation of its object or of the next one
  *   kind = what lives here; NONE: nothing
  *
@@ -45,10 +48,10 @@ enum shl_pool {
 #define OBJECT_HUGE_SIZE 16384u
 
 struct object_shm {
+    atom64 own;
     atom64 self;
     atom32 kind;
     uint32_t zero;
-    atom64 next; /* in the stack of free places: the next one's offset */
 };
 
 static_assert(sizeof(struct object_shm) == 24, "the object's own fields follow");

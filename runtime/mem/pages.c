@@ -2,73 +2,50 @@
 
 #include <string.h>
 
+#include "mem/peer.h"
 #include "os/chaos.h"
 #include "os/memfd.h"
 
-static atom64 *chunk_words(const struct shl_segment *segment)
+uint64_t shl_chunks_end(const struct shl_segment *segment)
 {
-    return shl_at(segment, SEGMENT_CHUNKS_AT);
+    uint64_t end = atom_load_relaxed(&segment->shm->chunks_end);
+    uint64_t count = shl_chunks_count(segment);
+    return end < count ? end : count;
 }
 
-static uint64_t chunk_word_make(enum chunk_kind kind, uint32_t owner, uint64_t count)
+/* Takes words[first..first + count), which are free, or none of them. */
+static bool take_run(atom64 *words, uint64_t first, uint64_t count, uint64_t taken, bool *ret_zero)
 {
-    return count << 32 | (uint64_t)owner << 16 | kind;
-}
-
-static uint64_t page_word_make(enum page_kind kind, uint32_t owner, uint32_t size_class,
-                               uint32_t first)
-{
-    return (uint64_t)first << 56 | (uint64_t)size_class << 48 | (uint64_t)owner << 16 | kind;
-}
-
-static atom64 *page_words(const struct shl_segment *segment, uint64_t chunk)
-{
-    return shl_at(segment, chunk * CHUNK_SIZE);
-}
-
-/* Takes words[first..first + count) or none of them. */
-static bool take_run(atom64 *words, uint64_t first, uint64_t count, uint64_t value)
-{
+    *ret_zero = true;
     for (uint64_t i = 0; i < count; i++) {
-        /* [pages.chunk] acquire <- shl_chunks_give(): its last user is done. */
-        if (atom_cas_acquire_64(&words[first + i], 0, value))
+        uint64_t seen = atom_load_relaxed(&words[first + i]);
+        /* [pages.free] acquire <- free_run(): its last user is done. */
+        if ((seen & 0xff) == 0 && atom_cas_acquire_64(&words[first + i], seen, taken)) {
+            *ret_zero = *ret_zero && seen == 0;
             continue;
+        }
         while (i-- > 0)
-            atom_store_relaxed(&words[first + i], 0);
+            atom_store_relaxed(&words[first + i], PAGE_DIRTY);
         return false;
     }
     return true;
 }
 
 /* Finds and takes a run between two indices. A lost race only makes it look further. */
-static bool find_run(atom64 *words, uint64_t begin, uint64_t end, uint64_t count,
-                     uint64_t (*value_of)(uint64_t first, uint64_t base), uint64_t base,
-                     uint64_t *ret_first)
+static bool find_run(atom64 *words, uint64_t begin, uint64_t end, uint64_t count, uint64_t taken,
+                     uint64_t *ret_first, bool *ret_zero)
 {
     uint64_t length = 0;
     for (uint64_t i = begin; i < end; i++) {
-        length = atom_load_relaxed(&words[i]) == 0 ? length + 1 : 0;
+        length = (atom_load_relaxed(&words[i]) & 0xff) == 0 ? length + 1 : 0;
         if (length < count)
             continue;
-        uint64_t first = i + 1 - count;
-        if (take_run(words, first, count, value_of(first, base))) {
-            *ret_first = first;
+        *ret_first = i + 1 - count;
+        if (take_run(words, *ret_first, count, taken, ret_zero))
             return true;
-        }
         length = 0;
     }
     return false;
-}
-
-static uint64_t same_value(uint64_t first, uint64_t base)
-{
-    (void)first;
-    return base;
-}
-
-static uint64_t with_first_page(uint64_t first, uint64_t base)
-{
-    return base | first << 56;
 }
 
 /* The host may have closed our descriptor, and its number may be a file of its own by now. */
@@ -81,111 +58,191 @@ static int commit(const struct shl_segment *segment, uint64_t offset, uint64_t s
     return shl_memfd_commit(segment->fd, offset, size);
 }
 
-/* Chunks that are ours but not usable yet. */
-static int take_chunks(const struct shl_segment *segment, uint32_t owner, uint64_t count,
-                       uint64_t *ret_chunk)
+static void raise_end(const struct shl_segment *segment, uint64_t end)
 {
-    atom64 *words = chunk_words(segment);
-    uint64_t taken = chunk_word_make(CHUNK_TAKEN, owner, count);
-    if (!find_run(words, segment->chunks_at, segment->size / CHUNK_SIZE, count, same_value, taken,
-                  ret_chunk))
-        return shl_error(-ENOMEM, "the segment has reached its size_max");
-    int code = commit(segment, *ret_chunk * CHUNK_SIZE, count * CHUNK_SIZE);
-    for (uint64_t i = SHL_MISTAKE("pages.chunks"); code < 0 && i < count; i++)
-        atom_store_relaxed(&words[*ret_chunk + i], 0);
-    return code;
+    atom64 *known = &segment->shm->chunks_end;
+    for (uint64_t seen = atom_load_relaxed(known); seen < end; seen = atom_load_relaxed(known))
+        if (atom_cas_relaxed_64(known, seen, end))
+            return;
+}
+
+/* Chunks that are TAKEN go back; decommitted, they are zero when they are taken again. */
+static void free_chunks(const struct shl_segment *segment, uint64_t chunk, uint64_t count)
+{
+    shl_memory_decommit(shl_at(segment, chunk * CHUNK_SIZE), count * CHUNK_SIZE);
+    SHL_CHAOS("pages.decommitted");
+    for (uint64_t i = count; i-- > 0;)
+        /* [pages.free] release -> take_run(): we are done with it. */
+        atom_store_release(&shl_chunk_words(segment)[chunk + i], CHUNK_FREE);
 }
 
 int shl_chunks_take(const struct shl_segment *segment, uint32_t owner, uint64_t count,
-                    uint64_t *ret_offset)
+                    uint64_t size, uint64_t *ret_chunk)
 {
-    uint64_t chunk = 0;
-    REQUIRE(count <= segment->size / CHUNK_SIZE, -ENOMEM, "larger than the segment's size_max");
-    int code = take_chunks(segment, owner, count, &chunk);
-    if (code < 0)
-        return code;
-    atom64 *words = chunk_words(segment);
-    for (uint64_t i = count - 1; i > 0; i--)
-        atom_store_relaxed(&words[chunk + i], chunk_word_make(CHUNK_REST, owner, count));
-    /* [pages.chunk] release -> shl_chunk_word(). */
-    atom_store_release(&words[chunk], chunk_word_make(CHUNK_LARGE, owner, count));
-    *ret_offset = chunk * CHUNK_SIZE;
-    return 0;
+    bool zero;
+    uint64_t taken = chunk_word_make(CHUNK_TAKEN, owner, 0);
+    if (count > shl_chunks_count(segment) ||
+        !find_run(shl_chunk_words(segment), segment->chunks_at, shl_chunks_count(segment), count,
+                  taken, ret_chunk, &zero))
+        return shl_error(-ENOMEM, "the segment has reached its size_max");
+    SHL_CHAOS("pages.taken");
+    raise_end(segment, *ret_chunk + count);
+    int code = commit(segment, *ret_chunk * CHUNK_SIZE, size);
+    if (code < 0 && !SHL_MISTAKE("pages.chunks"))
+        free_chunks(segment, *ret_chunk, count);
+    return code;
+}
+
+static void write_rest(const struct shl_segment *segment, uint64_t chunk, uint64_t count)
+{
+    for (uint64_t i = 1; i < count; i++)
+        atom_store_relaxed(&shl_chunk_words(segment)[chunk + i],
+                           chunk_word_make(CHUNK_REST, 0, chunk));
+}
+
+void shl_chunks_publish(const struct shl_segment *segment, uint64_t chunk, uint64_t count)
+{
+    atom64 *word = &shl_chunk_words(segment)[chunk];
+    uint32_t owner = chunk_word_owner(atom_load_relaxed(word));
+    /* [pages.chunk] release -> shl_chunk_word(): the block's header. */
+    atom_store_release(word, chunk_word_make(CHUNK_LARGE, owner, count));
+    SHL_CHAOS("pages.published");
+    write_rest(segment, chunk, count);
+    /* [pages.chunk] release: likewise. */
+    atom_store_release(word, chunk_word_make(CHUNK_LARGE, 0, count));
 }
 
 /* Are these the words of one large block? Another process may have damaged them. */
 static bool is_large_run(const struct shl_segment *segment, uint64_t chunk, uint64_t count)
 {
-    atom64 *words = chunk_words(segment);
-    if (count == 0 || count > segment->size / CHUNK_SIZE - chunk ||
-        chunk_word_kind(atom_load_relaxed(&words[chunk])) != CHUNK_LARGE)
+    if (count == 0 || count > shl_chunks_count(segment) - chunk)
         return false;
-    for (uint64_t i = 1; i < count; i++) {
-        uint64_t word = atom_load_relaxed(&words[chunk + i]);
-        if (chunk_word_kind(word) != CHUNK_REST || chunk_word_count(word) != count)
+    for (uint64_t i = 1; i < count; i++)
+        if (atom_load_relaxed(&shl_chunk_words(segment)[chunk + i]) !=
+            chunk_word_make(CHUNK_REST, 0, chunk))
             return false;
-    }
     return true;
 }
 
-void shl_chunks_give(const struct shl_segment *segment, uint64_t offset)
+void shl_chunks_give(const struct shl_segment *segment, uint32_t owner, uint64_t chunk)
 {
-    atom64 *words = chunk_words(segment);
-    uint64_t chunk = offset / CHUNK_SIZE;
-    uint64_t count = chunk_word_count(shl_chunk_word(segment, offset));
-    if (offset % CHUNK_SIZE || !is_large_run(segment, chunk, count))
+    atom64 *words = shl_chunk_words(segment);
+    uint64_t seen = atom_load_relaxed(&words[chunk]), count = chunk_word_value(seen);
+    uint64_t mine = chunk_word_make(CHUNK_LARGE, owner, count);
+    if (seen != chunk_word_make(CHUNK_LARGE, 0, count) || !is_large_run(segment, chunk, count))
         return; /* better lost than given twice */
-    shl_memory_decommit(shl_at(segment, offset), count * CHUNK_SIZE);
-    for (uint64_t i = count; i-- > 0;)
-        /* [pages.chunk] release -> take_run(): we are done with it. */
-        atom_store_release(&words[chunk + i], 0);
+    /* [pages.chunk] acquire <- publishing. */
+    if (!atom_cas_acquire_64(&words[chunk], seen, mine))
+        return;
+    SHL_CHAOS("pages.owned");
+    uint64_t taken = chunk_word_make(CHUNK_TAKEN, owner, 0);
+    for (uint64_t i = 1; i < count; i++)
+        atom_store_relaxed(&words[chunk + i], taken);
+    /* [pages.chunk] release: it is no block from here on. */
+    atom_store_release(&words[chunk], taken);
+    free_chunks(segment, chunk, count);
 }
 
-/* A chunk of pages for everybody. A rival may add one too: then one of them fills later. */
-static int add_page_chunk(const struct shl_segment *segment, uint32_t owner, uint64_t *ret_chunk)
+/* The hint in a chunk's word: no more than `count` free pages in a row. */
+static void set_bound(const struct shl_segment *segment, uint64_t chunk, uint64_t seen,
+                      uint64_t count)
 {
-    int code = take_chunks(segment, owner, 1, ret_chunk);
-    if (code < 0)
-        return code;
-    memset(shl_at(segment, *ret_chunk * CHUNK_SIZE), 0, PAGES_PER_CHUNK * sizeof(uint64_t));
-    /* [pages.chunk] release -> shl_chunk_word(): the page words are zero. */
-    atom_store_release(&chunk_words(segment)[*ret_chunk], chunk_word_make(CHUNK_PAGES, owner, 1));
-    atom_store_relaxed(&segment->shm->page_chunk, *ret_chunk);
-    return 0;
+    if (chunk_word_kind(seen) == CHUNK_PAGES)
+        /* [pages.chunk] acq_rel: the hint alone changes. */
+        atom_cas_acq_rel_64(&shl_chunk_words(segment)[chunk], seen,
+                            chunk_word_make(CHUNK_PAGES, 0, count));
 }
 
-static bool find_pages(const struct shl_segment *segment, uint64_t chunk, uint32_t count,
-                       uint64_t base, uint64_t *ret_offset)
+bool shl_pages_take(const struct shl_segment *segment, uint32_t owner, uint32_t count,
+                    bool thoroughly, uint64_t *ret_number, bool *ret_zero)
 {
-    uint64_t page;
-    if (chunk_word_kind(shl_chunk_word(segment, chunk * CHUNK_SIZE)) != CHUNK_PAGES)
-        return false;
-    if (!find_run(page_words(segment, chunk), 1, PAGES_PER_CHUNK, count, with_first_page, base,
-                  &page))
-        return false;
-    *ret_offset = chunk * CHUNK_SIZE + page * PAGE_SIZE_SHM;
-    return true;
-}
-
-/* A chunk of pages that somebody may still find room in, for when no new chunk is to be had. */
-static bool find_pages_anywhere(const struct shl_segment *segment, uint32_t count, uint64_t base,
-                                uint64_t *ret_offset)
-{
-    for (uint64_t chunk = segment->chunks_at; chunk < segment->size / CHUNK_SIZE; chunk++)
-        if (find_pages(segment, chunk, count, base, ret_offset))
+    uint64_t taken = page_word_make(PAGE_TAKEN, owner, 0, 0), end = shl_chunks_end(segment), page;
+    for (uint64_t chunk = segment->chunks_at; chunk < end; chunk++) {
+        uint64_t word = shl_chunk_word(segment, chunk * CHUNK_SIZE);
+        bool promising = thoroughly || chunk_word_value(word) >= count;
+        if (chunk_word_kind(word) != CHUNK_PAGES || !promising)
+            continue;
+        if (find_run(shl_page_words(segment, chunk), 1, PAGES_PER_CHUNK, count, taken, &page,
+                     ret_zero)) {
+            *ret_number = shl_page_number(chunk, page);
+            SHL_CHAOS("pages.pages_taken");
             return true;
+        }
+        set_bound(segment, chunk, word, count - 1);
+    }
     return false;
 }
 
-int shl_pages_take(const struct shl_segment *segment, uint32_t owner, enum page_kind kind,
-                   uint32_t size_class, uint32_t count, uint64_t *ret_offset)
+int shl_pages_add_chunk(const struct shl_segment *segment, uint32_t owner)
 {
-    uint64_t base = page_word_make(kind, owner, size_class, 0);
-    uint64_t chunk = atom_load_relaxed(&segment->shm->page_chunk);
-    while (!find_pages(segment, chunk, count, base, ret_offset)) {
-        if (add_page_chunk(segment, owner, &chunk) == 0)
-            continue;
-        return find_pages_anywhere(segment, count, base, ret_offset) ? 0 : -ENOMEM;
-    }
+    uint64_t chunk = 0;
+    int code = shl_chunks_take(segment, owner, 1, CHUNK_SIZE, &chunk);
+    if (code < 0)
+        return code;
+    /* [pages.chunk] release -> shl_chunk_word(): its memory, which is zero. */
+    atom_store_release(&shl_chunk_words(segment)[chunk],
+                       chunk_word_make(CHUNK_PAGES, 0, PAGES_PER_CHUNK - 1));
     return 0;
+}
+
+void shl_pages_give(const struct shl_segment *segment, uint64_t number, uint32_t count)
+{
+    uint64_t chunk = number / PAGES_PER_CHUNK;
+    atom64 *words = shl_page_words(segment, chunk);
+    for (uint64_t i = count; i-- > 0;)
+        /* [pages.free] release -> take_run(): we are done with it. */
+        atom_store_release(&words[number % PAGES_PER_CHUNK + i], PAGE_DIRTY);
+    set_bound(segment, chunk, shl_chunk_word(segment, number * PAGE_SIZE_SHM), PAGES_PER_CHUNK - 1);
+}
+
+bool shl_pages_give_chunk(const struct shl_segment *segment, uint32_t owner, uint64_t chunk)
+{
+    bool zero;
+    uint64_t word = shl_chunk_word(segment, chunk * CHUNK_SIZE);
+    if (chunk_word_kind(word) != CHUNK_PAGES ||
+        !take_run(shl_page_words(segment, chunk), 1, PAGES_PER_CHUNK - 1,
+                  page_word_make(PAGE_TAKEN, owner, 0, 0), &zero))
+        return false;
+    SHL_CHAOS("pages.chunk_emptied");
+    /* [pages.chunk] release: its words are not to be read from here on. */
+    atom_store_release(&shl_chunk_words(segment)[chunk], chunk_word_make(CHUNK_TAKEN, owner, 0));
+    free_chunks(segment, chunk, 1);
+    return true;
+}
+
+/* A chunk on which a dead thread had an unfinished step. */
+static void settle_chunk(const struct shl_segment *segment, uint64_t chunk, uint64_t word)
+{
+    uint64_t count = chunk_word_value(word);
+    if (chunk_word_kind(word) == CHUNK_TAKEN)
+        free_chunks(segment, chunk, 1);
+    else if (chunk_word_kind(word) == CHUNK_LARGE && count > 0 &&
+             count <= shl_chunks_count(segment) - chunk) {
+        write_rest(segment, chunk, count);
+        /* [pages.chunk] release: whole again. */
+        atom_store_release(&shl_chunk_words(segment)[chunk],
+                           chunk_word_make(CHUNK_LARGE, 0, count));
+    }
+}
+
+static void settle_taken_pages(const struct shl_segment *segment, uint64_t chunk,
+                               const struct shl_dead *dead)
+{
+    for (uint64_t page = 1; page < PAGES_PER_CHUNK; page++) {
+        uint64_t word = atom_load_relaxed(&shl_page_words(segment, chunk)[page]);
+        if (page_word_kind(word) == PAGE_TAKEN && shl_is_dead_thread(dead, page_word_owner(word)))
+            shl_pages_give(segment, shl_page_number(chunk, page), 1);
+    }
+}
+
+/* After the runs (runs.c): a run's first page tells what its other pages are. */
+void shl_pages_settle(const struct shl_segment *segment, const struct shl_dead *dead)
+{
+    for (uint64_t chunk = segment->chunks_at; chunk < shl_chunks_count(segment); chunk++) {
+        uint64_t word = shl_chunk_word(segment, chunk * CHUNK_SIZE);
+        if (chunk_word_kind(word) == CHUNK_PAGES)
+            settle_taken_pages(segment, chunk, dead);
+        else if (shl_is_dead_thread(dead, chunk_word_owner(word)))
+            settle_chunk(segment, chunk, word);
+    }
 }

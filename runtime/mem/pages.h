@@ -3,10 +3,16 @@
  * gets its memory from the system before anybody may use it, so that no access can fail later.
  *
  * Layout. One word per chunk in the tables, one per page in the first page of a chunk of pages:
- *     chunk word {count:32, owner:16, zero:8, kind:8}     owner: the process that took it
- *     page word  {first:8, class:8, owner:16 ..., kind:8} first: the run's first page
- * A word is taken by a compare-and-set from zero that writes the owner, a run of words one by one,
- * given back on a conflict. So whatever is half taken has a name on it.
+ *     chunk word {value:32, owner:16, zero:8, kind:8}
+ *                value: of LARGE how many chunks; of REST its first one; of PAGES no more than so
+ *                many free pages lie in a row (a hint)
+ *     page word  {first:8, class:8, zero:16, owner:16, flags:8, kind:8}     (runs.h has the flags)
+ *                first: of REST the run's first page; class: of RUN and REST (sizes.h)
+ *     owner: the thread (short) with an unfinished step; nobody else then changes what it is about
+ *
+ * Death. Words are TAKEN, one by one, by a compare-and-set that writes the owner. Several become
+ * one run, or free again, by one store to the first word; the others follow, and whoever settles
+ * the owner can tell from the first one where they were to go.
  */
 #ifndef SHL_MEM_PAGES_H
 #define SHL_MEM_PAGES_H
@@ -15,27 +21,58 @@
 
 enum chunk_kind {
     CHUNK_FREE = 0, /* a hole in the file: not to be read */
-    CHUNK_TAKEN,    /* by its owner, who is getting memory for it */
-    CHUNK_PAGES,    /* its first page holds page words */
-    CHUNK_LARGE,    /* the first of `count` chunks that hold one block */
+    CHUNK_TAKEN,    /* by its owner, who is getting memory for it or gives it back */
+    CHUNK_PAGES,    /* its first page holds page words and the free bits of runs */
+    CHUNK_LARGE,    /* the first of those that hold one block */
     CHUNK_REST      /* the others of them */
 };
 
-enum page_kind { PAGE_FREE = 0, PAGE_BLOCKS = 1, PAGE_OBJECTS = 2 };
+enum page_kind {
+    PAGE_FREE = 0,
+    PAGE_TAKEN, /* by its owner */
+    PAGE_RUN,   /* the first of a run of blocks of one class */
+    PAGE_REST   /* the others of it */
+};
+
+/* Of a free page: it was used before and is not zero. */
+#define PAGE_DIRTY (UINT64_C(1) << 8)
+
+static inline uint64_t chunk_word_make(enum chunk_kind kind, uint32_t owner, uint64_t value)
+{
+    return value << 32 | (uint64_t)owner << 16 | kind;
+}
 
 static inline enum chunk_kind chunk_word_kind(uint64_t word)
 {
     return (enum chunk_kind)(word & 0xff);
 }
 
-static inline uint64_t chunk_word_count(uint64_t word)
+static inline uint32_t chunk_word_owner(uint64_t word)
+{
+    return (uint32_t)(word >> 16) & 0xffff;
+}
+
+static inline uint64_t chunk_word_value(uint64_t word)
 {
     return word >> 32;
+}
+
+#define PAGE_OWNER_MASK (UINT64_C(0xffff) << 16)
+
+static inline uint64_t page_word_make(enum page_kind kind, uint32_t owner, uint32_t size_class,
+                                      uint32_t first)
+{
+    return (uint64_t)first << 56 | (uint64_t)size_class << 48 | (uint64_t)owner << 16 | kind;
 }
 
 static inline enum page_kind page_word_kind(uint64_t word)
 {
     return (enum page_kind)(word & 0xff);
+}
+
+static inline uint32_t page_word_owner(uint64_t word)
+{
+    return (uint32_t)(word >> 16) & 0xffff;
 }
 
 static inline uint32_t page_word_class(uint64_t word)
@@ -48,14 +85,28 @@ static inline uint32_t page_word_first(uint64_t word)
     return (uint32_t)(word >> 56);
 }
 
+static inline atom64 *shl_chunk_words(const struct shl_segment *segment)
+{
+    return (atom64 *)shl_at(segment, SEGMENT_CHUNKS_AT);
+}
+
+static inline uint64_t shl_chunks_count(const struct shl_segment *segment)
+{
+    return segment->size / CHUNK_SIZE;
+}
+
 /* The word of the chunk an offset lies in; CHUNK_FREE also for the tables and beyond the end. */
 static inline uint64_t shl_chunk_word(const struct shl_segment *segment, uint64_t offset)
 {
     if (unlikely(offset >= segment->size || offset / CHUNK_SIZE < segment->chunks_at))
         return CHUNK_FREE;
-    atom64 *words = (atom64 *)shl_at(segment, SEGMENT_CHUNKS_AT);
-    /* [pages.chunk] acquire <- take: the chunk has memory, and its page words are there. */
-    return atom_load_acquire(&words[offset / CHUNK_SIZE]);
+    /* [pages.chunk] acquire <- publishing: the chunk has memory, and its page words are there. */
+    return atom_load_acquire(&shl_chunk_words(segment)[offset / CHUNK_SIZE]);
+}
+
+static inline atom64 *shl_page_words(const struct shl_segment *segment, uint64_t chunk)
+{
+    return (atom64 *)shl_at(segment, chunk * CHUNK_SIZE);
 }
 
 /* The word of the page an offset lies in; PAGE_FREE if it is no page of a chunk of pages. */
@@ -64,19 +115,46 @@ static inline uint64_t shl_page_word(const struct shl_segment *segment, uint64_t
     if (unlikely(chunk_word_kind(shl_chunk_word(segment, offset)) != CHUNK_PAGES))
         return PAGE_FREE;
     uint64_t page = offset % CHUNK_SIZE / PAGE_SIZE_SHM;
-    atom64 *words = (atom64 *)shl_at(segment, offset - offset % CHUNK_SIZE);
+    atom64 *words = shl_page_words(segment, offset / CHUNK_SIZE);
     return likely(page != 0) ? atom_load_relaxed(&words[page]) : PAGE_FREE;
 }
 
-/* A run of pages, with memory, zero when taken first. 0 or -ENOMEM. */
-int shl_pages_take(const struct shl_segment *segment, uint32_t owner, enum page_kind kind,
-                   uint32_t size_class, uint32_t count, uint64_t *ret_offset);
+/* A page's number in the segment. */
+static inline uint64_t shl_page_number(uint64_t chunk, uint64_t page)
+{
+    return chunk * PAGES_PER_CHUNK + page;
+}
 
-/* Chunks in a row for one large block, with memory. 0 or -ENOMEM. */
+/* Behind the last chunk that was ever taken. */
+uint64_t shl_chunks_end(const struct shl_segment *segment);
+
+/* Pages in a row of one chunk, TAKEN by `owner`: true, with whether they are zero. Thoroughly: also
+ * where a hint says that there are none. */
+bool shl_pages_take(const struct shl_segment *segment, uint32_t owner, uint32_t count,
+                    bool thoroughly, uint64_t *ret_number, bool *ret_zero);
+
+/* One more chunk of free pages. 0 or -ENOMEM. */
+int shl_pages_add_chunk(const struct shl_segment *segment, uint32_t owner);
+
+/* Gives pages back that `owner` has TAKEN. */
+void shl_pages_give(const struct shl_segment *segment, uint64_t number, uint32_t count);
+
+/* Gives a chunk all of whose pages are free back to the system: true if it was one. */
+bool shl_pages_give_chunk(const struct shl_segment *segment, uint32_t owner, uint64_t chunk);
+
+/* Chunks in a row, TAKEN by `owner`, with memory for `size` bytes. 0 or -ENOMEM. */
 int shl_chunks_take(const struct shl_segment *segment, uint32_t owner, uint64_t count,
-                    uint64_t *ret_offset);
+                    uint64_t size, uint64_t *ret_chunk);
 
-/* Gives the chunks of a large block, and their memory, back to the system. */
-void shl_chunks_give(const struct shl_segment *segment, uint64_t offset);
+/* Makes them the chunks of one large block, whose header is complete. */
+void shl_chunks_publish(const struct shl_segment *segment, uint64_t chunk, uint64_t count);
+
+/* Gives the chunks of a large block that is nobody's back to the system; somebody else may be doing
+ * it already. */
+void shl_chunks_give(const struct shl_segment *segment, uint32_t owner, uint64_t chunk);
+
+/* Settles what dead threads left unfinished. */
+struct shl_dead;
+void shl_pages_settle(const struct shl_segment *segment, const struct shl_dead *dead);
 
 #endif

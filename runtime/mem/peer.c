@@ -9,13 +9,14 @@
  * process is dead when the second channel says so, or when threads of it are marked and none lives:
  * so after exec.
  *
- * Settling a thread. Elected by its life: trylock answers EOWNERDEAD to one, and again to the next
- * if that one dies too.
- *   R1 elected
- *   R2 every object's settler frees what names the thread
- *   R3 no other live thread has its process: likewise what names the process; its slot is FREE
- *   R4 the slot is FREE
- *   R5 the life is consistent and unlocked
+ * Settling. All that are dead are settled in one walk. Elected by the lives: trylock answers
+ * EOWNERDEAD to one, and again to the next if that one dies too.
+ *   R1 elected for some threads; and who is a dead process
+ *   R2 the messages they were putting or taking (journal.h); every object's settler frees what
+ *      names them
+ *   R3 likewise memory
+ *   R4 the slots of processes are FREE, then those of threads
+ *   R5 the lives are consistent and unlocked
  * Every step may be done twice: words are compared with the owner's slot and generation. A life
  * that the kernel missed cannot be locked any more: its words are settled all the same, and the
  * slot is lost.
@@ -29,6 +30,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "mem/alloc.h"
+#include "mem/journal.h"
 #include "mem/object.h"
 #include "os/chaos.h"
 #include "os/child.h"
@@ -69,6 +72,21 @@ static struct peer_shm *process_at(const struct shl_segment *segment, uint32_t n
 struct peer_shm *shl_thread_peer(const struct shl_segment *segment, uint32_t number)
 {
     return thread_at(segment, number);
+}
+
+void shl_process_who(const struct shl_segment *segment, uint32_t number, pid_t *ret_pid,
+                     char *ret_name, size_t name_size)
+{
+    uint64_t word = atom_load_relaxed(&process_at(segment, number)->word);
+    *ret_pid = word_state(word) == PEER_LIVE ? word_pid(word) : 0;
+    ret_name[0] = '\0';
+    for (uint32_t i = 0; i < PEERS_MAX && *ret_pid; i++) {
+        struct peer_shm *peer = thread_at(segment, i);
+        if (atom_load_relaxed(&peer->process) != PEER_OWNER_MAKE(number, word_generation(word)))
+            continue;
+        snprintf(ret_name, name_size, "%.63s", peer->name);
+        return;
+    }
 }
 
 /* The four functions that know the mutex. */
@@ -135,6 +153,14 @@ static bool process_is_gone(struct peer_shm *peer, uint64_t word)
     /* [peer.word] acquire <- become() and vacate(). */
     return shl_process_is_gone(word_pid(word), start_time) &&
            atom_load_acquire(&peer->word) == word;
+}
+
+bool shl_thread_slot_is_dead(const struct shl_segment *segment, uint32_t number)
+{
+    struct peer_shm *peer = thread_at(segment, number);
+    /* [peer.word] acquire <- become() and vacate(). */
+    uint64_t word = atom_load_acquire(&peer->word);
+    return word_state(word) != PEER_LIVE || life_is_marked(peer) || process_is_gone(peer, word);
 }
 
 bool shl_thread_is_dead(const struct shl_segment *segment, struct shl_owner owner)
@@ -207,25 +233,6 @@ atom32 *shl_process_life(const struct shl_segment *segment, uint32_t owner, uint
     return NULL;
 }
 
-static void settle_objects(const struct shl_segment *segment, const struct shl_dead *dead)
-{
-    struct shl_object_walk walk = { 0 };
-    for (struct object_shm *object; (object = shl_object_next(segment, &walk));)
-        if (shl_settlers[walk.kind])
-            shl_settlers[walk.kind](segment, object, dead);
-}
-
-/* R2, or R3, for the owner that a slot's word names. */
-static void settle_thread_objects(const struct shl_segment *segment, uint32_t number, uint64_t word,
-                                  bool left)
-{
-    uint32_t generation = word_generation(word);
-    struct shl_dead dead = { .owner = PEER_OWNER_MAKE(number, generation),
-                             .owner_long = PEER_LONG_MAKE(number, generation),
-                             .left = left };
-    settle_objects(segment, &dead);
-}
-
 /* LIVE -> FREE, if it is still the same. */
 static bool vacate(struct peer_shm *peer, uint64_t word)
 {
@@ -242,73 +249,98 @@ static void count_threads(const struct shl_segment *segment)
     atom_store_relaxed(&segment->shm->threads_attached, live);
 }
 
-static void vacate_thread(const struct shl_segment *segment, struct peer_shm *peer, uint64_t word)
+/* Those that are settled together: elected by their lives, or known to be gone. */
+struct recovery {
+    struct shl_dead dead;
+    bool any;
+    uint8_t locked[PEERS_MAX];        /* a thread: how its life was locked */
+    uint8_t thread_states[PEERS_MAX]; /* a process: what threads it has */
+};
+enum { NOT_LOCKED = 0, LOCKED, LOCKED_DEAD };
+enum { HAS_DEAD = 1, HAS_LIVING = 2 };
+
+/* R1 */
+static void add_thread(const struct shl_segment *segment, struct recovery *recovery,
+                       uint32_t number)
 {
-    if (vacate(peer, word))
-        atom_sub_relaxed(&segment->shm->threads_attached, 1);
+    struct peer_shm *peer = thread_at(segment, number);
+    int locked = life_trylock(peer);
+    recovery->locked[number] = locked == 0 ? LOCKED : locked == EBUSY ? NOT_LOCKED : LOCKED_DEAD;
+    /* [peer.word] acquire <- become(). */
+    uint64_t word = atom_load_acquire(&peer->word);
+    bool gone = locked != EBUSY || process_is_gone(peer, word);
+    if (word_state(word) != PEER_LIVE || !gone)
+        return;
+    recovery->dead.threads[number] = (uint16_t)word_generation(word);
+    if (locked != EBUSY) /* who settles him next would also finish what is begun in his name */
+        recovery->dead.deputy = PEER_OWNER_MAKE(number, word_generation(word));
+    recovery->any = true;
 }
 
-static void settle_process(const struct shl_segment *segment, uint32_t number)
+/* Which processes have threads that are dead, and that are not. */
+static void look_at_threads(const struct shl_segment *segment, struct recovery *recovery)
+{
+    for (uint32_t i = 0; i < PEERS_MAX; i++) {
+        struct peer_shm *peer = thread_at(segment, i);
+        if (word_state(atom_load_relaxed(&peer->word)) != PEER_LIVE)
+            continue;
+        uint32_t process = PEER_OWNER_SLOT(atom_load_relaxed(&peer->process));
+        bool dead = recovery->dead.threads[i] || life_is_marked(peer);
+        recovery->thread_states[process] |= dead ? HAS_DEAD : HAS_LIVING;
+    }
+}
+
+static void add_process(const struct shl_segment *segment, struct recovery *recovery,
+                        uint32_t number)
 {
     struct peer_shm *peer = process_at(segment, number);
     /* [peer.word] acquire <- become(). */
     uint64_t word = atom_load_acquire(&peer->word);
-    uint32_t owner = PEER_OWNER_MAKE(number, word_generation(word));
-    if (word_state(word) != PEER_LIVE ||
-        !(process_is_gone(peer, word) || has_only_dead_threads(segment, owner)))
+    bool only_dead = recovery->thread_states[number] == HAS_DEAD;
+    if (word_state(word) != PEER_LIVE || !(only_dead || process_is_gone(peer, word)))
         return;
-    struct shl_dead dead = { .owner = owner, .process = true };
-    settle_objects(segment, &dead);
-    vacate(peer, word);
+    recovery->dead.processes[number] = (uint16_t)word_generation(word);
+    recovery->any = true;
 }
 
-/* R2 to R4, with the slot's life ours. */
-static void settle_thread(const struct shl_segment *segment, uint32_t number)
+/* LIVE -> FREE, if the slot still is the dead one's. */
+static void vacate_dead(struct peer_shm *peer, uint32_t generation)
 {
-    struct peer_shm *peer = thread_at(segment, number);
     uint64_t word = atom_load_relaxed(&peer->word);
-    if (word_state(word) != PEER_LIVE)
-        return;
-    if (SHL_MISTAKE("peer.free_first"))
-        vacate_thread(segment, peer, word);
+    if (generation != 0 && word_state(word) == PEER_LIVE && word_generation(word) == generation)
+        vacate(peer, word);
+}
+
+/* R2, R3 */
+static void settle(const struct shl_segment *segment, const struct recovery *recovery)
+{
+    for (uint32_t i = 0; i < PEERS_MAX && SHL_MISTAKE("peer.free_first"); i++)
+        vacate_dead(thread_at(segment, i), recovery->dead.threads[i]);
     SHL_CHAOS("peer.R2");
-    if (SHL_MISTAKE("peer.order"))
-        vacate_thread(segment, peer, word);
-    settle_thread_objects(segment, number, word, false);
+    for (uint32_t i = 0; i < PEERS_MAX && SHL_MISTAKE("peer.order"); i++)
+        vacate_dead(thread_at(segment, i), recovery->dead.threads[i]);
+    for (uint32_t i = 0; i < PEERS_MAX; i++)
+        if (recovery->dead.threads[i])
+            shl_journal_settle(segment, i);
+    shl_objects_settle(segment, &recovery->dead);
     SHL_CHAOS("peer.R3");
-    settle_process(segment, PEER_OWNER_SLOT(atom_load_relaxed(&peer->process)));
+    shl_alloc_settle(segment, &recovery->dead);
+}
+
+/* R4, R5 */
+static void finish(const struct shl_segment *segment, const struct recovery *recovery)
+{
     SHL_CHAOS("peer.R4");
-    vacate_thread(segment, peer, word);
-    SHL_CHAOS("peer.R5");
-}
-
-static void recover(const struct shl_segment *segment, uint32_t number)
-{
-    struct peer_shm *peer = thread_at(segment, number);
-    int locked = life_trylock(peer); /* R1 */
-    if (locked == EBUSY) {
-        /* [peer.word] acquire <- become(). */
-        uint64_t word = atom_load_acquire(&peer->word);
-        if (process_is_gone(peer, word)) /* the kernel did not mark it */
-            settle_thread_objects(segment, number, word, false);
-        return;
-    }
-    settle_thread(segment, number);
-    life_unlock(peer, locked); /* R5 */
-}
-
-void shl_peer_recover_all(const struct shl_segment *segment)
-{
+    for (uint32_t i = 0; i < PEERS_MAX; i++)
+        vacate_dead(process_at(segment, i), recovery->dead.processes[i]);
     for (uint32_t i = 0; i < PEERS_MAX; i++) {
         struct peer_shm *peer = thread_at(segment, i);
-        /* [peer.word] acquire <- become(). */
-        uint64_t word = atom_load_acquire(&peer->word);
-        if (word_state(word) == PEER_LIVE && (life_is_marked(peer) || process_is_gone(peer, word)))
-            recover(segment, i);
+        if (recovery->locked[i] == NOT_LOCKED)
+            continue;
+        vacate_dead(peer, recovery->dead.threads[i]);
+        SHL_CHAOS("peer.R5");
+        life_unlock(peer, recovery->locked[i] == LOCKED ? 0 : EOWNERDEAD);
     }
-    for (uint32_t i = 0; i < PEERS_MAX; i++)
-        settle_process(segment, i);
-    count_threads(segment);
 }
 
 static bool is_of(struct peer_shm *peer, pid_t pid)
@@ -317,15 +349,53 @@ static bool is_of(struct peer_shm *peer, pid_t pid)
     return word_state(word) == PEER_LIVE && word_pid(word) == pid;
 }
 
+static bool is_dead(struct peer_shm *peer)
+{
+    /* [peer.word] acquire <- become(). */
+    uint64_t word = atom_load_acquire(&peer->word);
+    return word_state(word) == PEER_LIVE && (life_is_marked(peer) || process_is_gone(peer, word));
+}
+
+/* Of one process, or of all if pid is 0. */
+static void recover(const struct shl_segment *segment, pid_t pid)
+{
+    struct recovery recovery = { .any = false };
+    for (uint32_t i = 0; i < PEERS_MAX; i++) {
+        struct peer_shm *peer = thread_at(segment, i);
+        if (pid == 0 ? is_dead(peer) : is_of(peer, pid))
+            add_thread(segment, &recovery, i);
+    }
+    look_at_threads(segment, &recovery);
+    for (uint32_t i = 0; i < PEERS_MAX; i++)
+        if (pid == 0 || is_of(process_at(segment, i), pid))
+            add_process(segment, &recovery, i);
+    if (recovery.any)
+        settle(segment, &recovery);
+    finish(segment, &recovery);
+    count_threads(segment);
+}
+
+void shl_peer_find_dead(const struct shl_segment *segment, struct shl_dead *ret_dead)
+{
+    struct recovery recovery = { .any = false };
+    for (uint32_t i = 0; i < PEERS_MAX; i++)
+        if (is_dead(thread_at(segment, i)))
+            recovery.dead.threads[i] = (uint16_t)word_generation(
+                atom_load_relaxed(&thread_at(segment, i)->word));
+    look_at_threads(segment, &recovery);
+    for (uint32_t i = 0; i < PEERS_MAX; i++)
+        add_process(segment, &recovery, i);
+    *ret_dead = recovery.dead;
+}
+
+void shl_peer_recover_all(const struct shl_segment *segment)
+{
+    recover(segment, 0);
+}
+
 void shl_peer_bury(const struct shl_segment *segment, pid_t pid)
 {
-    for (uint32_t i = 0; i < PEERS_MAX; i++)
-        if (is_of(thread_at(segment, i), pid))
-            recover(segment, i);
-    for (uint32_t i = 0; i < PEERS_MAX; i++)
-        if (is_of(process_at(segment, i), pid))
-            settle_process(segment, i);
-    count_threads(segment);
+    recover(segment, pid);
 }
 
 void shl_peers_init(struct segment_shm *shm)
@@ -424,8 +494,11 @@ void shl_peer_release_thread(const struct shl_segment *segment, uint32_t number)
 {
     struct peer_shm *peer = thread_at(segment, number);
     uint64_t word = atom_load_relaxed(&peer->word);
-    settle_thread_objects(segment, number, word, true); /* locks it still holds */
-    vacate_thread(segment, peer, word);
+    struct shl_dead left = { .left = true };
+    left.threads[number] = (uint16_t)word_generation(word);
+    shl_objects_settle(segment, &left); /* locks it still holds */
+    vacate(peer, word);
+    atom_sub_relaxed(&segment->shm->threads_attached, 1);
     life_unlock(peer, 0);
 }
 

@@ -11,6 +11,7 @@
 #include "mem/segment.h"
 
 struct object_shm;
+struct shl_attachment;
 
 /* A slot among the threads' or among the processes'. */
 struct shl_slot {
@@ -33,6 +34,10 @@ void shl_peer_release_process(const struct shl_segment *segment, uint32_t number
 /* Who somebody is, for people: a thread's slot. */
 struct peer_shm *shl_thread_peer(const struct shl_segment *segment, uint32_t number);
 
+/* Likewise a process's slot: its pid, 0 if it has none, and the name of its first thread. */
+void shl_process_who(const struct shl_segment *segment, uint32_t number, pid_t *ret_pid,
+                     char *ret_name, size_t name_size);
+
 /* An owner as a word names it. */
 struct shl_owner {
     uint32_t number, generation, mask;
@@ -52,6 +57,7 @@ static inline struct shl_owner shl_owner_long(uint32_t owner)
  * Is a thread gone for certain? Never guessed by time. Dead is the kernel's mark in its slot; gone
  * asks the process table too, for what the kernel may have missed.
  */
+bool shl_thread_slot_is_dead(const struct shl_segment *segment, uint32_t number);
 bool shl_thread_is_dead(const struct shl_segment *segment, struct shl_owner owner);
 bool shl_thread_is_gone(const struct shl_segment *segment, struct shl_owner owner);
 /* Likewise a process, by the process table. */
@@ -67,22 +73,57 @@ atom32 *shl_process_life(const struct shl_segment *segment, uint32_t owner, uint
 void shl_peer_recover_all(const struct shl_segment *segment);
 void shl_peer_bury(const struct shl_segment *segment, pid_t pid);
 
-/* A dead owner, in the forms in which words name it. */
+/* The dead that are settled together: of each slot the generation that is dead, or 0, which none
+ * has. */
 struct shl_dead {
-    uint32_t owner;      /* short */
-    uint32_t owner_long; /* of a thread; 0 for a process */
-    bool process;        /* the process as a whole: what it owns, not what its threads held */
-    bool left;           /* the thread is not dead but leaves, and has no step unfinished */
+    uint16_t threads[PEERS_MAX];
+    uint16_t processes[PEERS_MAX];
+    uint32_t deputy; /* one of them, short, for whom the settler may act; 0: none */
+    bool left;       /* one thread that is not dead but leaves, and has no step unfinished */
 };
 
+static inline bool shl_names_dead(const uint16_t *dead, struct shl_owner owner)
+{
+    uint32_t generation = dead[owner.number % PEERS_MAX];
+    return generation && ((generation ^ owner.generation) & owner.mask) == 0;
+}
+
+/* Is the owner that a word names one of them? Nobody (0) never is. */
+static inline bool shl_is_dead_thread(const struct shl_dead *dead, uint32_t owner)
+{
+    return owner && shl_names_dead(dead->threads, shl_owner_short(owner));
+}
+
+static inline bool shl_is_dead_thread_long(const struct shl_dead *dead, uint32_t owner)
+{
+    return (owner & PEER_LONG_ONE) && (owner & 0xffff) < PEERS_MAX &&
+           shl_names_dead(dead->threads, shl_owner_long(owner));
+}
+
+static inline bool shl_is_dead_process(const struct shl_dead *dead, uint32_t owner)
+{
+    return owner && shl_names_dead(dead->processes, shl_owner_short(owner));
+}
+
+/* Who is dead at the moment and not settled yet; nothing is changed. */
+void shl_peer_find_dead(const struct shl_segment *segment, struct shl_dead *ret_dead);
+
 /*
- * The registry: what each kind of object does about a dead owner, by kind. A settler is called for
- * every object of the segment, changes only words that name the dead one, each by one
- * compare-and-set, and may be called any number of times and be killed anywhere. Defined above, in
- * proc/settlers.c.
+ * The registry: what each kind of object does about deaths, by kind. All of it may be called any
+ * number of times, by several at once, and be killed anywhere. Defined above, in proc/settlers.c.
  */
-typedef void (*shl_settler)(const struct shl_segment *segment, struct object_shm *object,
-                            const struct shl_dead *dead);
-extern SHL_HIDDEN const shl_settler shl_settlers[];
+struct shl_settler {
+    /* For every object: changes words that name the dead one, each by one compare-and-set. */
+    void (*settle)(const struct shl_segment *segment, struct object_shm *object,
+                   const struct shl_dead *dead);
+    /* For one that has ended: frees what belongs to it; false if somebody else is inside. */
+    bool (*finish)(const struct shl_segment *segment, struct shl_attachment *self,
+                   struct object_shm *object);
+    /* Of a queue: calls this for every message in it, until it answers true, which it then does. */
+    bool (*visit)(const struct shl_segment *segment, struct object_shm *object,
+                  bool (*visitor)(void *context, uint64_t descriptor), void *context);
+    uint32_t bell; /* where the object's bell lies, if its waiters are to be told of its end */
+};
+extern SHL_HIDDEN const struct shl_settler *const shl_settlers[]; /* NULL: nothing to do */
 
 #endif

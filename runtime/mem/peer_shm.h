@@ -18,6 +18,16 @@
  */
 enum { PEER_FREE = 0, PEER_LIVE = 1 };
 
+/*
+ * Which message a thread is just putting into a queue or taking out of it: {queue, descriptor}; a
+ * descriptor of 0 is none. Whoever settles the thread's death decides by it whether the message is
+ * in the queue or was in the thread's hands. Written by: the thread.
+ */
+struct journal_shm {
+    atom64 queue;
+    atom64 descriptor;
+};
+
 struct peer_shm {
     /*
      * A robust mutex that the slot's thread holds as long as it is attached: the kernel marks its
@@ -35,7 +45,9 @@ struct peer_shm {
     atom32 process; /* of a thread: its process, short */
     atom64 handle;  /* shoal_process, if it is known */
     char name[64];
-    uint8_t padding[256 - 144];
+    uint8_t padding_0[192 - 144];
+    struct journal_shm journal; /* of a thread; a line of its own */
+    uint8_t padding_1[64 - 16];
 };
 
 /*
@@ -62,6 +74,8 @@ struct peer_shm {
 #define SIDE_OWNER(word) ((uint32_t)((word) >> SIDE_OWNER_SHIFT))
 
 static_assert(sizeof(struct peer_shm) == PEER_SIZE, "slots do not share lines");
+static_assert(sizeof(struct journal_shm) == 16, "written before and after every message");
+static_assert(offsetof(struct peer_shm, journal) == 192, "a line of its own");
 static_assert(offsetof(struct peer_shm, word) == 48, "the words behind the mutex");
 
 #endif

@@ -2,14 +2,14 @@
  * The layout of a segment, as it lies in the file.
  *
  *   0        header                  who made it, how large it may grow, where it wants to lie
- *   4 KiB    class stacks            free blocks that any process may take, by size class
+ *   4 KiB    classes                 hints where free blocks are to be found, by size class
  *   32 KiB   peers                   a slot per attached thread, then per process
  *   544 KiB  chunk words             one per 2 MiB chunk: what it is used for, and by whom
  *   (next chunk boundary) chunks     pages of blocks and objects, or large blocks
  *
  * Everything is found by its offset: a segment may lie anywhere. Words that tell truth (chunk and
  * page words, block headers, object heads, ring sides) are changed by one atomic store or
- * compare-and-set and carry their owner's slot where a step is unfinished; stacks and hints are
+ * compare-and-set and carry their owner's slot where a step is unfinished; bits and hints are
  * caches.
  */
 #ifndef SHL_MEM_SEGMENT_SHM_H
@@ -23,7 +23,7 @@
 #include "base/attr.h"
 
 #define SEGMENT_MAGIC UINT64_C(0x316c616f6873feff) /* no text, little endian: ff fe "shoal1" */
-#define SEGMENT_LAYOUT 3u                          /* changes with any layout in a *_shm.h */
+#define SEGMENT_LAYOUT 4u                          /* changes with any layout in a *_shm.h */
 #define SEGMENT_FEATURES 0u                        /* bits; an unknown one must not be attached */
 
 #define SEGMENT_SIZE_MIN (UINT64_C(4) << 20)
@@ -32,7 +32,7 @@
 #define CHUNK_SIZE (UINT64_C(2) << 20)
 #define PAGE_SIZE_SHM (UINT64_C(64) << 10)
 #define PAGES_PER_CHUNK 32u /* page 0 holds the page words */
-#define CLASSES_COUNT 64u
+#define CLASSES_COUNT 72u
 #define NAME_BUCKETS 256u
 #ifndef PEERS_MAX
 #define PEERS_MAX 1024u /* threads, and as many processes; a power of two */
@@ -42,10 +42,11 @@
 #define SEGMENT_PEERS_AT (UINT64_C(32) << 10)
 #define SEGMENT_CHUNKS_AT (SEGMENT_PEERS_AT + UINT64_C(2) * PEERS_MAX * PEER_SIZE)
 
-/* A stack of free things: {tag:28, offset/16:36}; the tag changes with every push. */
-struct stack_shm {
-    atom64 top;
-    uint8_t padding[SHL_LINE - 8];
+/* Where free blocks of a class may be found. Hints. */
+struct class_shm {
+    atom64 page; /* of the run that was given the last ones: its number in the segment */
+    atom64 runs; /* about how many runs have any */
+    uint8_t padding[SHL_LINE - 16];
 };
 
 struct segment_shm {
@@ -61,22 +62,21 @@ struct segment_shm {
     uint8_t padding_0[SHL_LINE - 72];
 
     /* written by: whoever takes memory or attaches. All hints. */
-    atom64 page_chunk; /* the chunk that pages are taken from */
+    atom64 chunks_end; /* behind the last chunk that was ever taken */
     atom64 peer_hint;
     atom64 threads_attached; /* for the decision to spin */
     atom64 large_count; /* large blocks handed out: their generation, as their chunks forget it */
     uint8_t padding_1[SHL_LINE - 32];
 
-    struct stack_shm objects[9]; /* free places for objects, by pool */
-    atom64 names[NAME_BUCKETS];  /* of objects: name_shm.h. No hints but truth */
-    uint8_t padding_2[4096 - 11 * SHL_LINE - 8 * NAME_BUCKETS];
+    atom64 names[NAME_BUCKETS]; /* of objects: name_shm.h. No hints but truth */
+    uint8_t padding_2[4096 - 2 * SHL_LINE - 8 * NAME_BUCKETS];
 
-    struct stack_shm classes[CLASSES_COUNT];
+    struct class_shm classes[CLASSES_COUNT];
 };
 
-static_assert(sizeof(struct stack_shm) == SHL_LINE, "a stack on a line of its own");
-static_assert(offsetof(struct segment_shm, page_chunk) == SHL_LINE, "hints on a line of their own");
-static_assert(offsetof(struct segment_shm, classes) == 4096, "stacks start at 4 KiB");
+static_assert(sizeof(struct class_shm) == SHL_LINE, "a class on a line of its own");
+static_assert(offsetof(struct segment_shm, chunks_end) == SHL_LINE, "hints on a line of their own");
+static_assert(offsetof(struct segment_shm, classes) == 4096, "classes start at 4 KiB");
 static_assert(sizeof(struct segment_shm) <= SEGMENT_PEERS_AT, "the peers follow");
 
 #endif

@@ -179,6 +179,7 @@ struct shl_attachment *shl_self_attach_at(const struct shl_segment *segment, uin
     attachment->owner = PEER_OWNER_MAKE(thread.number, thread.generation);
     attachment->owner_long = PEER_LONG_MAKE(thread.number, thread.generation);
     attachment->thread = thread.number;
+    attachment->journal = &shl_thread_peer(segment, thread.number)->journal;
     attachment->epoch = epoch;
     shl_chaos_begin(thread.number, shl_shared()->process_name[0]);
     return attachment;

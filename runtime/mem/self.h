@@ -13,12 +13,10 @@
 
 enum { SHL_CACHE_BLOCKS_MAX = 64 };
 
-/* Free blocks of one size class, for this thread alone. */
+/* Free blocks of one size class, in this thread's hands. */
 struct shl_cache {
     uint32_t count;
     struct block_shm *blocks[SHL_CACHE_BLOCKS_MAX]; /* last in, first out */
-    struct block_shm *chain;                        /* taken from the stack, followed lazily */
-    char *bump, *bump_end;                          /* memory not cut into blocks yet */
 };
 
 struct object_shm;
@@ -29,6 +27,7 @@ struct shl_attachment {
     uint32_t owner;         /* the same with its generation, short: as in a ring side */
     uint32_t owner_long;    /* the same, long: as in a lock */
     uint32_t process_owner; /* its process, short: as in a block's header */
+    struct journal_shm *journal;
     struct shl_cache caches[CLASSES_COUNT];
 };
 

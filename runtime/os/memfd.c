@@ -167,3 +167,12 @@ void shl_unmap(void *base, uint64_t size)
 {
     munmap(base, size);
 }
+
+int shl_file_committed(int fd, uint64_t *ret_size)
+{
+    struct stat status;
+    if (fstat(fd, &status) < 0)
+        return shl_error(-EINVAL, "the segment's descriptor was closed by somebody else");
+    *ret_size = (uint64_t)status.st_blocks * 512;
+    return 0;
+}

@@ -37,4 +37,7 @@ void *shl_wiped_pages(size_t size);
 
 void shl_unmap(void *base, uint64_t size);
 
+/* Bytes that the system has given for a file. 0, or an error. */
+int shl_file_committed(int fd, uint64_t *ret_size);
+
 #endif

@@ -65,7 +65,7 @@ static int copy_argument(const struct shl_segment *segment, const shoal_process_
     *ret_argument = 0;
     if (options->argument_size == 0)
         return 0;
-    void *copy = shl_alloc(segment, options->argument_size, BLOCK_OBJECT);
+    void *copy = shl_alloc(segment, options->argument_size);
     if (!copy)
         return shl_error_code();
     memcpy(copy, options->argument, options->argument_size);
@@ -75,8 +75,9 @@ static int copy_argument(const struct shl_segment *segment, const shoal_process_
 
 static void free_argument(const struct shl_segment *segment, uint64_t argument)
 {
-    if (argument)
-        shl_free(segment, shl_block(shl_at(segment, argument)));
+    struct shl_place place;
+    if (argument && shl_place_at(segment, argument, &place))
+        shl_free(&place);
 }
 
 /* Takes what describe() took; the object was never visible, or its handle is stale by now. */
@@ -122,6 +123,9 @@ static int describe(struct shl_children *children, const shoal_process_options *
         return shl_error_code();
     }
     name_process(process, options->name);
+    struct shl_place place;
+    if (argument && shl_place_at(segment, argument, &place))
+        shl_object_part(&place, &process->object);
     uint64_t ref = shl_object_publish(&process->object, KIND_PROCESS);
     int code = shl_children_add(children, &(struct shl_child){ .ref = ref,
                                                                .target = options->target,
@@ -131,7 +135,7 @@ static int describe(struct shl_children *children, const shoal_process_options *
     if (SHL_MISTAKE("process.output"))
         ret_process->ref = ref;
     if (code < 0) {
-        shl_object_end(&process->object, ref);
+        shl_object_end(segment, &process->object, ref);
         forget(segment, process, argument);
         return code;
     }
@@ -173,7 +177,7 @@ static bool look(struct shl_child *child, struct process_shm *process)
 static void drop(struct shl_children *children, struct shl_child *child,
                  const struct shl_segment *segment, struct process_shm *process)
 {
-    shl_object_end(&process->object, child->ref);
+    shl_object_end(segment, &process->object, child->ref);
     forget(segment, process, child->argument);
     shl_children_remove(children, child);
 }

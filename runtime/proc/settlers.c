@@ -2,8 +2,8 @@
 #include "flow/settle.h"
 #include "sync/settle.h"
 
-const shl_settler shl_settlers[KINDS_COUNT] = {
-    [KIND_QUEUE] = shl_queue_settle,         [KIND_LOCK] = shl_lock_settle,
-    [KIND_SEMAPHORE] = shl_semaphore_settle, [KIND_CONDITION] = shl_condition_settle,
-    [KIND_BARRIER] = shl_barrier_settle,
+const struct shl_settler *const shl_settlers[KINDS_COUNT] = {
+    [KIND_QUEUE] = &shl_queue_settler,         [KIND_LOCK] = &shl_lock_settler,
+    [KIND_SEMAPHORE] = &shl_semaphore_settler, [KIND_EVENT] = &shl_event_settler,
+    [KIND_CONDITION] = &shl_condition_settler, [KIND_BARRIER] = &shl_barrier_settler,
 };

@@ -497,21 +497,19 @@ int shoal_barrier_destroy(shoal_barrier handle)
     int code = find(handle, &attempt);
     if (code < 0)
         return code == -ESTALE ? 0 : code;
-    bool ended = shl_park_end(&attempt.barrier->object, handle.ref, &attempt.barrier->bell);
-    if (ended)
-        shl_object_free(attempt.segment, &attempt.barrier->object);
+    shl_park_end(attempt.segment, &attempt.barrier->object, handle.ref, &attempt.barrier->bell);
     return 0;
 }
 
 /* A party that leaves in peace is no party any more; one that died breaks the barrier. */
-void shl_barrier_settle(const struct shl_segment *segment, struct object_shm *object,
-                        const struct shl_dead *dead)
+static void settle(const struct shl_segment *segment, struct object_shm *object,
+                   const struct shl_dead *dead)
 {
     struct barrier_shm *barrier = (struct barrier_shm *)object;
     struct attempt attempt = { .segment = segment, .barrier = barrier };
-    for (uint32_t i = 0; !dead->process && i < parties_of(barrier); i++) {
+    for (uint32_t i = 0; i < parties_of(barrier); i++) {
         uint64_t place = atom_load_relaxed(&barrier->places[i]);
-        if (place == 0 || PLACE_OWNER(place) != dead->owner_long)
+        if (!shl_is_dead_thread_long(dead, PLACE_OWNER(place)))
             continue;
         uint64_t state = state_of(barrier);
         if (!dead->left && state_phase(state) != BARRIER_BROKEN)
@@ -519,3 +517,6 @@ void shl_barrier_settle(const struct shl_segment *segment, struct object_shm *ob
         vacate(barrier, i, place, place_free(PLACE_ROUND(place)));
     }
 }
+
+const struct shl_settler shl_barrier_settler = { .settle = settle,
+                                                 .bell = SHL_BELL_AT(barrier_shm) };

@@ -358,25 +358,26 @@ int shoal_condition_destroy(shoal_condition handle)
         return shl_error_code() == -ESTALE ? 0 : shl_error_code();
     struct shl_found found = *cached;
     struct condition_shm *condition = (struct condition_shm *)found.object;
-    bool ended = shl_park_end(found.object, handle.ref, &condition->bell);
-    if (!ended)
+    shoal_lock own = { condition->own_lock ? condition->lock : 0 };
+    if (!shl_park_end(found.segment, found.object, handle.ref, &condition->bell))
         return 0;
     shl_self_pointer->inside++;
-    if (condition->own_lock)
-        shoal_lock_destroy((shoal_lock){ condition->lock });
+    shoal_lock_destroy(own);
     shl_self_pointer->inside--;
-    shl_object_free(found.segment, found.object);
     return 0;
 }
 
-void shl_condition_settle(const struct shl_segment *segment, struct object_shm *object,
-                          const struct shl_dead *dead)
+static void settle(const struct shl_segment *segment, struct object_shm *object,
+                   const struct shl_dead *dead)
 {
     struct condition_shm *condition = (struct condition_shm *)object;
-    uint32_t used = dead->process ? 0 : entries_used(condition);
+    uint32_t used = entries_used(condition);
     for (uint32_t i = 0; i < used; i++) {
         uint64_t entry = atom_load_relaxed(&condition->entries[i]);
-        if (entry != 0 && ENTRY_OWNER(entry) == dead->owner_long)
+        if (shl_is_dead_thread_long(dead, ENTRY_OWNER(entry)))
             free_dead(segment, condition, &condition->entries[i], entry);
     }
 }
+
+const struct shl_settler shl_condition_settler = { .settle = settle,
+                                                   .bell = SHL_BELL_AT(condition_shm) };

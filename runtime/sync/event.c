@@ -23,6 +23,7 @@
 #include "mem/object.h"
 #include "os/chaos.h"
 #include "sync/park.h"
+#include "sync/settle.h"
 
 #include <shoal/sync.h>
 
@@ -169,8 +170,8 @@ int shoal_event_destroy(shoal_event handle)
     if (!found)
         return shl_error_code() == -ESTALE ? 0 : shl_error_code();
     struct event_shm *event = event_of(found);
-    bool ended = shl_park_end(found->object, handle.ref, &event->bell);
-    if (ended)
-        shl_object_free(found->segment, found->object);
+    shl_park_end(found->segment, found->object, handle.ref, &event->bell);
     return 0;
 }
+
+const struct shl_settler shl_event_settler = { .bell = SHL_BELL_AT(event_shm) };

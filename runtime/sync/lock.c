@@ -384,9 +384,7 @@ int shoal_lock_destroy(shoal_lock handle)
     if (!found)
         return shl_error_code() == -ESTALE ? 0 : shl_error_code();
     struct lock_shm *lock = lock_of(found);
-    bool ended = shl_park_end(found->object, handle.ref, &lock->bell);
-    if (ended)
-        shl_object_free(found->segment, found->object);
+    shl_park_end(found->segment, found->object, handle.ref, &lock->bell);
     return 0;
 }
 
@@ -402,12 +400,12 @@ void shoal_lock_leave(shoal_lock_scope *scope)
 }
 
 /* Taken over and given back at once: the next one finds it free, and is told. */
-void shl_lock_settle(const struct shl_segment *segment, struct object_shm *object,
-                     const struct shl_dead *dead)
+static void settle(const struct shl_segment *segment, struct object_shm *object,
+                   const struct shl_dead *dead)
 {
     struct lock_shm *lock = (struct lock_shm *)object;
     uint32_t word = atom_load_relaxed(&lock->word);
-    if (dead->process || LOCK_OWNER(word) != dead->owner_long)
+    if (!shl_is_dead_thread_long(dead, LOCK_OWNER(word)))
         return;
     struct shl_attachment *self = shl_self_attached(segment);
     struct shl_found found = { .object = object, .segment = segment, .self = self };
@@ -417,3 +415,5 @@ void shl_lock_settle(const struct shl_segment *segment, struct object_shm *objec
     else if (take_over(&found, word))
         release_word(lock, atom_load_relaxed(&lock->word));
 }
+
+const struct shl_settler shl_lock_settler = { .settle = settle, .bell = SHL_BELL_AT(lock_shm) };

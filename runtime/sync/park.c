@@ -231,14 +231,17 @@ int shl_park(struct bell_shm *bell, const struct shl_park_for *what, shoal_deadl
     return code;
 }
 
-bool shl_park_end(struct object_shm *object, uint64_t ref, struct bell_shm *bell)
+bool shl_park_end(const struct shl_segment *segment, struct object_shm *object, uint64_t ref,
+                  struct bell_shm *bell)
 {
     struct robust_list *before = shl_pending_set(&bell->bell);
-    bool ended = shl_object_end(object, ref);
+    bool ended = shl_object_end(segment, object, ref);
     /* [park.flag] seq_cst: who is about to sleep sees the flag gone. */
     atom_exchange_seq_cst(&bell->flag, 0);
     shl_futex_wake(&bell->bell, INT32_MAX);
     shl_pending_clear(before);
+    if (ended)
+        shl_object_free(segment, object);
     return ended;
 }
 

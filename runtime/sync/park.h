@@ -11,6 +11,7 @@
 
 struct event_shm;
 struct object_shm;
+struct shl_segment;
 
 /* Words whose change, or whose owner's death, may end a wait. */
 struct shl_watches {
@@ -58,8 +59,10 @@ struct shl_park_for {
  */
 int shl_park(struct bell_shm *bell, const struct shl_park_for *what, shoal_deadline deadline);
 
-/* Ends an object and wakes all who wait at its bell, to find it gone. True for the one who did. */
-bool shl_park_end(struct object_shm *object, uint64_t ref, struct bell_shm *bell);
+/* Ends an object, wakes all who wait at its bell, to find it gone, and gives its place back. True
+ * for the one who did. */
+bool shl_park_end(const struct shl_segment *segment, struct object_shm *object, uint64_t ref,
+                  struct bell_shm *bell);
 
 /* After a seq_cst change that may let a waiter's attempt succeed, with the bell pending: wakes one,
  * who wakes the next. */

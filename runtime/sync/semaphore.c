@@ -47,7 +47,7 @@ static atom32 *cells_of(struct semaphore_shm *semaphore)
 static bool is_owned(const struct shl_segment *segment, const struct semaphore_shm *semaphore)
 {
     return semaphore->owned &&
-           (shl_object_pool(segment, &semaphore->object) == POOL_OWNED_SEMAPHORE ||
+           (shl_object_pool(segment, shl_offset(segment, semaphore)) == POOL_OWNED_SEMAPHORE ||
             SHL_MISTAKE("semaphore.place"));
 }
 
@@ -322,23 +322,27 @@ int shoal_semaphore_destroy(shoal_semaphore handle)
     if (!found)
         return shl_error_code() == -ESTALE ? 0 : shl_error_code();
     struct attempt attempt = attempt_of(found);
-    bool ended = shl_park_end(found->object, handle.ref, &attempt.semaphore->bell);
-    if (ended)
-        shl_object_free(attempt.segment, &attempt.semaphore->object);
+    shl_park_end(found->segment, found->object, handle.ref, &attempt.semaphore->bell);
     return 0;
 }
 
 /* Dead processes' permits are free again. */
-void shl_semaphore_settle(const struct shl_segment *segment, struct object_shm *object,
-                          const struct shl_dead *dead)
+static void settle(const struct shl_segment *segment, struct object_shm *object,
+                   const struct shl_dead *dead)
 {
     struct semaphore_shm *semaphore = (struct semaphore_shm *)object;
-    if (!dead->process || !is_owned(segment, semaphore) || SHL_MISTAKE("semaphore.unsettled"))
+    if (!is_owned(segment, semaphore) || SHL_MISTAKE("semaphore.unsettled"))
         return;
-    for (uint32_t i = 0; i < cells_count(semaphore); i++)
+    for (uint32_t i = 0; i < cells_count(semaphore); i++) {
+        uint32_t owner = atom_load_relaxed(&cells_of(semaphore)[i]);
         /* [semaphore.permit] release -> acquire. */
-        if (atom_cas_release_32(&cells_of(semaphore)[i], dead->owner, 0)) {
+        if (shl_is_dead_process(dead, owner) &&
+            atom_cas_release_32(&cells_of(semaphore)[i], owner, 0)) {
             atom_add_seq_cst(&semaphore->changes, 1); /* [park.flag] seq_cst */
             shl_park_ring(&semaphore->bell);
         }
+    }
 }
+
+const struct shl_settler shl_semaphore_settler = { .settle = settle,
+                                                   .bell = SHL_BELL_AT(semaphore_shm) };

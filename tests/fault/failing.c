@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "mem/alloc.h"
 #include "mem/object.h"
-#include "mem/pages.h"
+#include "mem/runs.h"
 #include "mem/peer_shm.h"
 #include "refusals.h"
 
@@ -18,11 +18,11 @@ union output output;
 /* --- what there is -------------------------------------------------------------------------- */
 
 enum {
-    CHUNKS,
-    PAGES,
+    UNFINISHED,
     OBJECTS,
-    PLACES_LOST,
-    BLOCKS,
+    PAYLOADS,
+    LOST,
+    FORGOTTEN,
     THREAD_SLOTS,
     PROCESS_SLOTS,
     DESCRIPTORS,
@@ -32,11 +32,11 @@ enum {
 };
 
 static const char *const thing_names[THINGS_COUNT] = {
-    [CHUNKS] = "chunks taken",
-    [PAGES] = "pages taken",
-    [OBJECTS] = "objects",
-    [PLACES_LOST] = "places that are neither used nor free",
-    [BLOCKS] = "blocks in use",
+    [UNFINISHED] = "chunks and pages taken for nothing",
+    [OBJECTS] = "bytes of objects",
+    [PAYLOADS] = "bytes of payloads",
+    [LOST] = "bytes lost",
+    [FORGOTTEN] = "free blocks in no hands",
     [THREAD_SLOTS] = "slots of threads",
     [PROCESS_SLOTS] = "slots of processes",
     [DESCRIPTORS] = "descriptors",
@@ -48,19 +48,21 @@ struct census {
     int counts[THINGS_COUNT];
 };
 
-static bool in_use(struct block_shm *block)
-{
-    return block_own_state(atom_load_relaxed(&block->own)) != BLOCK_FREE;
-}
-
-/* Blocks begin at multiples of 16 bytes; the library says at which. */
-static int blocks_of_page(const struct shl_segment *segment, uint64_t page)
+/* Blocks that name this thread, but which it does not know of. */
+static int forgotten_of(const struct shl_segment *segment, const struct shl_attachment *self)
 {
     int count = 0;
-    struct shl_segment *found;
-    for (uint64_t at = page; at < page + PAGE_SIZE_SHM; at += sizeof(struct block_shm)) {
-        struct block_shm *block = shl_block_find(shl_at(segment, at + sizeof *block), &found);
-        count += block && in_use(block);
+    struct shl_run run;
+    for (uint32_t i = 0; i < CLASSES_COUNT; i++)
+        count -= (int)self->caches[i].count;
+    for (uint64_t page = 0; page < segment->size / PAGE_SIZE_SHM; page++) {
+        if (page_word_kind(shl_page_word(segment, page * PAGE_SIZE_SHM)) != PAGE_RUN ||
+            !shl_run_find(segment, page, &run))
+            continue;
+        for (uint32_t i = 0; i < shl_sizes[run.size_class].blocks; i++) {
+            const uint64_t own = atom_load_relaxed(&shl_run_block(&run, i)->own);
+            count += block_own_state(own) == BLOCK_FREE && block_own_owner(own) == self->owner;
+        }
     }
     return count;
 }
@@ -69,34 +71,19 @@ static void count_memory(const struct shl_segment *segment, struct census *censu
 {
     for (uint64_t at = 0; at < segment->size; at += CHUNK_SIZE) {
         const enum chunk_kind kind = chunk_word_kind(shl_chunk_word(segment, at));
-        census->counts[CHUNKS] += kind != CHUNK_FREE;
-        census->counts[BLOCKS] += kind == CHUNK_LARGE && in_use(shl_at(segment, at));
+        census->counts[UNFINISHED] += kind == CHUNK_TAKEN;
         for (uint64_t page = at; kind == CHUNK_PAGES && page < at + CHUNK_SIZE;
-             page += PAGE_SIZE_SHM) {
-            const uint64_t word = shl_page_word(segment, page);
-            census->counts[PAGES] += page_word_kind(word) != PAGE_FREE;
-            if (page_word_kind(word) == PAGE_BLOCKS)
-                census->counts[BLOCKS] += blocks_of_page(segment, page);
-        }
+             page += PAGE_SIZE_SHM)
+            census->counts[UNFINISHED] += page_word_kind(shl_page_word(segment, page)) ==
+                                          PAGE_TAKEN;
     }
-}
-
-static void count_objects(const struct shl_segment *segment, struct census *census)
-{
-    struct shl_object_walk walk = { 0 };
-    for (struct object_shm *object; (object = shl_object_next(segment, &walk));) {
-        const bool used = atom_load_relaxed(&object->kind) != KIND_NONE;
-        census->counts[OBJECTS] += used;
-        census->counts[PLACES_LOST] += !used;
-    }
-    const uint64_t mask = (UINT64_C(1) << 36) - 1;
-    for (uint32_t pool = 0; pool < POOLS_COUNT; pool++) {
-        uint64_t next = atom_load_relaxed(&segment->shm->objects[pool].top) & mask;
-        for (; next != 0; census->counts[PLACES_LOST]--) {
-            const struct object_shm *place = shl_at(segment, next << 4);
-            next = atom_load_relaxed(&place->next) & mask;
-        }
-    }
+    shoal_audit audit;
+    shoal_segment_audit((shoal_segment){ shl_ref_make(segment->id, 1, 0) }, &audit);
+    census->counts[OBJECTS] += (int)audit.objects;
+    census->counts[PAYLOADS] += (int)(audit.owned + audit.queued);
+    census->counts[LOST] += (int)(audit.lost + audit.damaged);
+    const struct shl_attachment *self = shl_self_attached(segment);
+    census->counts[FORGOTTEN] += self ? forgotten_of(segment, self) : 0;
 }
 
 static void count_slots(const struct shl_segment *segment, struct census *census)
@@ -114,7 +101,6 @@ static struct census take_census(void)
         if (!shl_segment_attached(&shl_segments[i]))
             continue;
         count_memory(&shl_segments[i], &census);
-        count_objects(&shl_segments[i], &census);
         count_slots(&shl_segments[i], &census);
     }
     census.counts[DESCRIPTORS] = (int)harness_fds_count();

@@ -54,7 +54,27 @@ static int alloc_and_free(void)
     return code;
 }
 
+static int audit_family(void)
+{
+    shoal_audit audit;
+    const int code = shoal_segment_audit((shoal_segment){ 0 }, &audit);
+    if (code == 0)
+        output.ref = 1;
+    return code;
+}
+
+static int holders_of_family(void)
+{
+    shoal_holder holder;
+    const int code = shoal_segment_holders((shoal_segment){ 0 }, &holder, 1);
+    if (code >= 0)
+        output.ref = 1;
+    return code < 0 ? code : 0;
+}
+
 static const struct operation memory[] = {
+    { .name = "segment_audit", .prepare = prepare_thread, .run = audit_family },
+    { .name = "segment_holders", .prepare = prepare_thread, .run = holders_of_family },
     { .name = "first alloc", .run = alloc_small, .undo = free_payload },
     { .name = "first alloc in a fork",
       .inherited = prepare_family,

@@ -23,7 +23,7 @@
 #include "base/error.h"
 #include "mem/alloc.h"
 #include "mem/object.h"
-#include "mem/pages.h"
+#include "mem/runs.h"
 #include "mem/peer.h"
 
 /* Where one function is called for several reasons, each has a name of its own. */
@@ -106,7 +106,7 @@ const struct refusal refusals[REFUSALS_MAX] = {
     { "pthread_setspecific", ENOMEM, -ENOMEM, 0 },
     { "shl_alloc", ENOMEM, -ENOMEM, 0 },
     { "shl_object_create", ENOMEM, -ENOMEM, 0 },
-    { "shl_pages_take", ENOMEM, -ENOMEM, 0 },
+    { "shl_runs_take", ENOMEM, -ENOMEM, 0 },
     { "shl_chunks_take", ENOMEM, -ENOMEM, 0 },
     { "shl_peer_claim_thread", EUSERS, -EUSERS, 0 },
     { "shl_peer_claim_process", EUSERS, -EUSERS, 0 },
@@ -223,18 +223,18 @@ WRAPPED(int, errno, pthread_setspecific, "pthread_setspecific",
 
 /* The library's own: these say what failed, as it does. */
 #define NO_MEMORY (shl_error_set(-ENOMEM, "refused"), NULL)
-WRAPPED(void *, NO_MEMORY, shl_alloc, "shl_alloc",
-        (const struct shl_segment *segment, size_t size, enum block_state state),
-        (segment, size, state))
+WRAPPED(void *, NO_MEMORY, shl_alloc, "shl_alloc", (const struct shl_segment *segment, size_t size),
+        (segment, size))
 WRAPPED(struct object_shm *, NO_MEMORY, shl_object_create, "shl_object_create",
         (const struct shl_segment *segment, enum shl_pool pool), (segment, pool))
-WRAPPED(int, shl_error(-ENOMEM, "refused"), shl_pages_take, "shl_pages_take",
-        (const struct shl_segment *segment, uint32_t owner, enum page_kind kind,
-         uint32_t size_class, uint32_t count, uint64_t *ret_offset),
-        (segment, owner, kind, size_class, count, ret_offset))
+WRAPPED(uint32_t, (shl_error_set(-ENOMEM, "refused"), 0u), shl_runs_take, "shl_runs_take",
+        (const struct shl_segment *segment, uint32_t owner, uint32_t size_class,
+         struct block_shm **ret_blocks, uint32_t count),
+        (segment, owner, size_class, ret_blocks, count))
 WRAPPED(int, shl_error(-ENOMEM, "refused"), shl_chunks_take, "shl_chunks_take",
-        (const struct shl_segment *segment, uint32_t owner, uint64_t count, uint64_t *ret_offset),
-        (segment, owner, count, ret_offset))
+        (const struct shl_segment *segment, uint32_t owner, uint64_t count, uint64_t size,
+         uint64_t *ret_chunk),
+        (segment, owner, count, size, ret_chunk))
 WRAPPED(int, shl_error(-EUSERS, "refused"), shl_peer_claim_thread, "shl_peer_claim_thread",
         (const struct shl_segment *segment, uint32_t process, struct shl_slot *ret_slot),
         (segment, process, ret_slot))

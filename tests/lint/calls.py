@@ -13,7 +13,7 @@ from lint import Tap
 NOT_WRAPPED = {
     "has no failure": """
         __errno_location __fpurge __sched_cpucount _exit abort exit geteuid getpid getppid gettid
-        raise sched_yield memchr memcpy memmove memset strchr strnlen strrchr strtoull""",
+        raise sched_yield memchr memcpy memset qsort strchr strnlen strrchr strtoull""",
     "fails only for a wrong argument": "clock_gettime prctl snprintf vsnprintf",
     "tells of the end of the process, to stderr: nobody is left to hear of it":
         "fprintf fputc vfprintf",

@@ -1,0 +1,70 @@
+/*
+ * Statistics: where the memory of a segment is, and who holds it. They are found by a walk over the
+ * segment, exact while nobody works in it, and cost nothing to those who do.
+ */
+#ifndef SHOAL_STATS_H
+#define SHOAL_STATS_H
+
+#include <sys/types.h>
+
+#include <shoal/base.h>
+
+SHOAL_BEGIN_DECLS
+
+/* Bytes, but for the last: every byte of the segment is in exactly one of the first nine. */
+typedef struct {
+    uint64_t unused;    /* not taken from the system, or given back */
+    uint64_t tables;    /* the library's own */
+    uint64_t free;      /* for anybody */
+    uint64_t kept;      /* free, and kept by threads for their next message */
+    uint64_t owned;     /* payloads of processes */
+    uint64_t queued;    /* payloads in queues, or on their way */
+    uint64_t objects;   /* queues, locks, processes, with what belongs to them */
+    uint64_t lost;      /* of the dead: free again as soon as somebody notices */
+    uint64_t damaged;   /* overwritten by somebody who did not own it */
+    uint64_t size;      /* the sum of all these: what the segment may grow to */
+    uint64_t committed; /* what the system has given for it */
+    uint64_t payloads_count;
+    uint64_t reserved[8];
+} shoal_audit;
+
+/* What one process holds. */
+typedef struct {
+    pid_t pid;
+    uint64_t owned; /* bytes of payloads */
+    uint64_t payloads_count;
+    char name[64];
+    uint64_t reserved[4];
+} shoal_holder;
+
+/*
+ * shoal_segment_audit - accounts for every byte of a segment.
+ * @segment: an attached one; none for the family's.
+ * @ret_audit: the result.
+ * Owns:    nothing.
+ * Blocks:  no; it reads the header of every block.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   nothing to leave.
+ * Returns: 0; -EINVAL; -ESTALE not attached; -ENOMEM; -EUCLEAN the sum is not the size: somebody
+ *          worked meanwhile, or damaged the tables (@ret_audit is filled all the same).
+ * Python:  none; test_heap's check of multiprocessing.heap.
+ */
+SHOAL_API int shoal_segment_audit(shoal_segment segment, shoal_audit *ret_audit);
+
+/*
+ * shoal_segment_holders - which processes hold payloads, and how much.
+ * @segment: an attached one; none for the family's.
+ * @ret_holders: who holds most comes first.
+ * @holders_max: places there.
+ * Owns:    nothing.
+ * Blocks:  no; it reads the header of every block.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   nothing to leave.
+ * Returns: how many were filled in; -EINVAL; -ESTALE not attached.
+ * Python:  none.
+ */
+SHOAL_API int shoal_segment_holders(shoal_segment segment, shoal_holder *ret_holders,
+                                    unsigned holders_max);
+
+SHOAL_END_DECLS
+#endif

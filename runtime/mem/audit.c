@@ -1,0 +1,264 @@
+/*
+ * Purpose. Where every byte of a segment is, by the words that decide it: of chunks, of pages, and
+ * of blocks. Nothing is locked: the sum is exact if nobody works meanwhile.
+ */
+#include <shoal/stats.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "mem/alloc.h"
+#include "mem/journal.h"
+#include "mem/object.h"
+#include "mem/runs.h"
+#include "os/memfd.h"
+
+struct audit {
+    const struct shl_segment *segment;
+    struct shl_dead dead;
+    shoal_audit sums;
+    uint64_t *messages; /* descriptors of all that lie in queues, in order */
+    size_t messages_count, messages_max;
+    shoal_holder *holders; /* by process slot; NULL: not asked for */
+};
+
+/* ---- messages */
+
+static bool count_message(void *context, uint64_t descriptor)
+{
+    struct audit *audit = context;
+    if (audit->messages_count < audit->messages_max)
+        audit->messages[audit->messages_count] = descriptor;
+    audit->messages_count++;
+    return false;
+}
+
+static void walk_messages(struct audit *audit)
+{
+    struct shl_object_walk walk = { 0 };
+    audit->messages_count = 0;
+    for (struct object_shm *object; (object = shl_object_next(audit->segment, &walk));)
+        if (atom_load_relaxed(&object->kind) == KIND_QUEUE)
+            shl_settlers[KIND_QUEUE]->visit(audit->segment, object, count_message, audit);
+    for (uint32_t i = 0; i < PEERS_MAX; i++) {
+        struct peer_shm *peer = shl_thread_peer(audit->segment, i);
+        uint64_t descriptor = atom_load_relaxed(&peer->journal.descriptor);
+        if (descriptor && !shl_thread_slot_is_dead(audit->segment, i))
+            count_message(audit, descriptor & ~JOURNAL_TAKING);
+    }
+}
+
+static int compare(const void *a, const void *b)
+{
+    uint64_t one = *(const uint64_t *)a, other = *(const uint64_t *)b;
+    return one < other ? -1 : one > other;
+}
+
+static int find_messages(struct audit *audit)
+{
+    walk_messages(audit);
+    audit->messages_max = audit->messages_count;
+    audit->messages = shl_wiped_pages((audit->messages_max + 1) * sizeof *audit->messages);
+    REQUIRE(audit->messages, -ENOMEM, "no memory for the audit");
+    walk_messages(audit);
+    if (audit->messages_count > audit->messages_max)
+        audit->messages_count = audit->messages_max; /* others work meanwhile */
+    qsort(audit->messages, audit->messages_count, sizeof *audit->messages, compare);
+    return 0;
+}
+
+static bool is_on_its_way(const struct audit *audit, const struct block_shm *block, uint64_t own)
+{
+    uint64_t offset = shl_offset(audit->segment, block + 1);
+    uint64_t descriptor = descriptor_make(offset, block_own_seq(own));
+    return bsearch(&descriptor, audit->messages, audit->messages_count, sizeof descriptor, compare);
+}
+
+/* ---- blocks */
+
+static void count_owned(struct audit *audit, uint64_t own, uint64_t size)
+{
+    audit->sums.owned += size;
+    audit->sums.payloads_count++;
+    if (!audit->holders)
+        return;
+    shoal_holder *holder = &audit->holders[PEER_OWNER_SLOT(block_own_owner(own))];
+    holder->owned += size;
+    holder->payloads_count++;
+}
+
+static void count_block(struct audit *audit, const struct block_shm *block, uint64_t size,
+                        bool is_found)
+{
+    shoal_audit *sums = &audit->sums;
+    uint64_t own = atom_load_relaxed(&block->own);
+    if (shl_block_is_lost(audit->segment, own, &audit->dead)) {
+        sums->lost += size;
+        return;
+    }
+    switch (block_own_state(own)) {
+    case BLOCK_FREE:
+        *(!block_own_is_nobodys(own) ? &sums->kept : is_found ? &sums->free : &sums->lost) += size;
+        return;
+    case BLOCK_OWNED:
+        count_owned(audit, own, size);
+        return;
+    case BLOCK_SENDING:
+        sums->payloads_count++;
+        *(is_on_its_way(audit, block, own) ? &sums->queued : &sums->lost) += size;
+        return;
+    case BLOCK_PART:
+    case BLOCK_OBJECT:
+        sums->objects += size;
+        return;
+    }
+    sums->damaged += size;
+}
+
+static void count_run(struct audit *audit, const struct shl_run *run)
+{
+    const struct shl_size *size = &shl_sizes[run->size_class];
+    bool again = atom_load_relaxed(run->word) & RUN_AGAIN;
+    for (uint32_t i = 0; i < size->blocks; i++) {
+        bool bit = atom_load_relaxed(&run->bits[i / 64]) >> i % 64 & 1;
+        count_block(audit, shl_run_block(run, i), size->stride, bit || again);
+    }
+    audit->sums.tables += size->pages * PAGE_SIZE_SHM - (uint64_t)size->blocks * size->stride;
+}
+
+/* ---- pages and chunks */
+
+static void count_pages(struct audit *audit, uint64_t chunk)
+{
+    shoal_audit *sums = &audit->sums;
+    sums->tables += PAGE_SIZE_SHM;
+    for (uint64_t page = 1; page < PAGES_PER_CHUNK; page++) {
+        uint64_t number = shl_page_number(chunk, page);
+        uint64_t word = shl_page_word(audit->segment, number * PAGE_SIZE_SHM);
+        struct shl_run run;
+        switch (page_word_kind(word)) {
+        case PAGE_FREE:
+            sums->free += PAGE_SIZE_SHM;
+            break;
+        case PAGE_TAKEN:
+            *(shl_is_dead_thread(&audit->dead, page_word_owner(word))
+                  ? &sums->lost
+                  : &sums->kept) += PAGE_SIZE_SHM;
+            break;
+        case PAGE_RUN:
+            if (shl_run_find(audit->segment, number, &run)) {
+                count_run(audit, &run);
+                page += shl_sizes[run.size_class].pages - 1;
+                break;
+            }
+            /* fallthrough */
+        default:
+            sums->damaged += PAGE_SIZE_SHM;
+        }
+    }
+}
+
+static void count_chunk(struct audit *audit, uint64_t chunk)
+{
+    shoal_audit *sums = &audit->sums;
+    uint64_t word = shl_chunk_word(audit->segment, chunk * CHUNK_SIZE);
+    bool dead = shl_is_dead_thread(&audit->dead, chunk_word_owner(word));
+    switch (chunk_word_kind(word)) {
+    case CHUNK_FREE:
+        sums->unused += CHUNK_SIZE;
+        return;
+    case CHUNK_TAKEN:
+        *(dead ? &sums->lost : &sums->kept) += CHUNK_SIZE;
+        return;
+    case CHUNK_PAGES:
+        count_pages(audit, chunk);
+        return;
+    case CHUNK_LARGE:
+        count_block(audit, shl_at(audit->segment, chunk * CHUNK_SIZE),
+                    chunk_word_value(word) * CHUNK_SIZE, false);
+        return;
+    case CHUNK_REST: /* counted with the first */
+        return;
+    }
+    sums->damaged += CHUNK_SIZE;
+}
+
+static uint64_t sum(const shoal_audit *sums)
+{
+    return sums->unused + sums->tables + sums->free + sums->kept + sums->owned + sums->queued +
+           sums->objects + sums->lost + sums->damaged;
+}
+
+static int walk(const struct shl_segment *segment, struct audit *audit)
+{
+    audit->segment = segment;
+    shl_peer_find_dead(segment, &audit->dead);
+    int code = find_messages(audit);
+    if (code < 0)
+        return code;
+    audit->sums.size = segment->size;
+    audit->sums.tables = segment->chunks_at * CHUNK_SIZE;
+    for (uint64_t chunk = segment->chunks_at; chunk < shl_chunks_count(segment); chunk++)
+        count_chunk(audit, chunk);
+    shl_unmap(audit->messages, (audit->messages_max + 1) * sizeof *audit->messages);
+    return 0;
+}
+
+int shoal_segment_audit(shoal_segment handle, shoal_audit *ret_audit)
+{
+    REQUIRE(ret_audit, -EINVAL, "no place for the audit");
+    const struct shl_segment *segment = shl_segment_of_handle(handle);
+    struct audit audit = { .messages = NULL };
+    int code = segment ? walk(segment, &audit) : shl_error_code();
+    if (code == 0)
+        code = shl_file_committed(segment->fd, &audit.sums.committed);
+    if (code < 0)
+        return code;
+    *ret_audit = audit.sums;
+    REQUIRE(sum(&audit.sums) == segment->size, -EUCLEAN,
+            "the sum is not the size: somebody worked meanwhile, or damaged the tables");
+    return 0;
+}
+
+static int compare_holders(const void *a, const void *b)
+{
+    uint64_t one = ((const shoal_holder *)a)->owned, other = ((const shoal_holder *)b)->owned;
+    return one < other ? 1 : one > other ? -1 : 0;
+}
+
+/* The holders that hold something, the largest first; their count. */
+static unsigned sort_holders(const struct shl_segment *segment, shoal_holder *holders)
+{
+    unsigned count = 0;
+    for (uint32_t i = 0; i < PEERS_MAX; i++) {
+        if (holders[i].payloads_count == 0)
+            continue;
+        holders[count] = holders[i];
+        shl_process_who(segment, i, &holders[count].pid, holders[count].name,
+                        sizeof holders[count].name);
+        count++;
+    }
+    qsort(holders, count, sizeof *holders, compare_holders);
+    return count;
+}
+
+int shoal_segment_holders(shoal_segment handle, shoal_holder *ret_holders, unsigned holders_max)
+{
+    REQUIRE(ret_holders || holders_max == 0, -EINVAL, "no place for the holders");
+    const struct shl_segment *segment = shl_segment_of_handle(handle);
+    if (!segment)
+        return shl_error_code();
+    size_t size = PEERS_MAX * sizeof(shoal_holder);
+    struct audit audit = { .holders = shl_wiped_pages(size) };
+    REQUIRE(audit.holders, -ENOMEM, "no memory for the audit");
+    int code = walk(segment, &audit);
+    if (code == 0) {
+        unsigned count = sort_holders(segment, audit.holders);
+        count = count < holders_max ? count : holders_max;
+        if (count > 0)
+            memcpy(ret_holders, audit.holders, count * sizeof *ret_holders);
+        code = (int)count;
+    }
+    shl_unmap(audit.holders, size);
+    return code;
+}

@@ -1,0 +1,53 @@
+/*
+ * Purpose. A message on its way is never lost and never had twice, whoever dies: its block says
+ * SENDING from before the put commits until after the get has committed, so that something else
+ * must tell whether it lies in the queue or in somebody's hands. That is the thread's journal.
+ *
+ * Protocol. put: journal = {queue, message}; block SENDING; commit; journal = none
+ *           get: journal = {queue, message, taking} while it still lies in the queue; commit; block
+ *             OWNED; journal = none
+ *           settling a dead thread whose journal names a message that its block says is SENDING:
+ *             J1 it lies in the queue: nothing to do
+ *             J2 a live thread is taking it: nothing to do
+ *             J3 the block is still as it was: nobody's, by compare-and-set
+ * From a put on the message lies in the queue, or a journal says that it is being taken, or its
+ * block has changed; J1 to J3 look in that order, so that who finds none of them true knows that it
+ * was never put, or that who took it is dead. Another dead thread's journal may name it too: both
+ * decide the same, and the compare-and-set succeeds once. The send's number in the descriptor tells
+ * this send of the block from others.
+ *
+ * Order. [journal.message] release -> J1, J2 acquire: stores of one thread are seen in their order.
+ */
+#ifndef SHL_MEM_JOURNAL_H
+#define SHL_MEM_JOURNAL_H
+
+#include "mem/peer.h"
+#include "mem/self.h"
+
+/* In a journal's descriptor: it is being taken out. */
+#define JOURNAL_TAKING (UINT64_C(1) << 63)
+
+static inline void shl_journal_putting(const struct shl_attachment *self, uint64_t queue,
+                                       uint64_t descriptor)
+{
+    atom_store_relaxed(&self->journal->queue, queue);
+    /* [journal.message] release -> shl_journal_settle(). */
+    atom_store_release(&self->journal->descriptor, descriptor);
+}
+
+static inline void shl_journal_taking(const struct shl_attachment *self, uint64_t queue,
+                                      uint64_t descriptor)
+{
+    shl_journal_putting(self, queue, descriptor | JOURNAL_TAKING);
+}
+
+static inline void shl_journal_done(const struct shl_attachment *self)
+{
+    /* [journal.message] release -> shl_journal_settle(): the block's new owner. */
+    atom_store_release(&self->journal->descriptor, 0);
+}
+
+/* For a thread's slot whose thread is dead. */
+void shl_journal_settle(const struct shl_segment *segment, uint32_t number);
+
+#endif

@@ -1,0 +1,124 @@
+/* The public face of payload memory: what may be asked of a payload, and what is misuse. */
+#include <string.h>
+
+#include "mem/alloc.h"
+#include "mem/pages.h"
+
+void *shoal_alloc_in(shoal_segment handle, size_t size)
+{
+    struct shl_segment *segment = shl_segment_of_handle(handle);
+    return likely(segment) ? shl_alloc(segment, size) : NULL;
+}
+
+void *shoal_alloc(size_t size)
+{
+    struct shl_segment *family = shl_segment_family();
+    return likely(family) ? shl_alloc(family, size) : NULL;
+}
+
+void *shoal_calloc(size_t count, size_t size)
+{
+    size_t product;
+    if (__builtin_mul_overflow(count, size, &product)) {
+        shl_error(-ENOMEM, "count times size does not fit");
+        return NULL;
+    }
+    void *payload = shoal_alloc(product);
+    return payload ? memset(payload, 0, product) : NULL;
+}
+
+void shoal_free(void *payload)
+{
+    struct shl_place place;
+    if (!payload)
+        return;
+    if (unlikely(!shl_place_find(payload, &place))) {
+        shl_error(-EFAULT, "free: not a payload");
+        return;
+    }
+    struct shl_attachment *self = shl_self(place.segment);
+    uint64_t own = atom_load_relaxed(&place.block->own);
+    if (likely(self && block_own_state(own) == BLOCK_OWNED &&
+               block_own_owner(own) == self->process_owner))
+        shl_free(&place);
+    else if (self)
+        shl_block_error(own);
+}
+
+int shl_block_error(uint64_t own)
+{
+    switch (block_own_state(own)) {
+    case BLOCK_FREE:
+        return shl_error(-EFAULT, "the payload was freed before");
+    case BLOCK_OWNED:
+        return shl_errorf(-EPERM, "the payload belongs to another process (slot %u)",
+                          PEER_OWNER_SLOT(block_own_owner(own)));
+    case BLOCK_SENDING:
+        return shl_error(-EPERM, "the payload is in a queue");
+    case BLOCK_PART:
+    case BLOCK_OBJECT:
+        return shl_error(-EFAULT, "not a payload but the library's own memory");
+    }
+    return shl_error(-EUCLEAN, "the payload's header is damaged");
+}
+
+/* Is it somebody's payload at this instant? */
+static bool find_payload(const void *payload, struct shl_place *ret_place)
+{
+    if (payload && shl_place_find(payload, ret_place)) {
+        enum block_state state = block_own_state(atom_load_relaxed(&ret_place->block->own));
+        if (state == BLOCK_OWNED || state == BLOCK_SENDING)
+            return true;
+    }
+    shl_error(-EFAULT, "not a payload");
+    return false;
+}
+
+/* Bytes behind the header of a block. */
+static uint64_t room(const struct shl_place *place)
+{
+    if (place->size_class != BLOCK_CLASS_LARGE)
+        return shl_sizes[place->size_class].stride - sizeof(struct block_shm);
+    uint64_t offset = shl_offset(place->segment, place->block);
+    uint64_t count = chunk_word_value(shl_chunk_word(place->segment, offset));
+    uint64_t left = shl_chunks_count(place->segment) - offset / CHUNK_SIZE;
+    return (count < left ? count : left) * CHUNK_SIZE - sizeof(struct block_shm);
+}
+
+size_t shoal_size(const void *payload)
+{
+    struct shl_place place;
+    if (!find_payload(payload, &place))
+        return 0;
+    /* Clamped: the header may have been overrun, and callers copy by what they are told. */
+    uint64_t size = block_meta_size(atom_load_relaxed(&place.block->meta));
+    uint64_t most = room(&place);
+    return size < most ? size : most;
+}
+
+shoal_ref shoal_ref_of(const void *payload)
+{
+    struct shl_place place;
+    if (!find_payload(payload, &place))
+        return (shoal_ref){ 0 };
+    uint32_t generation = block_meta_generation(atom_load_relaxed(&place.block->meta));
+    return (shoal_ref){ shl_ref_make(place.segment->id, generation,
+                                     shl_offset(place.segment, payload)) };
+}
+
+void *shoal_deref(shoal_ref ref)
+{
+    struct shl_segment *segment = shl_segment_by_id(shl_ref_id(ref.ref));
+    uint64_t offset = shl_ref_offset(ref.ref);
+    if (!segment || offset >= segment->size) {
+        shl_error(ref.ref == 0 ? -EINVAL : -ESTALE, "the reference's segment is not attached");
+        return NULL;
+    }
+    struct shl_place place;
+    void *payload = shl_at(segment, offset);
+    if (find_payload(payload, &place) &&
+        block_meta_generation(atom_load_relaxed(&place.block->meta)) == shl_ref_generation(ref.ref))
+        return payload;
+    shl_error(-ESTALE, "the reference's payload was freed");
+    return NULL;
+}

@@ -1,0 +1,452 @@
+#include "mem/runs.h"
+
+#include <string.h>
+
+#include "os/chaos.h"
+
+#define BITS_AT UINT64_C(4096) /* in the chunk's first page, behind the page words */
+#define BITS_SIZE UINT64_C(256)
+
+static_assert(BITS_AT + PAGES_PER_CHUNK * BITS_SIZE <= PAGE_SIZE_SHM, "a row for each page");
+
+static struct shl_run run_at(const struct shl_segment *segment, uint64_t number,
+                             uint32_t size_class)
+{
+    uint64_t chunk = number / PAGES_PER_CHUNK, page = number % PAGES_PER_CHUNK;
+    char *base = shl_at(segment, chunk * CHUNK_SIZE);
+    return (struct shl_run){ .segment = segment,
+                             .word = &shl_page_words(segment, chunk)[page],
+                             .bits = (atom64 *)(void *)(base + BITS_AT + page * BITS_SIZE),
+                             .blocks = base + page * PAGE_SIZE_SHM,
+                             .number = number,
+                             .size_class = size_class };
+}
+
+static struct class_shm *class_of(const struct shl_run *run)
+{
+    return &run->segment->shm->classes[run->size_class];
+}
+
+bool shl_run_find(const struct shl_segment *segment, uint64_t page_number, struct shl_run *ret_run)
+{
+    uint64_t word = shl_page_word(segment, page_number * PAGE_SIZE_SHM);
+    if (page_word_kind(word) == PAGE_REST) {
+        page_number -= page_number % PAGES_PER_CHUNK;
+        page_number += page_word_first(word) % PAGES_PER_CHUNK;
+        word = shl_page_word(segment, page_number * PAGE_SIZE_SHM);
+    }
+    uint32_t size_class = page_word_class(word);
+    if (page_word_kind(word) != PAGE_RUN || size_class >= CLASSES_COUNT ||
+        shl_sizes[size_class].pages > PAGES_PER_CHUNK - page_number % PAGES_PER_CHUNK)
+        return false;
+    *ret_run = run_at(segment, page_number, size_class);
+    return true;
+}
+
+/* The next run of a segment from a page on; false behind the last one. */
+static bool next_run(const struct shl_segment *segment, uint64_t *number, uint64_t end,
+                     struct shl_run *ret_run)
+{
+    while (*number < end) {
+        uint64_t at = (*number)++;
+        if (at % PAGES_PER_CHUNK == 0) {
+            uint64_t chunk = shl_chunk_word(segment, at * PAGE_SIZE_SHM);
+            if (chunk_word_kind(chunk) != CHUNK_PAGES)
+                *number = at + PAGES_PER_CHUNK;
+            continue;
+        }
+        if (page_word_kind(shl_page_word(segment, at * PAGE_SIZE_SHM)) == PAGE_RUN &&
+            shl_run_find(segment, at, ret_run))
+            return true;
+    }
+    return false;
+}
+
+/* ---- free bits */
+
+static uint32_t words_count(const struct shl_run *run)
+{
+    return (shl_sizes[run->size_class].blocks + 63) / 64;
+}
+
+static uint64_t full_word(const struct shl_run *run, uint32_t word)
+{
+    uint32_t left = shl_sizes[run->size_class].blocks - word * 64;
+    return left >= 64 ? UINT64_MAX : (UINT64_C(1) << left) - 1;
+}
+
+static bool has_bits(const struct shl_run *run)
+{
+    for (uint32_t i = 0; i < words_count(run); i++)
+        if (atom_load_relaxed(&run->bits[i]))
+            return true;
+    return false;
+}
+
+static bool is_whole(const struct shl_run *run)
+{
+    for (uint32_t i = 0; i < words_count(run); i++)
+        if (atom_load_relaxed(&run->bits[i]) != full_word(run, i))
+            return false;
+    return true;
+}
+
+/* As the run's owner: a bit for every block of nobody. */
+static void make_bits_again(const struct shl_run *run)
+{
+    for (uint32_t i = 0; i < shl_sizes[run->size_class].blocks; i++)
+        /* [runs.free] acquire <- give: what the last user did with the block. */
+        if (block_own_is_nobodys(atom_load_acquire(&shl_run_block(run, i)->own)))
+            atom_or_seq_cst(&run->bits[i / 64], UINT64_C(1) << i % 64); /* [runs.free] seq_cst */
+}
+
+/* ---- the run's owner */
+
+static bool become_owner(const struct shl_run *run, uint32_t owner, uint64_t flags)
+{
+    uint64_t seen = atom_load_relaxed(run->word);
+    uint64_t mine = (seen & ~(RUN_SOME | RUN_WHOLE)) | (uint64_t)owner << 16;
+    if (page_word_kind(seen) != PAGE_RUN || page_word_class(seen) != run->size_class ||
+        page_word_owner(seen) != 0 || !(seen & flags))
+        return false;
+    /* [runs.free] seq_cst: see Order. */
+    if (!atom_cas_seq_cst_64(run->word, seen, mine))
+        return false;
+    if (seen & RUN_SOME)
+        atom_sub_relaxed(&class_of(run)->runs, 1);
+    SHL_CHAOS("runs.owner");
+    return true;
+}
+
+static void again(const struct shl_run *run)
+{
+    if (likely(!(atom_load_relaxed(run->word) & RUN_AGAIN)))
+        return;
+    atom_and_relaxed(run->word, ~RUN_AGAIN);
+    make_bits_again(run);
+}
+
+static void leave(const struct shl_run *run)
+{
+    for (;;) {
+        again(run);
+        uint64_t seen = atom_load_relaxed(run->word);
+        uint64_t next = (seen & ~PAGE_OWNER_MASK) | (has_bits(run) ? RUN_SOME : 0);
+        if (unlikely(seen & RUN_AGAIN))
+            continue;
+        /* [runs.free] seq_cst: see Order. */
+        if (!atom_cas_seq_cst_64(run->word, seen, next))
+            continue;
+        if (next & ~seen & RUN_SOME)
+            atom_add_relaxed(&class_of(run)->runs, 1);
+        return;
+    }
+}
+
+/* The next run of the class that may have free blocks, from where the last ones were given on. */
+static bool claim_some(const struct shl_segment *segment, uint32_t owner, uint32_t size_class,
+                       struct shl_run *ret_run)
+{
+    struct class_shm *class = &segment->shm->classes[size_class];
+    uint64_t runs = atom_load_relaxed(&class->runs);
+    if (runs == 0)
+        return false;
+    uint64_t begin = shl_page_number(segment->chunks_at, 0);
+    uint64_t end = shl_page_number(shl_chunks_end(segment), 0);
+    uint64_t hint = atom_load_relaxed(&class->page);
+    if (hint < begin || hint >= end)
+        hint = begin;
+    uint64_t from[] = { hint, begin }, to[] = { end, hint };
+    for (int half = 0; half < 2; half++)
+        for (uint64_t number = from[half]; next_run(segment, &number, to[half], ret_run);)
+            if (ret_run->size_class == size_class && become_owner(ret_run, owner, RUN_SOME)) {
+                atom_store_relaxed(&class->page, ret_run->number);
+                return true;
+            }
+    atom_cas_relaxed_64(&class->runs, runs, 0); /* unless one has come meanwhile */
+    return false;
+}
+
+/* Free blocks of nobody, by one word of bits. */
+static uint32_t take_word(const struct shl_run *run, uint32_t owner, uint32_t word,
+                          struct block_shm **ret_blocks, uint32_t count)
+{
+    if (atom_load_relaxed(&run->bits[word]) == 0)
+        return 0;
+    /* [runs.free] seq_cst, acquire <- give: what the last user did with the blocks. */
+    uint64_t bits = atom_exchange_seq_cst(&run->bits[word], 0) & full_word(run, word);
+    SHL_CHAOS("runs.taken");
+    uint32_t taken = 0;
+    for (; bits && taken < count; bits &= bits - 1) {
+        struct block_shm *block = shl_run_block(run, word * 64 + (uint32_t)__builtin_ctzll(bits));
+        uint64_t own = atom_load_relaxed(&block->own);
+        if (unlikely(!block_own_is_nobodys(own)))
+            continue;
+        atom_store_relaxed(&block->own, block_own_make(BLOCK_FREE, owner, block_own_seq(own)));
+        ret_blocks[taken++] = block;
+    }
+    if (bits)
+        atom_or_seq_cst(&run->bits[word], bits); /* [runs.free] seq_cst: put back */
+    return taken;
+}
+
+static uint32_t take_from(const struct shl_run *run, uint32_t owner, struct block_shm **ret_blocks,
+                          uint32_t count)
+{
+    uint32_t taken = 0;
+    again(run);
+    for (uint32_t i = 0; i < words_count(run) && taken < count; i++)
+        taken += take_word(run, owner, i, ret_blocks + taken, count - taken);
+    return taken;
+}
+
+/* ---- new runs */
+
+static bool take_pages(const struct shl_segment *segment, uint32_t owner, uint32_t count,
+                       uint64_t *ret_number, bool *ret_zero)
+{
+    if (shl_pages_take(segment, owner, count, false, ret_number, ret_zero))
+        return true;
+    if (shl_runs_collect(segment, owner, false) &&
+        shl_pages_take(segment, owner, count, false, ret_number, ret_zero))
+        return true;
+    while (shl_pages_add_chunk(segment, owner) == 0) /* somebody else may take its pages */
+        if (shl_pages_take(segment, owner, count, false, ret_number, ret_zero))
+            return true;
+    return shl_pages_take(segment, owner, count, true, ret_number, ret_zero);
+}
+
+static void write_rest(const struct shl_run *run)
+{
+    uint32_t first = (uint32_t)(run->number % PAGES_PER_CHUNK);
+    for (uint32_t i = 1; i < shl_sizes[run->size_class].pages; i++)
+        atom_store_relaxed(&run->word[i], page_word_make(PAGE_REST, 0, run->size_class, first));
+}
+
+/* What was left by the pages' last user must not be taken for headers. */
+static void clear_headers(const struct shl_run *run)
+{
+    const struct shl_size *size = &shl_sizes[run->size_class];
+    if (run->size_class > CLASS_PAYLOAD_LAST)
+        memset(run->blocks, 0, size->pages * PAGE_SIZE_SHM);
+    else
+        for (uint32_t i = 0; i < size->blocks; i++)
+            atom_store_relaxed(&shl_run_block(run, i)->own, 0);
+}
+
+/* A new run, all of nobody's, that the thread owns. */
+static bool add_run(const struct shl_segment *segment, uint32_t owner, uint32_t size_class,
+                    struct shl_run *ret_run)
+{
+    bool zero = false;
+    uint64_t number = 0;
+    if (!take_pages(segment, owner, shl_sizes[size_class].pages, &number, &zero))
+        return false;
+    *ret_run = run_at(segment, number, size_class);
+    if (!zero)
+        clear_headers(ret_run);
+    for (uint32_t i = 0; i < words_count(ret_run); i++)
+        atom_store_relaxed(&ret_run->bits[i], full_word(ret_run, i));
+    uint32_t first = (uint32_t)(number % PAGES_PER_CHUNK);
+    /* [runs.free] release: the headers. */
+    atom_store_release(ret_run->word, page_word_make(PAGE_RUN, owner, size_class, first));
+    SHL_CHAOS("runs.added");
+    write_rest(ret_run);
+    return true;
+}
+
+uint32_t shl_runs_take(const struct shl_segment *segment, uint32_t owner, uint32_t size_class,
+                       struct block_shm **ret_blocks, uint32_t count)
+{
+    struct shl_run run;
+    uint32_t taken = 0;
+    while (taken == 0) {
+        if (!claim_some(segment, owner, size_class, &run) &&
+            !add_run(segment, owner, size_class, &run))
+            return 0;
+        taken = take_from(&run, owner, ret_blocks, count);
+        leave(&run);
+    }
+    return taken;
+}
+
+/* ---- giving */
+
+/* True if all blocks of the run seem to be nobody's now. */
+static bool give_bits(const struct shl_run *run, uint32_t word, uint64_t bits)
+{
+    /* [runs.free] seq_cst, release -> take: what the last user did with the blocks. */
+    uint64_t before = atom_or_seq_cst(&run->bits[word], bits);
+    SHL_CHAOS("runs.given");
+    bool whole = (before | bits) == full_word(run, word) && is_whole(run);
+    uint64_t flags = RUN_SOME | (whole ? RUN_WHOLE : 0);
+    /* [runs.free] seq_cst: see Order. */
+    uint64_t seen = atom_load_seq_cst(run->word);
+    if ((seen & flags) == flags)
+        return whole;
+    seen = atom_or_seq_cst(run->word, flags); /* [runs.free] seq_cst */
+    if (!(seen & RUN_SOME)) {
+        atom_add_relaxed(&class_of(run)->runs, 1);
+        atom_store_relaxed(&class_of(run)->page, run->number);
+    }
+    return whole;
+}
+
+/* The bits of one word of a run, gathered. */
+struct gift {
+    struct shl_run run;
+    uint32_t word;
+    uint64_t bits;
+    bool whole;
+};
+
+static void give_gift(struct gift *gift)
+{
+    if (gift->bits)
+        gift->whole = give_bits(&gift->run, gift->word, gift->bits) || gift->whole;
+    gift->bits = 0;
+}
+
+static void add_to_gift(struct gift *gift, const struct shl_segment *segment,
+                        const struct shl_size *size, struct block_shm *block)
+{
+    uint64_t inside = (uint64_t)((char *)block - gift->run.blocks);
+    if (!gift->run.blocks || inside >= size->pages * PAGE_SIZE_SHM) {
+        give_gift(gift);
+        if (!shl_run_find(segment, shl_offset(segment, block) / PAGE_SIZE_SHM, &gift->run))
+            return; /* damaged: better lost than given to a wrong run */
+        inside = (uint64_t)((char *)block - gift->run.blocks);
+    }
+    uint32_t index = shl_block_index(size, inside);
+    if (index / 64 != gift->word)
+        give_gift(gift);
+    gift->word = index / 64;
+    gift->bits |= UINT64_C(1) << index % 64;
+    uint32_t seq = block_own_seq(atom_load_relaxed(&block->own));
+    /* [runs.free] release -> make_bits_again(): what the last user did with the block. */
+    atom_store_release(&block->own, block_own_make(BLOCK_FREE, 0, seq));
+}
+
+bool shl_runs_give(const struct shl_segment *segment, uint32_t size_class,
+                   struct block_shm *const *blocks, uint32_t count)
+{
+    struct gift gift = { .bits = 0 };
+    for (uint32_t i = 0; i < count; i++)
+        add_to_gift(&gift, segment, &shl_sizes[size_class], blocks[i]);
+    give_gift(&gift);
+    return gift.whole;
+}
+
+/* ---- collecting */
+
+static bool is_nobodys(const struct shl_run *run)
+{
+    for (uint32_t i = 0; i < shl_sizes[run->size_class].blocks; i++)
+        /* [runs.free] acquire <- give. */
+        if (!block_own_is_nobodys(atom_load_acquire(&shl_run_block(run, i)->own)))
+            return false;
+    return true;
+}
+
+/* As the owner of a run of nobody's blocks: its pages are free. */
+static void retire(const struct shl_run *run, uint32_t owner)
+{
+    uint32_t pages = shl_sizes[run->size_class].pages;
+    uint64_t taken = page_word_make(PAGE_TAKEN, owner, 0, 0);
+    for (uint32_t i = 1; i < pages; i++)
+        atom_store_relaxed(&run->word[i], taken);
+    SHL_CHAOS("runs.retiring");
+    atom_store_relaxed(run->word, taken);
+    SHL_CHAOS("runs.retired");
+    shl_pages_give(run->segment, run->number, pages);
+}
+
+bool shl_runs_collect(const struct shl_segment *segment, uint32_t owner, bool decommit)
+{
+    bool any = false;
+    struct shl_run run;
+    uint64_t end = shl_page_number(shl_chunks_end(segment), 0);
+    for (uint64_t at = shl_page_number(segment->chunks_at, 0); next_run(segment, &at, end, &run);) {
+        if (run.size_class > CLASS_PAYLOAD_LAST || !become_owner(&run, owner, RUN_WHOLE))
+            continue;
+        if (is_nobodys(&run)) {
+            retire(&run, owner);
+            any = true;
+        } else
+            leave(&run);
+    }
+    for (uint64_t chunk = segment->chunks_at; decommit && chunk < shl_chunks_end(segment); chunk++)
+        any = shl_pages_give_chunk(segment, owner, chunk) || any;
+    return any;
+}
+
+/* ---- settling */
+
+static bool names_dead(uint64_t own, const struct shl_dead *dead)
+{
+    uint32_t owner = block_own_owner(own);
+    return block_own_state(own) == BLOCK_FREE    ? shl_is_dead_thread(dead, owner)
+           : block_own_state(own) == BLOCK_OWNED ? shl_is_dead_process(dead, owner)
+                                                 : false;
+}
+
+/* Memory of an object that is no more; of one that somebody alive is making or ending it is not. */
+static bool is_orphan(const struct shl_segment *segment, uint64_t own, const struct shl_dead *dead)
+{
+    uint64_t offset = shl_ref_offset(own), word = shl_page_word(segment, offset);
+    if (block_own_state(own) != BLOCK_PART || page_word_kind(word) != PAGE_RUN ||
+        page_word_class(word) <= CLASS_PAYLOAD_LAST)
+        return false;
+    /* [object.own] acquire <- shl_object_publish() and end. */
+    uint64_t place = atom_load_acquire(&((struct object_shm *)shl_at(segment, offset))->own);
+    if (block_own_state(place) == BLOCK_OBJECT)
+        return place != block_own_make_ref(BLOCK_OBJECT, own);
+    return block_own_is_nobodys(place) || names_dead(place, dead);
+}
+
+bool shl_block_is_lost(const struct shl_segment *segment, uint64_t own, const struct shl_dead *dead)
+{
+    return names_dead(own, dead) || is_orphan(segment, own, dead);
+}
+
+/* True if the block's free bit may be missing. */
+static bool settle_block(const struct shl_run *run, uint32_t index, const struct shl_dead *dead)
+{
+    struct block_shm *block = shl_run_block(run, index);
+    uint64_t own = atom_load_relaxed(&block->own);
+    if (block_own_is_nobodys(own))
+        return !(atom_load_relaxed(&run->bits[index / 64]) >> index % 64 & 1);
+    /* [runs.free] release -> make_bits_again(). */
+    return shl_block_is_lost(run->segment, own, dead) &&
+           atom_cas_release_64(&block->own, own, block_own_make(BLOCK_FREE, 0, block_own_seq(own)));
+}
+
+static void settle_run(const struct shl_run *run, const struct shl_dead *dead)
+{
+    bool missing = false;
+    for (uint32_t i = 0; i < shl_sizes[run->size_class].blocks; i++)
+        missing = settle_block(run, i, dead) || missing;
+    for (;;) {
+        uint64_t seen = atom_load_relaxed(run->word);
+        bool owned = shl_is_dead_thread(dead, page_word_owner(seen));
+        if (page_word_kind(seen) != PAGE_RUN || !(owned || missing))
+            return;
+        if (owned)
+            write_rest(run);
+        uint64_t next = (owned ? seen & ~PAGE_OWNER_MASK : seen) | RUN_AGAIN | RUN_SOME;
+        /* [runs.free] seq_cst: see Order. */
+        if (!atom_cas_seq_cst_64(run->word, seen, next))
+            continue;
+        if (!(seen & RUN_SOME))
+            atom_add_relaxed(&class_of(run)->runs, 1);
+        return;
+    }
+}
+
+void shl_runs_settle(const struct shl_segment *segment, const struct shl_dead *dead)
+{
+    struct shl_run run;
+    uint64_t end = shl_page_number(shl_chunks_count(segment), 0);
+    for (uint64_t at = shl_page_number(segment->chunks_at, 0); next_run(segment, &at, end, &run);)
+        settle_run(&run, dead);
+}
