@@ -93,6 +93,8 @@ static SHL_COLD int enter_busy(const struct ring_call *call, atom64 *word, uint6
         bool free = SIDE_OWNER(seen) == 0;
         bool spun = free || !shl_park_spin(round);
         if (free || (spun && owner_is_gone(call->segment, SIDE_OWNER(seen)))) {
+            if (!free)
+                shl_journal_void(call->segment, SIDE_OWNER(seen), call->ref);
             if (enter(call, word, seen, ret_rest))
                 return 0;
             continue;

@@ -42,9 +42,9 @@ static void walk_messages(struct audit *audit)
             shl_settlers[KIND_QUEUE]->visit(audit->segment, object, count_message, audit);
     for (uint32_t i = 0; i < PEERS_MAX; i++) {
         struct peer_shm *peer = shl_thread_peer(audit->segment, i);
-        uint64_t descriptor = atom_load_relaxed(&peer->journal.descriptor);
-        if (descriptor && !shl_thread_slot_is_dead(audit->segment, i))
-            count_message(audit, descriptor & ~JOURNAL_TAKING);
+        uint64_t word = atom_load_relaxed(&peer->journal.word);
+        if (word && !shl_thread_slot_is_dead(audit->segment, i))
+            count_message(audit, JOURNAL_DESCRIPTOR(word));
     }
 }
 

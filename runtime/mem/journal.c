@@ -15,37 +15,73 @@ static bool lies_in_queue(const struct shl_segment *segment, uint64_t queue, uin
     return object && shl_settlers[KIND_QUEUE]->visit(segment, object, is_same, &descriptor);
 }
 
+static uint64_t word_of(const struct shl_segment *segment, uint32_t number)
+{
+    /* [journal.message] acquire <- shl_journal_putting(). */
+    return atom_load_acquire(&shl_thread_peer(segment, number)->journal.word);
+}
+
 /* J2 */
 static bool is_being_taken(const struct shl_segment *segment, uint64_t descriptor)
 {
     for (uint32_t i = 0; i < PEERS_MAX; i++) {
-        struct peer_shm *peer = shl_thread_peer(segment, i);
-        /* [journal.message] acquire <- shl_journal_taking(). */
-        if (atom_load_acquire(&peer->journal.descriptor) == (descriptor | JOURNAL_TAKING) &&
+        uint64_t word = word_of(segment, i);
+        if ((word & JOURNAL_TAKING) && JOURNAL_DESCRIPTOR(word) == descriptor &&
             !shl_thread_slot_is_dead(segment, i))
             return true;
     }
     return false;
 }
 
+void shl_journal_void(const struct shl_segment *segment, uint32_t owner, uint64_t queue)
+{
+    struct journal_shm *journal = &shl_thread_peer(segment, PEER_OWNER_SLOT(owner))->journal;
+    uint64_t word = word_of(segment, PEER_OWNER_SLOT(owner));
+    if ((word & JOURNAL_TAKING) && (word >> 56 & 0x3f) == owner >> 10 &&
+        atom_load_relaxed(&journal->queue) == queue)
+        /* [journal.message] release: it was not taken. */
+        atom_cas_release_64(&journal->word, word, 0);
+}
+
+bool shl_journal_names(const struct shl_segment *segment, uint64_t begin, uint64_t end)
+{
+    for (uint32_t i = 0; i < PEERS_MAX; i++) {
+        uint64_t offset = descriptor_offset(JOURNAL_DESCRIPTOR(word_of(segment, i)));
+        if (offset >= begin && offset < end)
+            return true;
+    }
+    return false;
+}
+
+/* Is the block still SENDING as the journal of this slot says? */
+static bool is_the_send(const struct shl_segment *segment, uint32_t number, uint64_t word,
+                        uint64_t own)
+{
+    uint64_t descriptor = JOURNAL_DESCRIPTOR(word);
+    uint32_t process = atom_load_relaxed(&shl_thread_peer(segment, number)->process);
+    return block_own_state(own) == BLOCK_SENDING &&
+           ((word & JOURNAL_TAKING) || block_own_owner(own) == process) &&
+           descriptor_make(descriptor_offset(descriptor), block_own_seq(own)) == descriptor;
+}
+
 void shl_journal_settle(const struct shl_segment *segment, uint32_t number)
 {
     struct journal_shm *journal = &shl_thread_peer(segment, number)->journal;
-    /* [journal.message] acquire <- the dead thread. */
-    uint64_t descriptor = atom_load_acquire(&journal->descriptor) & ~JOURNAL_TAKING;
+    uint64_t word = word_of(segment, number), descriptor = JOURNAL_DESCRIPTOR(word);
     struct shl_place place;
-    if (descriptor == 0 || descriptor_offset(descriptor) >= segment->size ||
-        !shl_place_at(segment, descriptor_offset(descriptor), &place))
+    if (word == 0)
         return;
-    /* [journal.message] acquire: before the looks at queue and journals. */
-    uint64_t own = atom_load_acquire(&place.block->own);
-    bool sending = block_own_state(own) == BLOCK_SENDING &&
-                   descriptor_make(descriptor_offset(descriptor), block_own_seq(own)) == descriptor;
-    if (sending && !lies_in_queue(segment, atom_load_relaxed(&journal->queue), descriptor) &&
-        !is_being_taken(segment, descriptor))
-        /* [runs.free] release; its free bit is made by shl_runs_settle(). */
-        atom_cas_release_64(&place.block->own, own,
-                            block_own_make(BLOCK_FREE, 0, block_own_seq(own)));
+    if (descriptor_offset(descriptor) < segment->size &&
+        shl_place_at(segment, descriptor_offset(descriptor), &place)) {
+        /* [journal.message] acquire: before the looks at queue and journals. */
+        uint64_t own = atom_load_acquire(&place.block->own);
+        if (is_the_send(segment, number, word, own) &&
+            !lies_in_queue(segment, atom_load_relaxed(&journal->queue), descriptor) &&
+            !is_being_taken(segment, descriptor))
+            /* [runs.free] release; its free bit is made by shl_runs_settle(). */
+            atom_cas_release_64(&place.block->own, own,
+                                block_own_make(BLOCK_FREE, 0, block_own_seq(own)));
+    }
     /* [journal.message] release: settled. */
-    atom_store_release(&journal->descriptor, 0);
+    atom_store_release(&journal->word, 0);
 }

@@ -257,7 +257,7 @@ struct recovery {
     uint8_t thread_states[PEERS_MAX]; /* a process: what threads it has */
 };
 enum { NOT_LOCKED = 0, LOCKED, LOCKED_DEAD };
-enum { HAS_DEAD = 1, HAS_LIVING = 2 };
+enum { HAS_DEAD = 1, HAS_OTHER = 2 };
 
 /* R1 */
 static void add_thread(const struct shl_segment *segment, struct recovery *recovery,
@@ -277,16 +277,16 @@ static void add_thread(const struct shl_segment *segment, struct recovery *recov
     recovery->any = true;
 }
 
-/* Which processes have threads that are dead, and that are not. */
+/* Which processes have threads that are settled now, and others. */
 static void look_at_threads(const struct shl_segment *segment, struct recovery *recovery)
 {
     for (uint32_t i = 0; i < PEERS_MAX; i++) {
         struct peer_shm *peer = thread_at(segment, i);
-        if (word_state(atom_load_relaxed(&peer->word)) != PEER_LIVE)
+        struct shl_owner process = shl_owner_short(atom_load_relaxed(&peer->process));
+        if (word_state(atom_load_relaxed(&peer->word)) != PEER_LIVE ||
+            !same(atom_load_relaxed(&process_at(segment, process.number)->word), process))
             continue;
-        uint32_t process = PEER_OWNER_SLOT(atom_load_relaxed(&peer->process));
-        bool dead = recovery->dead.threads[i] || life_is_marked(peer);
-        recovery->thread_states[process] |= dead ? HAS_DEAD : HAS_LIVING;
+        recovery->thread_states[process.number] |= recovery->dead.threads[i] ? HAS_DEAD : HAS_OTHER;
     }
 }
 
@@ -296,8 +296,10 @@ static void add_process(const struct shl_segment *segment, struct recovery *reco
     struct peer_shm *peer = process_at(segment, number);
     /* [peer.word] acquire <- become(). */
     uint64_t word = atom_load_acquire(&peer->word);
-    bool only_dead = recovery->thread_states[number] == HAS_DEAD;
-    if (word_state(word) != PEER_LIVE || !(only_dead || process_is_gone(peer, word)))
+    uint8_t threads = recovery->thread_states[number];
+    /* Not before its last thread: whose messages are whose is known by their journals. */
+    bool dead = threads == HAS_DEAD || (threads == 0 && process_is_gone(peer, word));
+    if (word_state(word) != PEER_LIVE || !dead)
         return;
     recovery->dead.processes[number] = (uint16_t)word_generation(word);
     recovery->any = true;

@@ -19,13 +19,12 @@
 enum { PEER_FREE = 0, PEER_LIVE = 1 };
 
 /*
- * Which message a thread is just putting into a queue or taking out of it: {queue, descriptor}; a
- * descriptor of 0 is none. Whoever settles the thread's death decides by it whether the message is
+ * Which message a thread is just putting into a queue or taking out of it; see journal.h. Whoever settles the thread's death decides by it whether the message is
  * in the queue or was in the thread's hands. Written by: the thread.
  */
 struct journal_shm {
     atom64 queue;
-    atom64 descriptor;
+    atom64 word;
 };
 
 struct peer_shm {

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "mem/journal.h"
 #include "os/chaos.h"
 
 #define BITS_AT UINT64_C(4096) /* in the chunk's first page, behind the page words */
@@ -348,6 +349,14 @@ static bool is_nobodys(const struct shl_run *run)
     return true;
 }
 
+/* Then its blocks must not begin to count their sends anew: see journal.h. */
+static bool is_named(const struct shl_run *run)
+{
+    uint64_t begin = shl_offset(run->segment, run->blocks);
+    return shl_journal_names(run->segment, begin,
+                             begin + shl_sizes[run->size_class].pages * PAGE_SIZE_SHM);
+}
+
 /* As the owner of a run of nobody's blocks: its pages are free. */
 static void retire(const struct shl_run *run, uint32_t owner)
 {
@@ -369,7 +378,7 @@ bool shl_runs_collect(const struct shl_segment *segment, uint32_t owner, bool de
     for (uint64_t at = shl_page_number(segment->chunks_at, 0); next_run(segment, &at, end, &run);) {
         if (run.size_class > CLASS_PAYLOAD_LAST || !become_owner(&run, owner, RUN_WHOLE))
             continue;
-        if (is_nobodys(&run)) {
+        if (is_nobodys(&run) && !is_named(&run)) {
             retire(&run, owner);
             any = true;
         } else
