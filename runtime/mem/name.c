@@ -76,7 +76,7 @@ static struct name name_in(const struct shl_segment *segment, const char *text)
 static struct name_shm *entry_at(const struct shl_segment *segment, uint64_t place)
 {
     uint64_t offset = (place & OFFSET_MASK) << 4;
-    bool possible = shl_object_pool(segment, shl_at(segment, offset)) == POOL_NAME;
+    bool possible = shl_object_pool(segment, offset) == POOL_NAME;
     return possible ? (struct name_shm *)shl_at(segment, offset) : NULL;
 }
 
@@ -149,7 +149,7 @@ static int find(const struct name *name, struct found *ret_found)
 static enum shl_kind kind_of(const struct shl_segment *segment, uint64_t word)
 {
     uint64_t ref = ref_of(segment, word), offset = shl_ref_offset(ref);
-    if (offset == 0 || shl_object_pool(segment, shl_at(segment, offset)) < 0)
+    if (offset == 0 || shl_object_pool(segment, offset) < 0)
         return KIND_NONE;
     struct object_shm *object = shl_at(segment, offset);
     /* [object.kind] acquire <- shl_object_publish(). */

@@ -27,6 +27,7 @@
 #include "mem/peer.h"
 
 #include <linux/futex.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -35,6 +36,9 @@
 #include "mem/object.h"
 #include "os/chaos.h"
 #include "os/child.h"
+
+/* How long a claim waits for others who settle; they take milliseconds, unless they are stopped. */
+#define SETTLING_NS SHL_NS_PER_S
 
 static uint64_t word_make(pid_t pid, uint32_t generation, uint32_t state)
 {
@@ -470,14 +474,29 @@ static bool claim_any(const struct shl_segment *segment, claim_one claim, uint32
     return false;
 }
 
+/* Others may be settling them: then there will be free slots. */
+static bool has_dead(const struct shl_segment *segment)
+{
+    for (uint32_t i = 0; i < PEERS_MAX; i++)
+        if (is_dead(thread_at(segment, i)))
+            return true;
+    return false;
+}
+
 static int claim_slot(const struct shl_segment *segment, claim_one claim, uint32_t process,
                       struct shl_slot *ret_slot)
 {
-    if (claim_any(segment, claim, process, ret_slot))
-        return 0;
-    shl_peer_recover_all(segment);
-    REQUIRE(claim_any(segment, claim, process, ret_slot), -EUSERS,
-            "the segment has no slot for another process or thread");
+    uint64_t give_up = 0;
+    while (!claim_any(segment, claim, process, ret_slot)) {
+        shl_peer_recover_all(segment);
+        if (claim_any(segment, claim, process, ret_slot))
+            break;
+        uint64_t now = shl_clock_ns();
+        give_up = give_up ? give_up : now + SETTLING_NS;
+        REQUIRE(now < give_up && has_dead(segment), -EUSERS,
+                "the segment has no slot for another process or thread");
+        sched_yield();
+    }
     return 0;
 }
 

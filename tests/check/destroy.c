@@ -21,8 +21,7 @@ static void add(uint64_t ref, enum shl_kind kind, size_t size)
 {
     machine.ghosts[OBJECT] = ref;
     shm = machine_add_object(ref, kind, size);
-    struct segment_shm *segment = shl_segment_family()->shm;
-    machine_add_region(segment->objects, sizeof segment->objects); /* its place goes there */
+    machine_add_hands(ref); /* its place goes there */
 }
 
 static void must(bool so)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "mem/object.h"
+#include "mem/sizes.h"
 #include "os/robust.h"
 #include "sync/event_shm.h"
 #include "sync/park.h"
@@ -336,6 +337,7 @@ uint64_t check_change(void *place, unsigned size, enum change change, uint64_t v
     uint64_t after = change == CHANGE_ADD   ? before + value
                      : change == CHANGE_SUB ? before - value
                      : change == CHANGE_OR  ? before | value
+                     : change == CHANGE_AND ? before & value
                                             : value;
     write_word(place, size, after);
     machine_note(OP_CHANGE, place, spot, before, after, true);
@@ -388,6 +390,16 @@ void *machine_add_object(uint64_t ref, enum shl_kind kind, size_t size)
     return object;
 }
 
+void machine_add_hands(uint64_t ref)
+{
+    const struct shl_segment *segment = shl_segment_family();
+    int pool = shl_object_pool(segment, shl_ref_offset(ref));
+    for (unsigned i = 0; i < threads_count; i++)
+        machine_add_region(
+            &machine.threads[i].self->attachments[SHL_FAMILY].caches[CLASS_OF_POOL(pool)],
+            sizeof(struct shl_cache));
+}
+
 shoal_event machine_make_event(struct event_shm **ret_shm)
 {
     shoal_event event;
@@ -424,6 +436,7 @@ static void attach(unsigned thread)
     owners[thread] = self->owner_long;
     size_t size = offsetof(struct peer_shm, name);
     machine_add_region(shl_thread_peer(segment, self->thread), size);
+    machine_add_region(self->journal, sizeof *self->journal);
     machine_add_region(process_peer(segment, self->process_owner), size);
 }
 
@@ -433,7 +446,7 @@ void machine_begin(void (*make_objects)(void))
         machine_bail_out("no segment");
     for (unsigned i = 0; i < threads_count; i++)
         attach(i);
-    machine_add_region(&shl_segment_family()->shm->page_chunk, 4 * sizeof(atom64));
+    machine_add_region(&shl_segment_family()->shm->chunks_end, 4 * sizeof(atom64));
     become(0);
     shl_park_spin(0); /* what it finds out once */
     make_objects();

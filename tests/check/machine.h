@@ -188,6 +188,8 @@ void machine_add_region(void *start, size_t size);
 
 /* Makes an object's memory part of the state, and known to every thread. Answers where it is. */
 void *machine_add_object(uint64_t ref, enum shl_kind kind, size_t size);
+/* Likewise what the threads have in hand of free places like this object's. */
+void machine_add_hands(uint64_t ref);
 struct event_shm;
 shoal_event machine_make_event(struct event_shm **ret_shm);
 

@@ -18,7 +18,7 @@ struct spot {
 };
 #define SPOT(place) ((struct spot){ #place, __func__ })
 
-enum change { CHANGE_SET, CHANGE_ADD, CHANGE_SUB, CHANGE_OR };
+enum change { CHANGE_SET, CHANGE_ADD, CHANGE_SUB, CHANGE_OR, CHANGE_AND };
 
 uint64_t check_load(const void *place, unsigned size, struct spot spot);
 /* May be delayed by the processor's store buffer, in scenarios that have one. */
@@ -29,7 +29,7 @@ uint64_t check_change(void *place, unsigned size, enum change change, uint64_t v
 bool check_cas(void *place, unsigned size, uint64_t expected, uint64_t desired, struct spot spot);
 
 #define CHECK_LOAD(place) \
-    ((__typeof__(*(place) + 0))check_load(place, sizeof *(place), SPOT(place)))
+    ((__typeof__(*(place) + 0))check_load((const void *)(place), sizeof *(place), SPOT(place)))
 #define CHECK_CHANGE(place, change, value) \
     ((__typeof__(*(place) + 0))check_change(place, sizeof *(place), change, value, SPOT(place)))
 
@@ -43,6 +43,8 @@ bool check_cas(void *place, unsigned size, uint64_t expected, uint64_t desired, 
 #define atom_add_relaxed(place, value) CHECK_CHANGE(place, CHANGE_ADD, value)
 #define atom_sub_relaxed(place, value) CHECK_CHANGE(place, CHANGE_SUB, value)
 #define atom_or_relaxed(place, bits) CHECK_CHANGE(place, CHANGE_OR, bits)
+#define atom_or_seq_cst(place, bits) CHECK_CHANGE(place, CHANGE_OR, bits)
+#define atom_and_relaxed(place, bits) CHECK_CHANGE(place, CHANGE_AND, bits)
 
 #define CHECK_CAS(place, expected, desired) \
     check_cas(place, sizeof *(place), expected, desired, SPOT(place))
@@ -50,6 +52,7 @@ bool check_cas(void *place, unsigned size, uint64_t expected, uint64_t desired, 
 #define atom_cas_acquire_32(place, expected, desired) CHECK_CAS(place, expected, desired)
 #define atom_cas_release_32(place, expected, desired) CHECK_CAS(place, expected, desired)
 #define atom_cas_seq_cst_32(place, expected, desired) CHECK_CAS(place, expected, desired)
+#define atom_cas_relaxed_64(place, expected, desired) CHECK_CAS(place, expected, desired)
 #define atom_cas_acq_rel_64(place, expected, desired) CHECK_CAS(place, expected, desired)
 #define atom_cas_acquire_64(place, expected, desired) CHECK_CAS(place, expected, desired)
 #define atom_cas_release_64(place, expected, desired) CHECK_CAS(place, expected, desired)
