@@ -442,7 +442,8 @@ static void settle_run(const struct shl_run *run, const struct shl_dead *dead)
             return;
         if (owned)
             write_rest(run);
-        uint64_t next = (owned ? seen & ~PAGE_OWNER_MASK : seen) | RUN_AGAIN | RUN_SOME;
+        uint64_t flags = RUN_AGAIN | RUN_SOME | RUN_WHOLE;
+        uint64_t next = (owned ? seen & ~PAGE_OWNER_MASK : seen) | flags;
         /* [runs.free] seq_cst: see Order. */
         if (!atom_cas_seq_cst_64(run->word, seen, next))
             continue;

@@ -1,0 +1,326 @@
+/*
+ * A process is killed at each step of the allocator and of queues, and whoever settles it may be
+ * killed at each of his. Then every byte is where it was before, and every message that was put is
+ * there once.
+ */
+#include "memory.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "os/chaos.h"
+
+TestSuite(memory_points, .timeout = 300);
+
+static struct {
+    shoal_queue own;   /* which the killed process may have made */
+    shoal_queue queue; /* between it and the others */
+} * board;
+static shoal_segment segment;
+static shoal_audit before;
+
+static const struct shl_segment *inside(void)
+{
+    return shl_segment_of_handle(segment);
+}
+
+static void make_board(void)
+{
+    segment = memory_segment(64 << 20);
+    board = harness_shared(sizeof *board);
+    /* The page of their places stays: afterwards everything else can be compared. */
+    const shoal_queue_options options = { .segment = segment, .capacity_count = 8 };
+    assert_code(shoal_queue_create(&options, &board->own), 0);
+    assert_code(shoal_queue_create(&options, &board->queue), 0);
+    assert_code(shoal_queue_destroy(board->own), 0);
+    memory_give_back(segment);
+    before = memory_audit(segment);
+    cr_assert_eq(before.owned + before.kept + before.lost + before.queued, 0);
+}
+
+/* --- what is killed ------------------------------------------------------------------------- */
+
+struct deed {
+    int (*function)(void);
+    const char *point;
+    unsigned passes; /* how often it may pass the point before */
+};
+
+static int does(void *argument)
+{
+    const struct deed *deed = argument;
+    shl_chaos_plan(
+        &(struct shl_chaos_plan){ deed->point, SHL_CHAOS_KILL, deed->passes, NULL, NULL });
+    return deed->function();
+}
+
+/* True if it was killed at the point; else it was done before the point came. */
+static bool dies(const struct deed *deed)
+{
+    const int status = harness_wait(harness_child(does, (void *)deed));
+    cr_assert(status == 0 || status == -SIGKILL, "%s, pass %u: %d", deed->point, deed->passes,
+              status);
+    return status == -SIGKILL;
+}
+
+static void *payload_new(size_t size)
+{
+    unsigned char *payload = shoal_alloc_in(segment, size);
+    CHILD_CHECK(payload);
+    payload[0] = payload[size - 1] = (unsigned char)size;
+    return payload;
+}
+
+/* A queue of its own, with a message in it when it ends. */
+static void has_a_queue(void)
+{
+    void *payload;
+    const shoal_queue_options options = { .segment = segment, .capacity_count = 4 };
+    CHILD_CHECK(shoal_queue_create(&options, &board->own) == 0);
+    for (int i = 0; i < 2; i++)
+        CHILD_CHECK(shoal_queue_put(board->own, payload_new(100), SHOAL_NOW) == 0);
+    CHILD_CHECK(shoal_queue_get(board->own, &payload, SHOAL_NOW) == 0);
+    shoal_free(payload);
+    CHILD_CHECK(shoal_queue_destroy(board->own) == 0);
+}
+
+/* Blocks of many classes, runs that come and go, chunks. */
+static int lives(void)
+{
+    static const size_t sizes[] = { 16, 100, 1000, 20000, 300000, 3 << 20 };
+    void *held[COUNT_OF(sizes)][40];
+    has_a_queue();
+    for (size_t i = 0; i < COUNT_OF(sizes); i++)
+        for (size_t k = 0; k < (sizes[i] < 30000 ? 40 : 3); k++)
+            held[i][k] = payload_new(sizes[i]);
+    for (size_t i = 0; i < COUNT_OF(sizes); i++)
+        for (size_t k = 0; k < (sizes[i] < 30000 ? 40 : 3); k++)
+            shoal_free(held[i][k]);
+    memory_give_back(segment);
+    return 0;
+}
+
+/* --- who settles it ------------------------------------------------------------------------- */
+
+/* Without a slot of its own, as who looks for a slot when there is none. */
+static int settles(void)
+{
+    shl_peer_recover_all(inside());
+    return 0;
+}
+
+/* With one, as who joins a child. */
+static int attaches_and_settles(void)
+{
+    shoal_free(shoal_alloc_in(segment, 1));
+    shl_peer_recover_all(inside());
+    return 0;
+}
+
+/* Everything is where it was, and goes back to the system. */
+static void assert_settled(const struct deed *deed, size_t messages)
+{
+    shl_peer_recover_all(inside());
+    shl_alloc_flush(inside(), shl_self(inside()));
+    const shoal_audit settled = memory_audit(segment);
+    const char *point = deed->point;
+    cr_assert_eq(settled.lost, 0, "%s, pass %u: %llu bytes lost", point, deed->passes,
+                 (unsigned long long)settled.lost);
+    cr_assert_eq(settled.owned, 0, "%s, pass %u: somebody dead owns", point, deed->passes);
+    cr_assert_eq(settled.kept, 0, "%s, pass %u: somebody dead keeps", point, deed->passes);
+    assert_code(shoal_queue_destroy(board->own), 0);
+    memory_give_back(segment);
+    const shoal_audit after = memory_audit(segment);
+    cr_assert_eq(after.payloads_count, messages, "%s, pass %u", point, deed->passes);
+    cr_assert_eq(after.objects, before.objects, "%s, pass %u: objects", point, deed->passes);
+    cr_assert_eq(after.lost + after.owned + after.kept, 0, "%s, pass %u", point, deed->passes);
+    if (messages == 0)
+        cr_assert_eq(after.unused, before.unused, "%s, pass %u: %lld bytes less go back", point,
+                     deed->passes, (long long)(before.unused - after.unused));
+}
+
+static const char *const points[] = {
+    "pages.taken",
+    "pages.pages_taken",
+    "pages.published",
+    "pages.owned",
+    "pages.chunk_emptied",
+    "pages.decommitted",
+    "runs.added",
+    "runs.owner",
+    "runs.taken",
+    "runs.given",
+    "runs.retiring",
+    "runs.retired",
+    "alloc.owned",
+    "alloc.kept",
+    "alloc.large",
+    "object.published",
+    "object.ended",
+    "queue.journal",
+    "queue.sending",
+    "queue.put",
+    "queue.taken",
+    "queue.owned",
+    "ring.P2",
+    "ring.P3",
+    "ring.P4",
+    "ring.P5",
+    "ring.P6",
+};
+static const unsigned passes[] = { 0, 1, 2, 5, 12, 30 };
+
+Test(memory_points, every_byte_comes_back_whoever_is_killed_where_2_24, .timeout = 300)
+{
+    make_board();
+    for (size_t i = 0; i < COUNT_OF(points); i++)
+        for (size_t k = 0; k < COUNT_OF(passes); k++) {
+            const struct deed deed = { lives, points[i], passes[k] };
+            if (!dies(&deed))
+                cr_assert_neq(k, 0, "nobody comes to %s", points[i]);
+            assert_settled(&deed, 0);
+        }
+    assert_code(shoal_queue_destroy(board->queue), 0);
+    assert_code(shoal_segment_detach(segment), 0);
+}
+
+/* Also at points of his own work in the memory of the dead. */
+static const char *const settler_points[] = { "peer.R2",   "peer.R3",           "peer.R4",
+                                              "peer.R5",   "pages.decommitted", "pages.owned",
+                                              "alloc.kept" };
+
+static void settlers_die(int (*settler)(void))
+{
+    make_board();
+    for (size_t i = 0; i < COUNT_OF(points); i++)
+        for (size_t k = 0; k < COUNT_OF(settler_points); k++) {
+            const struct deed deed = { lives, points[i], 3 };
+            const struct deed settling = { settler, settler_points[k], 0 };
+            const bool died = dies(&deed), settler_died = dies(&settling);
+            cr_assert(!died || settler_died || k >= 4, "nobody comes to %s", settler_points[k]);
+            assert_settled(&deed, 0);
+        }
+    assert_code(shoal_queue_destroy(board->queue), 0);
+    assert_code(shoal_segment_detach(segment), 0);
+}
+
+Test(memory_points, a_settler_without_a_slot_is_killed_and_the_next_one_goes_on, .timeout = 300)
+{
+    settlers_die(settles);
+}
+
+Test(memory_points, a_settler_with_a_slot_is_killed_and_the_next_one_goes_on, .timeout = 300)
+{
+    settlers_die(attaches_and_settles);
+}
+
+/* --- messages ------------------------------------------------------------------------------- */
+
+static int puts_one(void)
+{
+    unsigned char *payload = payload_new(1000);
+    payload[0] = 2;
+    CHILD_CHECK(shoal_queue_put(board->queue, payload, SHOAL_NOW) == 0);
+    return 0;
+}
+
+static int gets_one(void)
+{
+    void *payload;
+    CHILD_CHECK(shoal_queue_get(board->queue, &payload, SHOAL_NOW) == 0);
+    return 0;
+}
+
+/* The queue holds messages 0 and 1 before. */
+struct passage {
+    struct deed deed;
+    unsigned char first, end; /* those that it holds afterwards */
+};
+
+static const struct passage passages[] = {
+    { { puts_one, "queue.journal", 0 }, 0, 2 }, { { puts_one, "queue.sending", 0 }, 0, 2 },
+    { { puts_one, "ring.P2", 0 }, 0, 2 },       { { puts_one, "ring.P3", 0 }, 0, 2 },
+    { { puts_one, "ring.P4", 0 }, 0, 2 },       { { puts_one, "ring.P5", 0 }, 0, 2 },
+    { { puts_one, "ring.P6", 0 }, 0, 3 },       { { puts_one, "queue.put", 0 }, 0, 3 },
+    { { gets_one, "ring.P2", 0 }, 0, 2 },       { { gets_one, "ring.P3", 0 }, 0, 2 },
+    { { gets_one, "ring.P4", 0 }, 0, 2 },       { { gets_one, "ring.P5", 0 }, 0, 2 },
+    { { gets_one, "ring.P6", 0 }, 1, 2 },       { { gets_one, "queue.taken", 0 }, 1, 2 },
+    { { gets_one, "queue.owned", 0 }, 1, 2 },
+};
+
+static void put_two(void)
+{
+    for (unsigned char i = 0; i < 2; i++) {
+        unsigned char *payload = shoal_alloc_in(segment, 1000);
+        *payload = i;
+        assert_code(shoal_queue_put(board->queue, payload, SHOAL_NOW), 0);
+    }
+}
+
+/* A message of a process that was killed a moment ago is freed like any other. */
+static void take(const struct passage *passage)
+{
+    void *payload;
+    for (unsigned char i = passage->first; i < passage->end; i++) {
+        assert_code(shoal_queue_get(board->queue, &payload, SHOAL_NOW), 0);
+        cr_assert_eq(*(unsigned char *)payload, i, "%s: message %u", passage->deed.point, i);
+        shoal_free(payload);
+        cr_assert_eq(shoal_size(payload), 0, "%s: not freed", passage->deed.point);
+    }
+    assert_code(shoal_queue_get(board->queue, &payload, SHOAL_NOW), -ETIMEDOUT);
+}
+
+static void kill_and_take(const struct passage *passage, bool settled_first)
+{
+    put_two();
+    cr_assert(dies(&passage->deed), "nobody comes to %s", passage->deed.point);
+    if (settled_first)
+        assert_settled(&passage->deed, passage->end - passage->first);
+    take(passage);
+    assert_settled(&passage->deed, 0);
+}
+
+Test(memory_points, a_message_is_there_once_or_was_never_put_or_is_taken_2_25, .timeout = 300)
+{
+    make_board();
+    for (size_t i = 0; i < COUNT_OF(passages); i++) {
+        kill_and_take(&passages[i], true);
+        kill_and_take(&passages[i], false);
+    }
+    assert_code(shoal_queue_destroy(board->queue), 0);
+    assert_code(shoal_segment_detach(segment), 0);
+}
+
+/* One who was just taking it and one who had just put it, both dead. */
+Test(memory_points, two_dead_have_the_same_message_in_their_journals, .timeout = 300)
+{
+    const struct deed putting = { puts_one, "queue.put", 0 };
+    make_board();
+    for (size_t i = 0; i < COUNT_OF(passages); i++) {
+        if (passages[i].deed.function != gets_one)
+            continue;
+        put_two();
+        cr_assert(dies(&putting));
+        for (unsigned char k = 0; k < 2; k++) {
+            void *payload;
+            assert_code(shoal_queue_get(board->queue, &payload, SHOAL_NOW), 0);
+            shoal_free(payload);
+        }
+        const struct deed taking = passages[i].deed;
+        cr_assert_eq(dies(&taking), true);
+        const size_t left = 1 - passages[i].first;
+        assert_settled(&taking, left);
+        for (size_t k = 0; k < left; k++) {
+            void *payload;
+            assert_code(shoal_queue_get(board->queue, &payload, SHOAL_NOW), 0);
+            cr_assert_eq(*(unsigned char *)payload, 2);
+            shoal_free(payload);
+        }
+        assert_settled(&taking, 0);
+    }
+    assert_code(shoal_queue_destroy(board->queue), 0);
+    assert_code(shoal_segment_detach(segment), 0);
+}
