@@ -161,8 +161,8 @@ void shl_free(const struct shl_place *place)
         shl_runs_give(place->segment, place->size_class, &block, 1);
         return;
     }
-    /* [runs.free] release -> settle_large(): what the last user did with the block. */
-    atom_store_release(&block->own, block_own_make(BLOCK_FREE, 0, seq));
+    /* [pages.large] seq_cst, [runs.free] release -> settle_large(): what the last user did. */
+    atom_exchange_seq_cst(&block->own, block_own_make(BLOCK_FREE, 0, seq));
     SHL_CHAOS("alloc.large");
     if (self)
         shl_chunks_give(place->segment, self->owner,
@@ -192,9 +192,9 @@ static void settle_large(const struct shl_segment *segment, uint32_t owner, uint
 {
     struct block_shm *block = shl_at(segment, chunk * CHUNK_SIZE);
     uint64_t own = atom_load_relaxed(&block->own);
-    /* [runs.free] acq_rel <- free: what the last user did with the block. */
+    /* [pages.large] seq_cst, [runs.free] acquire <- free: what the last user did with the block. */
     if (shl_block_is_lost(segment, own, dead) &&
-        atom_cas_acq_rel_64(&block->own, own, block_own_make(BLOCK_FREE, 0, 0)))
+        atom_cas_seq_cst_64(&block->own, own, block_own_make(BLOCK_FREE, 0, 0)))
         own = 0;
     if (block_own_is_nobodys(own) && owner != 0)
         shl_chunks_give(segment, owner, chunk);

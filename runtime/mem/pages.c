@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "mem/block_shm.h"
 #include "mem/peer.h"
 #include "os/chaos.h"
 #include "os/memfd.h"
@@ -124,18 +125,43 @@ static bool is_large_run(const struct shl_segment *segment, uint64_t chunk, uint
     return true;
 }
 
+static bool is_nobodys(const struct shl_segment *segment, uint64_t chunk)
+{
+    struct block_shm *block = shl_at(segment, chunk * CHUNK_SIZE);
+    /* [pages.large] seq_cst <- who made it nobody's, and then looks at the chunk's word. */
+    return block_own_is_nobodys(atom_load_seq_cst(&block->own));
+}
+
+/* LARGE, by nobody -> by `owner`, if the block is nobody's. Since the caller looked, somebody else
+ * may have given the chunks, and they may be another block already, which is left alone. */
+static bool claim_large(const struct shl_segment *segment, uint32_t owner, uint64_t chunk,
+                        uint64_t *ret_count)
+{
+    atom64 *word = &shl_chunk_words(segment)[chunk];
+    for (;;) {
+        uint64_t seen = atom_load_relaxed(word), count = chunk_word_value(seen);
+        uint64_t left = chunk_word_make(CHUNK_LARGE, 0, count);
+        if (seen != left || !is_large_run(segment, chunk, count) ||
+            /* [pages.chunk] acquire <- publishing; seq_cst for [pages.large]. */
+            !atom_cas_seq_cst_64(word, seen, chunk_word_make(CHUNK_LARGE, owner, count)))
+            return false; /* better lost than given twice */
+        SHL_CHAOS("pages.owned");
+        *ret_count = count;
+        if (is_nobodys(segment, chunk))
+            return true;
+        /* [pages.large] seq_cst: its owner may have found it ours, and left it to us. */
+        atom_exchange_seq_cst(word, left);
+        if (!is_nobodys(segment, chunk))
+            return false;
+    }
+}
+
 void shl_chunks_give(const struct shl_segment *segment, uint32_t owner, uint64_t chunk)
 {
     atom64 *words = shl_chunk_words(segment);
-    uint64_t seen = atom_load_relaxed(&words[chunk]), count = chunk_word_value(seen);
-    uint64_t mine = chunk_word_make(CHUNK_LARGE, owner, count);
-    if (seen != chunk_word_make(CHUNK_LARGE, 0, count) || !is_large_run(segment, chunk, count))
-        return; /* better lost than given twice */
-    /* [pages.chunk] acquire <- publishing. */
-    if (!atom_cas_acquire_64(&words[chunk], seen, mine))
+    uint64_t count, taken = chunk_word_make(CHUNK_TAKEN, owner, 0);
+    if (!claim_large(segment, owner, chunk, &count))
         return;
-    SHL_CHAOS("pages.owned");
-    uint64_t taken = chunk_word_make(CHUNK_TAKEN, owner, 0);
     for (uint64_t i = 1; i < count; i++)
         atom_store_relaxed(&words[chunk + i], taken);
     /* [pages.chunk] release: it is no block from here on. */

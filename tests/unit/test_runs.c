@@ -1,0 +1,281 @@
+/* Runs, pages and chunks: blocks go round among threads, memory goes back and serves others. */
+#include "memory.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "os/chaos.h"
+#include "os/futex.h"
+
+TestSuite(runs, .timeout = 120);
+
+/* --- blocks in all orders ------------------------------------------------------------------- */
+
+enum { THREADS = 4, BLOCKS = 150, ROUNDS = 60 };
+
+static struct {
+    atom64 held[BLOCKS]; /* offsets of payloads: whoever empties a place frees it */
+    atom32 failures;
+    shoal_segment segment;
+} exchange;
+
+struct worker {
+    pthread_t thread;
+    uint64_t seed;
+};
+
+/* A block that two have shows: its word is written twice, or not what was written. */
+static void free_marked(uint64_t *payload)
+{
+    if (payload && *payload != (uint64_t)(uintptr_t)payload)
+        atom_add_relaxed(&exchange.failures, 1);
+    if (payload)
+        *payload = 0;
+    shoal_free(payload);
+}
+
+/* Puts new blocks where it takes old ones away: what one thread took another one gives. */
+static void *exchanges(void *argument)
+{
+    uint64_t *state = &((struct worker *)argument)->seed;
+    static const size_t sizes[] = { 8, 60, 1000, 9000, 60000 };
+    for (int i = 0; i < ROUNDS * BLOCKS; i++) {
+        uint64_t *payload = shoal_alloc_in(exchange.segment,
+                                           sizes[harness_random(state) % COUNT_OF(sizes)]);
+        if (!payload) {
+            atom_add_relaxed(&exchange.failures, 1);
+            continue;
+        }
+        if (*payload == (uint64_t)(uintptr_t)payload)
+            atom_add_relaxed(&exchange.failures, 1);
+        *payload = (uint64_t)(uintptr_t)payload;
+        /* seq_cst: a place hands a payload from thread to thread, both ways. */
+        free_marked((uint64_t *)(uintptr_t)atom_exchange_seq_cst(
+            &exchange.held[harness_random(state) % BLOCKS], (uint64_t)(uintptr_t)payload));
+    }
+    return NULL;
+}
+
+Test(runs, blocks_go_round_among_threads_and_all_come_back, .timeout = 120)
+{
+    struct worker workers[THREADS];
+    const uint64_t seed = harness_seed("blocks_go_round_among_threads");
+    exchange.segment = memory_segment(64 << 20);
+    memory_give_back(exchange.segment);
+    const shoal_audit before = memory_audit(exchange.segment);
+    for (unsigned i = 0; i < THREADS; i++) {
+        workers[i].seed = seed + i;
+        cr_assert_eq(pthread_create(&workers[i].thread, NULL, exchanges, &workers[i]), 0);
+    }
+    for (unsigned i = 0; i < THREADS; i++)
+        pthread_join(workers[i].thread, NULL);
+    for (unsigned i = 0; i < BLOCKS; i++)
+        free_marked((uint64_t *)(uintptr_t)atom_load_relaxed(&exchange.held[i]));
+    cr_assert_eq(atom_load_relaxed(&exchange.failures), 0);
+    memory_give_back(exchange.segment);
+    const shoal_audit after = memory_audit(exchange.segment);
+    cr_assert_eq(after.unused, before.unused);
+    cr_assert_eq(after.free + after.kept + after.owned + after.lost, before.free);
+    assert_code(shoal_segment_detach(exchange.segment), 0);
+}
+
+/* --- one after another ---------------------------------------------------------------------- */
+
+enum { HELD_MAX = 300000 };
+
+struct hoard {
+    shoal_segment segment;
+    void **held;
+    size_t count;
+};
+
+static struct hoard hoard_begin(size_t size_max)
+{
+    return (struct hoard){ memory_segment(size_max), calloc(HELD_MAX, sizeof(void *)), 0 };
+}
+
+/* Until there is no more; how many. */
+static size_t hoard_fill(struct hoard *hoard, size_t size)
+{
+    const size_t begin = hoard->count;
+    void *payload;
+    while (hoard->count < HELD_MAX && (payload = shoal_alloc_in(hoard->segment, size)))
+        hoard->held[hoard->count++] = payload;
+    return hoard->count - begin;
+}
+
+/* Every `step`th first, then the others. */
+static void hoard_free(struct hoard *hoard, size_t step)
+{
+    for (size_t k = 0; k < step; k++)
+        for (size_t i = k; i < hoard->count; i += step)
+            shoal_free(hoard->held[i]);
+    hoard->count = 0;
+}
+
+static void hoard_end(struct hoard *hoard)
+{
+    free(hoard->held);
+    assert_code(shoal_segment_detach(hoard->segment), 0);
+}
+
+Test(runs, a_full_segment_answers_enomem_and_is_as_new_afterwards, .timeout = 120)
+{
+    static const size_t sizes[] = { 64, 1000, 5000, 40000, 200000, 1 << 20, 1835008, 2 << 20 };
+    struct hoard hoard = hoard_begin(16 << 20);
+    memory_give_back(hoard.segment);
+    const shoal_audit before = memory_audit(hoard.segment);
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        const size_t count = hoard_fill(&hoard, sizes[i]);
+        cr_assert(strstr(shoal_error_message(), "size_max"), "%s", shoal_error_message());
+        cr_assert_eq(shl_error_code(), -ENOMEM);
+        cr_assert_eq(memory_audit(hoard.segment).payloads_count, count);
+        /* What the thread keeps of the last class, and a chunk's end where no run fits. */
+        cr_assert_geq(count * sizes[i], (16u << 20) / 3, "%zu bytes", sizes[i]);
+        hoard_free(&hoard, i + 1);
+        cr_assert_eq(memory_audit(hoard.segment).owned, 0);
+    }
+    memory_give_back(hoard.segment);
+    const shoal_audit after = memory_audit(hoard.segment);
+    cr_assert_eq(after.unused, before.unused);
+    hoard_end(&hoard);
+}
+
+/* At once, but for the runs of the blocks that the thread keeps. */
+Test(runs, the_pages_of_one_class_serve_another, .timeout = 120)
+{
+    struct hoard hoard = hoard_begin(8 << 20);
+    const size_t small = hoard_fill(&hoard, 64);
+    hoard_free(&hoard, 7);
+    const size_t large = hoard_fill(&hoard, 8192);
+    cr_assert_geq(large * (8192 + 16) * 4, small * (64 + 16) * 3, "%zu after %zu", large, small);
+    hoard_free(&hoard, 2);
+    const size_t again = hoard_fill(&hoard, 64);
+    cr_assert_geq(again * 4, small * 3, "%zu after %zu", again, small);
+    hoard_free(&hoard, 1);
+    hoard_end(&hoard);
+}
+
+Test(runs, empty_chunks_go_back_to_the_system, .timeout = 120)
+{
+    struct hoard hoard = hoard_begin(64 << 20);
+    memory_give_back(hoard.segment);
+    const shoal_audit before = memory_audit(hoard.segment);
+    for (int i = 0; i < 100000; i++)
+        hoard.held[hoard.count++] = shoal_alloc_in(hoard.segment, 200);
+    const shoal_audit full = memory_audit(hoard.segment);
+    cr_assert_geq(full.committed, before.committed + 100000 * (200 + 16));
+    hoard_free(&hoard, 3);
+    memory_give_back(hoard.segment);
+    const shoal_audit after = memory_audit(hoard.segment);
+    cr_assert_eq(after.unused, before.unused);
+    cr_assert_leq(after.committed, before.committed);
+    hoard_end(&hoard);
+}
+
+/* Runs of one, six and ten pages in turns. */
+Test(runs, runs_of_two_lengths_waste_no_chunks, .timeout = 120)
+{
+    struct hoard hoard = hoard_begin(64 << 20);
+    uint64_t live = 0;
+    for (int i = 0; i < 500; i++) {
+        static const size_t sizes[] = { 7168, 32768, 49152 };
+        const size_t size = sizes[i % 3];
+        cr_assert_not_null(hoard.held[hoard.count++] = shoal_alloc_in(hoard.segment, size));
+        live += size;
+    }
+    const shoal_audit full = memory_audit(hoard.segment);
+    cr_assert_leq(full.size - full.unused, live * 13 / 10 + (6 << 20), "%llu used for %llu",
+                  (unsigned long long)(full.size - full.unused), (unsigned long long)live);
+    hoard_free(&hoard, 1);
+    hoard_end(&hoard);
+}
+
+/* --- large blocks --------------------------------------------------------------------------- */
+
+Test(runs, a_large_block_is_committed_only_as_far_as_needed, .timeout = 120)
+{
+    const shoal_segment segment = memory_segment(64 << 20);
+    memory_give_back(segment);
+    const shoal_audit before = memory_audit(segment);
+    static const size_t sizes[] = { (2 << 20) - 16, (2 << 20) - 15, 5 << 20, (8 << 20) + 100 };
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        unsigned char *payload = shoal_alloc_in(segment, sizes[i]);
+        payload[sizes[i] - 1] = 1;
+        const shoal_audit during = memory_audit(segment);
+        cr_assert_leq(during.committed, before.committed + sizes[i] + 16 + 4096);
+        cr_assert_geq(during.committed, before.committed + sizes[i]);
+        cr_assert_eq(during.owned % CHUNK_SIZE, 0);
+        cr_assert_lt(during.owned, sizes[i] + 16 + CHUNK_SIZE);
+        shoal_free(payload);
+        cr_assert_eq(memory_audit(segment).committed, before.committed);
+    }
+    assert_code(shoal_segment_detach(segment), 0);
+}
+
+static struct {
+    atom32 stalled, released;
+    const char *point;
+} stop;
+
+/* Frees, and is stopped in between. */
+static void *is_stopped(void *payload)
+{
+    shl_chaos_plan(
+        &(struct shl_chaos_plan){ stop.point, SHL_CHAOS_STALL, 0, &stop.stalled, &stop.released });
+    shoal_free(payload);
+    return NULL;
+}
+
+static void stop_at(const char *point, pthread_t *thread, void *payload)
+{
+    stop.point = point;
+    cr_assert_eq(pthread_create(thread, NULL, is_stopped, payload), 0);
+    /* acquire <- the stopped thread */
+    cr_assert(harness_until(atom_load_acquire(&stop.stalled)), "nobody comes to %s", point);
+}
+
+static void go_on(pthread_t thread)
+{
+    /* release -> the stopped thread, which may sleep there */
+    atom_store_release(&stop.released, 1);
+    shl_futex_wake(&stop.released, 1);
+    pthread_join(thread, NULL);
+}
+
+/* Who settles a death meanwhile gives the chunks, and they become another block. */
+Test(runs, a_late_giver_of_a_large_block_leaves_its_successor_alone, .timeout = 120)
+{
+    const shoal_segment segment = memory_segment(64 << 20);
+    pthread_t thread;
+    unsigned char *payload = shoal_alloc_in(segment, 3 << 20);
+    stop_at("alloc.large", &thread, payload);
+    shl_alloc_settle(shl_segment_of_handle(segment), &(struct shl_dead){ .left = false });
+    unsigned char *successor = shoal_alloc_in(segment, 3 << 20);
+    cr_assert_eq(successor, payload, "the place was not used anew");
+    memset(successor, 7, 3 << 20);
+    go_on(thread);
+    cr_assert_eq(shoal_size(successor), 3 << 20);
+    cr_assert(successor[0] == 7 && successor[(3 << 20) - 1] == 7);
+    shoal_free(successor);
+    assert_code(shoal_segment_detach(segment), 0);
+}
+
+/* The system refuses to take back what is locked in memory: then it is not zero afterwards. */
+Test(runs, memory_that_the_system_does_not_take_back_is_used_all_the_same, .timeout = 120)
+{
+    struct hoard hoard = hoard_begin(8 << 20);
+    unsigned char *large = shoal_alloc_in(hoard.segment, (2 << 20) - 16);
+    memset(large, 2, (2 << 20) - 16);
+    cr_assert_eq(mlock(large, (2 << 20) - 4096), 0);
+    shoal_free(large);
+    memory_give_back(hoard.segment);
+    cr_assert_geq(hoard_fill(&hoard, 64), (4u << 20) / 80);
+    memory_audit(hoard.segment);
+    hoard_free(&hoard, 1);
+    munlock(large, (2 << 20) - 4096);
+    hoard_end(&hoard);
+}
