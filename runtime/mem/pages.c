@@ -67,24 +67,24 @@ static void raise_end(const struct shl_segment *segment, uint64_t end)
             return;
 }
 
-/* Chunks that are TAKEN go back; decommitted, they are zero when they are taken again. */
+/* Chunks that are TAKEN go back; decommitted, they are zero when they are taken again. The system
+ * may refuse, as it does if somebody locked them in memory. */
 static void free_chunks(const struct shl_segment *segment, uint64_t chunk, uint64_t count)
 {
-    shl_memory_decommit(shl_at(segment, chunk * CHUNK_SIZE), count * CHUNK_SIZE);
+    bool zero = shl_memory_decommit(shl_at(segment, chunk * CHUNK_SIZE), count * CHUNK_SIZE);
     SHL_CHAOS("pages.decommitted");
     for (uint64_t i = count; i-- > 0;)
         /* [pages.free] release -> take_run(): we are done with it. */
-        atom_store_release(&shl_chunk_words(segment)[chunk + i], CHUNK_FREE);
+        atom_store_release(&shl_chunk_words(segment)[chunk + i], zero ? CHUNK_FREE : PAGE_DIRTY);
 }
 
-int shl_chunks_take(const struct shl_segment *segment, uint32_t owner, uint64_t count,
-                    uint64_t size, uint64_t *ret_chunk)
+static int take_chunks(const struct shl_segment *segment, uint32_t owner, uint64_t count,
+                       uint64_t size, uint64_t *ret_chunk, bool *ret_zero)
 {
-    bool zero;
     uint64_t taken = chunk_word_make(CHUNK_TAKEN, owner, 0);
     if (count > shl_chunks_count(segment) ||
         !find_run(shl_chunk_words(segment), segment->chunks_at, shl_chunks_count(segment), count,
-                  taken, ret_chunk, &zero))
+                  taken, ret_chunk, ret_zero))
         return shl_error(-ENOMEM, "the segment has reached its size_max");
     SHL_CHAOS("pages.taken");
     raise_end(segment, *ret_chunk + count);
@@ -92,6 +92,13 @@ int shl_chunks_take(const struct shl_segment *segment, uint32_t owner, uint64_t 
     if (code < 0 && !SHL_MISTAKE("pages.chunks"))
         free_chunks(segment, *ret_chunk, count);
     return code;
+}
+
+int shl_chunks_take(const struct shl_segment *segment, uint32_t owner, uint64_t count,
+                    uint64_t size, uint64_t *ret_chunk)
+{
+    bool zero;
+    return take_chunks(segment, owner, count, size, ret_chunk, &zero);
 }
 
 static void write_rest(const struct shl_segment *segment, uint64_t chunk, uint64_t count)
@@ -201,11 +208,14 @@ bool shl_pages_take(const struct shl_segment *segment, uint32_t owner, uint32_t 
 
 int shl_pages_add_chunk(const struct shl_segment *segment, uint32_t owner)
 {
+    bool zero = true;
     uint64_t chunk = 0;
-    int code = shl_chunks_take(segment, owner, 1, CHUNK_SIZE, &chunk);
+    int code = take_chunks(segment, owner, 1, CHUNK_SIZE, &chunk, &zero);
     if (code < 0)
         return code;
-    /* [pages.chunk] release -> shl_chunk_word(): its memory, which is zero. */
+    for (uint64_t page = 1; !zero && page < PAGES_PER_CHUNK; page++)
+        atom_store_relaxed(&shl_page_words(segment, chunk)[page], PAGE_DIRTY);
+    /* [pages.chunk] release -> shl_chunk_word(): its memory, and its page words. */
     atom_store_release(&shl_chunk_words(segment)[chunk],
                        chunk_word_make(CHUNK_PAGES, 0, PAGES_PER_CHUNK - 1));
     return 0;

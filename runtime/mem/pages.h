@@ -34,7 +34,7 @@ enum page_kind {
     PAGE_REST   /* the others of it */
 };
 
-/* Of a free page: it was used before and is not zero. */
+/* Of a free page or chunk: it was used before and is not zero. */
 #define PAGE_DIRTY (UINT64_C(1) << 8)
 
 static inline uint64_t chunk_word_make(enum chunk_kind kind, uint32_t owner, uint64_t value)

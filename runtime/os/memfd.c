@@ -124,9 +124,9 @@ int shl_memfd_commit(int fd, uint64_t offset, uint64_t size)
     return code;
 }
 
-void shl_memory_decommit(void *address, uint64_t size)
+bool shl_memory_decommit(void *address, uint64_t size)
 {
-    madvise(address, size, MADV_REMOVE); /* a failure keeps the memory: a cost, not a fault */
+    return madvise(address, size, MADV_REMOVE) == 0;
 }
 
 int shl_memfd_map(int fd, uint64_t size, void *address, void **ret_base)

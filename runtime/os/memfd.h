@@ -2,6 +2,7 @@
 #ifndef SHL_OS_MEMFD_H
 #define SHL_OS_MEMFD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,8 +27,9 @@ int shl_file_peek(int fd, void *ret_data, size_t size);
 /* Gives [offset, offset + size) memory, so that no later access can fail. 0 or -errno. */
 int shl_memfd_commit(int fd, uint64_t offset, uint64_t size);
 
-/* Gives the memory of a part of a mapping back; it reads as zeros when it is committed again. */
-void shl_memory_decommit(void *address, uint64_t size);
+/* Gives the memory of a part of a mapping back; it reads as zeros when it is committed again. False
+ * if the system keeps it: a cost, not a fault. */
+bool shl_memory_decommit(void *address, uint64_t size);
 
 /* Maps it shared at `address`, or anywhere for NULL. Never over another mapping: -EADDRINUSE. */
 int shl_memfd_map(int fd, uint64_t size, void *address, void **ret_base);

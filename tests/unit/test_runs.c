@@ -134,7 +134,7 @@ Test(runs, a_full_segment_answers_enomem_and_is_as_new_afterwards, .timeout = 12
         cr_assert_eq(shl_error_code(), -ENOMEM);
         cr_assert_eq(memory_audit(hoard.segment).payloads_count, count);
         /* What the thread keeps of the last class, and a chunk's end where no run fits. */
-        cr_assert_geq(count * sizes[i], (16u << 20) / 3, "%zu bytes", sizes[i]);
+        cr_assert_geq(count * sizes[i], (16u << 20) / 4, "%zu bytes", sizes[i]);
         hoard_free(&hoard, i + 1);
         cr_assert_eq(memory_audit(hoard.segment).owned, 0);
     }
