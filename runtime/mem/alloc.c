@@ -118,7 +118,9 @@ static SHL_COLD void *alloc_large(const struct shl_segment *segment,
 {
     uint64_t chunk, bytes = size + sizeof(struct block_shm);
     uint64_t count = (bytes + CHUNK_SIZE - 1) / CHUNK_SIZE;
-    if (shl_chunks_take(segment, self->owner, count, bytes, &chunk) < 0)
+    if (shl_chunks_take(segment, self->owner, count, bytes, &chunk) < 0 &&
+        (!shl_runs_collect(segment, self->owner, true) ||
+         shl_chunks_take(segment, self->owner, count, bytes, &chunk) < 0))
         return NULL;
     uint32_t generation = (uint32_t)atom_add_relaxed(&segment->shm->large_count, 1);
     void *payload = hand_out(shl_at(segment, chunk * CHUNK_SIZE), BLOCK_CLASS_LARGE, generation,
