@@ -10,7 +10,8 @@
  * so after exec.
  *
  * Settling. All that are dead are settled in one walk. Elected by the lives: trylock answers
- * EOWNERDEAD to one, and again to the next if that one dies too.
+ * EOWNERDEAD to one, and again to the next if that one dies too. Nobody else settles meanwhile,
+ * even if the elected one is stopped: a late step of his would hit what was settled and used anew.
  *   R1 elected for some threads; and who is a dead process
  *   R2 the messages they were putting or taking (journal.h); every object's settler frees what
  *      names them
@@ -159,6 +160,14 @@ static bool process_is_gone(struct peer_shm *peer, uint64_t word)
            atom_load_acquire(&peer->word) == word;
 }
 
+/* Nobody settles it: its own thread still stands in the life, as the kernel missed its death. */
+static bool is_missed(struct peer_shm *peer, uint64_t word)
+{
+    uint32_t holder = atom_load_relaxed(life_word(peer)) & FUTEX_TID_MASK;
+    return (holder == atom_load_relaxed(&peer->tid) || !life_is_whole(peer)) &&
+           process_is_gone(peer, word);
+}
+
 bool shl_thread_slot_is_dead(const struct shl_segment *segment, uint32_t number)
 {
     struct peer_shm *peer = thread_at(segment, number);
@@ -272,7 +281,7 @@ static void add_thread(const struct shl_segment *segment, struct recovery *recov
     recovery->locked[number] = locked == 0 ? LOCKED : locked == EBUSY ? NOT_LOCKED : LOCKED_DEAD;
     /* [peer.word] acquire <- become(). */
     uint64_t word = atom_load_acquire(&peer->word);
-    bool gone = locked != EBUSY || process_is_gone(peer, word);
+    bool gone = locked != EBUSY || is_missed(peer, word);
     if (word_state(word) != PEER_LIVE || !gone)
         return;
     recovery->dead.threads[number] = (uint16_t)word_generation(word);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "os/chaos.h"
+#include "os/futex.h"
 
 TestSuite(memory_points, .timeout = 300);
 
@@ -321,6 +322,45 @@ Test(memory_points, two_dead_have_the_same_message_in_their_journals, .timeout =
         }
         assert_settled(&taking, 0);
     }
+    assert_code(shoal_queue_destroy(board->queue), 0);
+    assert_code(shoal_segment_detach(segment), 0);
+}
+
+/* --- two settlers --------------------------------------------------------------------------- */
+
+static atom32 *stalled, *released;
+
+static int settles_and_stops(void *point)
+{
+    shl_chaos_plan(&(struct shl_chaos_plan){ point, SHL_CHAOS_STALL, 0, stalled, released });
+    return settles();
+}
+
+/* The dead one had taken chunks. While one settler is stopped over them, somebody else settles the
+ * same death, and uses whatever memory there is. */
+Test(memory_points, a_stopped_settler_does_no_harm_when_he_goes_on, .timeout = 300)
+{
+    const struct deed deed = { lives, "pages.taken", 2 };
+    make_board();
+    stalled = harness_shared(sizeof *stalled);
+    released = harness_shared(sizeof *released);
+    cr_assert(dies(&deed));
+    const pid_t settler = harness_child(settles_and_stops, (void *)"pages.decommitted");
+    cr_assert(harness_until(atom_load_acquire(stalled))); /* acquire <- the settler */
+    shl_peer_recover_all(inside());
+    unsigned char *payloads[64];
+    size_t count = 0;
+    while (count < 64 && (payloads[count] = shoal_alloc_in(segment, 1 << 20)))
+        memset(payloads[count++], 7, 1 << 20);
+    atom_store_release(released, 1); /* release -> the settler, which may sleep there */
+    shl_futex_wake(released, 1);
+    cr_assert_eq(harness_wait(settler), 0);
+    for (size_t i = 0; i < count; i++) {
+        cr_assert_eq(shoal_size(payloads[i]), 1 << 20, "payload %zu is gone", i);
+        cr_assert_eq(payloads[i][5000], 7, "payload %zu", i);
+        shoal_free(payloads[i]);
+    }
+    assert_settled(&deed, 0);
     assert_code(shoal_queue_destroy(board->queue), 0);
     assert_code(shoal_segment_detach(segment), 0);
 }
