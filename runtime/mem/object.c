@@ -230,9 +230,11 @@ static void finish(const struct shl_segment *segment, struct object_shm *object,
                    const struct shl_settler *settler)
 {
     struct shl_attachment *self = shl_self_attached(segment);
-    if (!self || (settler->finish && !settler->finish(segment, self, object)))
+    if (!self || SHL_MISTAKE("object.settled") ||
+        (settler->finish && !settler->finish(segment, self, object)))
         return;
     atom_store_relaxed(&object->kind, KIND_NONE);
+    SHL_CHAOS("object.finished");
     if (settler->bell)
         shl_futex_wake((atom32 *)(void *)((char *)object + settler->bell), INT32_MAX);
     /* [object.own] release -> who takes the place; its free bit is made by shl_runs_settle(). */

@@ -154,7 +154,7 @@ static bool claim_large(const struct shl_segment *segment, uint32_t owner, uint6
             return false; /* better lost than given twice */
         SHL_CHAOS("pages.owned");
         *ret_count = count;
-        if (is_nobodys(segment, chunk))
+        if (is_nobodys(segment, chunk) || SHL_MISTAKE("pages.successor"))
             return true;
         /* [pages.large] seq_cst: its owner may have found it ours, and left it to us. */
         atom_exchange_seq_cst(word, left);
@@ -266,7 +266,8 @@ static void settle_taken_pages(const struct shl_segment *segment, uint64_t chunk
 {
     for (uint64_t page = 1; page < PAGES_PER_CHUNK; page++) {
         uint64_t word = atom_load_relaxed(&shl_page_words(segment, chunk)[page]);
-        if (page_word_kind(word) == PAGE_TAKEN && shl_is_dead_thread(dead, page_word_owner(word)))
+        if (page_word_kind(word) == PAGE_TAKEN && !SHL_MISTAKE("pages.settled") &&
+            shl_is_dead_thread(dead, page_word_owner(word)))
             shl_pages_give(segment, shl_page_number(chunk, page), 1);
     }
 }

@@ -28,7 +28,6 @@
 #include "mem/peer.h"
 
 #include <linux/futex.h>
-#include <sched.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -37,9 +36,6 @@
 #include "mem/object.h"
 #include "os/chaos.h"
 #include "os/child.h"
-
-/* How long a claim waits for others who settle; they take milliseconds, unless they are stopped. */
-#define SETTLING_NS SHL_NS_PER_S
 
 static uint64_t word_make(pid_t pid, uint32_t generation, uint32_t state)
 {
@@ -265,7 +261,7 @@ static void count_threads(const struct shl_segment *segment)
 /* Those that are settled together: elected by their lives, or known to be gone. */
 struct recovery {
     struct shl_dead dead;
-    bool any;
+    bool any, others;
     uint8_t locked[PEERS_MAX];        /* a thread: how its life was locked */
     uint8_t thread_states[PEERS_MAX]; /* a process: what threads it has */
 };
@@ -282,6 +278,7 @@ static void add_thread(const struct shl_segment *segment, struct recovery *recov
     /* [peer.word] acquire <- become(). */
     uint64_t word = atom_load_acquire(&peer->word);
     bool gone = locked != EBUSY || is_missed(peer, word);
+    recovery->others = recovery->others || !gone;
     if (word_state(word) != PEER_LIVE || !gone)
         return;
     recovery->dead.threads[number] = (uint16_t)word_generation(word);
@@ -371,8 +368,8 @@ static bool is_dead(struct peer_shm *peer)
     return word_state(word) == PEER_LIVE && (life_is_marked(peer) || process_is_gone(peer, word));
 }
 
-/* Of one process, or of all if pid is 0. */
-static void recover(const struct shl_segment *segment, pid_t pid)
+/* Of one process, or of all if pid is 0. True if others settle some of them. */
+static bool recover(const struct shl_segment *segment, pid_t pid)
 {
     struct recovery recovery = { .any = false };
     for (uint32_t i = 0; i < PEERS_MAX; i++) {
@@ -388,6 +385,7 @@ static void recover(const struct shl_segment *segment, pid_t pid)
         settle(segment, &recovery);
     finish(segment, &recovery);
     count_threads(segment);
+    return recovery.others;
 }
 
 void shl_peer_find_dead(const struct shl_segment *segment, struct shl_dead *ret_dead)
@@ -483,28 +481,20 @@ static bool claim_any(const struct shl_segment *segment, claim_one claim, uint32
     return false;
 }
 
-/* Others may be settling them: then there will be free slots. */
-static bool has_dead(const struct shl_segment *segment)
-{
-    for (uint32_t i = 0; i < PEERS_MAX; i++)
-        if (is_dead(thread_at(segment, i)))
-            return true;
-    return false;
-}
+/* How long to look for a slot while others settle the dead that have them all. */
+#define SETTLING_NS SHL_NS_PER_S
 
 static int claim_slot(const struct shl_segment *segment, claim_one claim, uint32_t process,
                       struct shl_slot *ret_slot)
 {
     uint64_t give_up = 0;
+    bool others = true;
     while (!claim_any(segment, claim, process, ret_slot)) {
-        shl_peer_recover_all(segment);
-        if (claim_any(segment, claim, process, ret_slot))
-            break;
-        uint64_t now = shl_clock_ns();
-        give_up = give_up ? give_up : now + SETTLING_NS;
-        REQUIRE(now < give_up && has_dead(segment), -EUSERS,
+        REQUIRE(others && (give_up == 0 || shl_clock_ns() < give_up), -EUSERS,
                 "the segment has no slot for another process or thread");
-        sched_yield();
+        others = recover(segment, 0) || give_up == 0; /* once more after our own settling */
+        if (give_up == 0)
+            give_up = shl_clock_ns() + SETTLING_NS;
     }
     return 0;
 }

@@ -181,12 +181,12 @@ static uint32_t take_word(const struct shl_run *run, uint32_t owner, uint32_t wo
     for (; bits && taken < count; bits &= bits - 1) {
         struct block_shm *block = shl_run_block(run, word * 64 + (uint32_t)__builtin_ctzll(bits));
         uint64_t own = atom_load_relaxed(&block->own);
-        if (unlikely(!block_own_is_nobodys(own)))
+        if (unlikely(!block_own_is_nobodys(own)) && !SHL_MISTAKE("runs.header"))
             continue;
         atom_store_relaxed(&block->own, block_own_make(BLOCK_FREE, owner, block_own_seq(own)));
         ret_blocks[taken++] = block;
     }
-    if (bits)
+    if (bits && !SHL_MISTAKE("runs.back"))
         atom_or_seq_cst(&run->bits[word], bits); /* [runs.free] seq_cst: put back */
     return taken;
 }
@@ -378,7 +378,7 @@ bool shl_runs_collect(const struct shl_segment *segment, uint32_t owner, bool de
     for (uint64_t at = shl_page_number(segment->chunks_at, 0); next_run(segment, &at, end, &run);) {
         if (run.size_class > CLASS_PAYLOAD_LAST || !become_owner(&run, owner, RUN_WHOLE))
             continue;
-        if (is_nobodys(&run) && !is_named(&run)) {
+        if ((is_nobodys(&run) && !is_named(&run)) || SHL_MISTAKE("runs.retire")) {
             retire(&run, owner);
             any = true;
         } else
@@ -442,7 +442,7 @@ static void settle_run(const struct shl_run *run, const struct shl_dead *dead)
             return;
         if (owned)
             write_rest(run);
-        uint64_t flags = RUN_AGAIN | RUN_SOME | RUN_WHOLE;
+        uint64_t flags = RUN_SOME | RUN_WHOLE | (SHL_MISTAKE("runs.again") ? 0 : RUN_AGAIN);
         uint64_t next = (owned ? seen & ~PAGE_OWNER_MASK : seen) | flags;
         /* [runs.free] seq_cst: see Order. */
         if (!atom_cas_seq_cst_64(run->word, seen, next))

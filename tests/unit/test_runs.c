@@ -248,8 +248,9 @@ static void go_on(pthread_t thread)
     pthread_join(thread, NULL);
 }
 
-/* Who settles a death meanwhile gives the chunks, and they become another block. */
-Test(runs, a_late_giver_of_a_large_block_leaves_its_successor_alone, .timeout = 120)
+/* Who settles a death meanwhile gives the chunks, and they become another block: true if that one
+ * stays whole. */
+static bool successor_lives(void)
 {
     const shoal_segment segment = memory_segment(64 << 20);
     pthread_t thread;
@@ -260,11 +261,69 @@ Test(runs, a_late_giver_of_a_large_block_leaves_its_successor_alone, .timeout = 
     cr_assert_eq(successor, payload, "the place was not used anew");
     memset(successor, 7, 3 << 20);
     go_on(thread);
-    cr_assert_eq(shoal_size(successor), 3 << 20);
-    cr_assert(successor[0] == 7 && successor[(3 << 20) - 1] == 7);
+    const bool lives = shoal_size(successor) == 3 << 20 && successor[(3 << 20) - 1] == 7;
     shoal_free(successor);
     assert_code(shoal_segment_detach(segment), 0);
+    return lives;
 }
+
+Test(runs, a_late_giver_of_a_large_block_leaves_its_successor_alone, .timeout = 120)
+{
+    cr_assert(successor_lives());
+}
+
+/* --- caches and hints ----------------------------------------------------------------------- */
+
+/* A thread holds one block of a run: true if nobody else gets it, whatever bits and flags say. */
+static bool headers_decide(shoal_segment segment)
+{
+    const struct shl_segment *inside = shl_segment_of_handle(segment);
+    void *held = shoal_alloc_in(segment, 5000), *others[8];
+    bool mine = true;
+    struct shl_run run;
+    shl_alloc_flush(inside, shl_self(inside));
+    cr_assert(shl_run_find(inside, shl_offset(inside, held) / PAGE_SIZE_SHM, &run));
+    atom_or_seq_cst(&run.bits[0], (UINT64_C(1) << shl_sizes[run.size_class].blocks) - 1);
+    atom_or_seq_cst(run.word, RUN_WHOLE);
+    memory_give_back(segment);
+    for (size_t i = 0; i < COUNT_OF(others); i++) {
+        others[i] = shoal_alloc_in(segment, 5000);
+        mine = mine && others[i] != held;
+    }
+    for (size_t i = 0; i < COUNT_OF(others); i++)
+        shoal_free(others[i]);
+    mine = mine && shoal_size(held) == 5000;
+    shoal_free(held);
+    return mine;
+}
+
+Test(runs, neither_bits_nor_hints_give_a_held_block_away, .timeout = 120)
+{
+    const shoal_segment segment = memory_segment(16 << 20);
+    cr_assert(headers_decide(segment));
+    cr_assert_eq(memory_audit(segment).lost, 0);
+    assert_code(shoal_segment_detach(segment), 0);
+}
+
+Test(runs, mistakes_are_found, .timeout = 120)
+{
+    static const char *const mistakes[] = { "runs.header", "runs.retire" };
+    for (size_t i = 0; i < COUNT_OF(mistakes); i++) {
+        const shoal_segment segment = memory_segment(16 << 20);
+        shl_mistake = mistakes[i];
+        cr_expect_not(headers_decide(segment), "%s is not found", mistakes[i]);
+        shl_mistake = NULL;
+        assert_code(shoal_segment_detach(segment), 0);
+    }
+    shl_mistake = "runs.back";
+    const shoal_segment segment = memory_segment(16 << 20);
+    cr_expect_neq(memory_audit(segment).lost, 0, "runs.back is not found");
+    assert_code(shoal_segment_detach(segment), 0);
+    shl_mistake = "pages.successor";
+    cr_expect_not(successor_lives(), "pages.successor is not found");
+}
+
+/* --- refusals ------------------------------------------------------------------------------- */
 
 /* The system refuses to take back what is locked in memory: then it is not zero afterwards. */
 Test(runs, memory_that_the_system_does_not_take_back_is_used_all_the_same, .timeout = 120)
