@@ -182,7 +182,7 @@ struct object_shm *shl_object_at(const struct shl_segment *segment, uint64_t ref
     return there ? object : NULL;
 }
 
-/* The next place from an offset on in which something lives or lived; NULL at the end. */
+/* The next place from an offset on whose kind is not damaged; NULL at the end. */
 static struct object_shm *next_place(const struct shl_segment *segment, uint64_t *offset,
                                      enum shl_kind *ret_kind)
 {
@@ -196,8 +196,9 @@ static struct object_shm *next_place(const struct shl_segment *segment, uint64_t
         }
         struct object_shm *object = shl_at(segment, at);
         *offset += shl_sizes[CLASS_OF_POOL(pool)].stride;
-        *ret_kind = pool_kinds[pool];
-        if (atom_load_relaxed(&object->kind) == *ret_kind)
+        uint32_t kind = atom_load_relaxed(&object->kind);
+        *ret_kind = kind == KIND_NONE ? KIND_NONE : pool_kinds[pool];
+        if (kind == (uint32_t)*ret_kind)
             return object;
     }
     return NULL;
@@ -209,7 +210,8 @@ struct object_shm *shl_object_next(const struct shl_segment *segment, struct shl
         walk->offset = segment->chunks_at * CHUNK_SIZE;
     for (struct object_shm *object; (object = next_place(segment, &walk->offset, &walk->kind));)
         /* [object.own] acquire <- shl_object_publish(): the object's fields. */
-        if (block_own_state(atom_load_acquire(&object->own)) == BLOCK_OBJECT)
+        if (block_own_state(atom_load_acquire(&object->own)) == BLOCK_OBJECT &&
+            walk->kind != KIND_NONE)
             return object;
     return NULL;
 }
@@ -246,7 +248,8 @@ static void settle(const struct shl_segment *segment, struct object_shm *object,
 {
     static const struct shl_settler nothing;
     const struct shl_settler *settler = shl_settlers[kind] ? shl_settlers[kind] : &nothing;
-    end_for(object, atom_load_relaxed(&object->own), dead);
+    if (kind != KIND_NONE) /* else of an object only if finish() was killed in between */
+        end_for(object, atom_load_relaxed(&object->own), dead);
     /* [object.own] acquire <- shl_object_publish(): the object's fields. */
     uint64_t own = atom_load_acquire(&object->own);
     if (block_own_state(own) != BLOCK_OBJECT)
