@@ -34,4 +34,10 @@ static inline shoal_audit memory_audit(shoal_segment segment)
     return audit;
 }
 
+/* What a payload of that size takes. */
+static inline uint64_t memory_stride(size_t size)
+{
+    return shl_sizes[shl_class_of(size)].stride;
+}
+
 #endif
