@@ -61,17 +61,29 @@ static struct block_shm *take(const struct shl_segment *segment, struct shl_atta
     return likely(cache->count) ? cache->blocks[--cache->count] : refill(segment, self, size_class);
 }
 
-/* Memory goes back to the system, now and then, when runs become empty. */
-static SHL_COLD void decay(const struct shl_segment *segment, const struct shl_attachment *self)
+void shl_alloc_flush(const struct shl_segment *segment, struct shl_attachment *self)
+{
+    for (uint32_t size_class = 0; size_class < CLASSES_COUNT; size_class++) {
+        struct shl_cache *cache = &self->caches[size_class];
+        shl_runs_give(segment, size_class, cache->blocks, cache->count);
+        cache->count = 0;
+    }
+}
+
+/* Memory goes back to the system, now and then, when runs become empty; also what the thread has
+ * kept from earlier work, as each block holds its whole run. */
+static SHL_COLD void decay(const struct shl_segment *segment, struct shl_attachment *self)
 {
     static atom64 last_ns; /* of this process */
     uint64_t now = shl_clock_ns(), last = atom_load_relaxed(&last_ns);
-    if (now - last >= DECAY_NS && atom_cas_relaxed_64(&last_ns, last, now))
-        shl_runs_collect(segment, self->owner, true);
+    if (now - last < DECAY_NS || !atom_cas_relaxed_64(&last_ns, last, now))
+        return;
+    shl_alloc_flush(segment, self);
+    shl_runs_collect(segment, self->owner, true);
 }
 
 /* The oldest `count` blocks go to everybody. */
-static void give_oldest(const struct shl_segment *segment, const struct shl_attachment *self,
+static void give_oldest(const struct shl_segment *segment, struct shl_attachment *self,
                         struct shl_cache *cache, uint32_t size_class, uint32_t count)
 {
     bool whole = shl_runs_give(segment, size_class, cache->blocks, count);
@@ -91,15 +103,6 @@ static void keep(const struct shl_segment *segment, struct shl_attachment *self,
     if (unlikely(cache->count >= shl_sizes[size_class].cached))
         give_oldest(segment, self, cache, size_class, (shl_sizes[size_class].cached + 1) / 2);
     cache->blocks[cache->count++] = block;
-}
-
-void shl_alloc_flush(const struct shl_segment *segment, struct shl_attachment *self)
-{
-    for (uint32_t size_class = 0; size_class < CLASSES_COUNT; size_class++) {
-        struct shl_cache *cache = &self->caches[size_class];
-        shl_runs_give(segment, size_class, cache->blocks, cache->count);
-        cache->count = 0;
-    }
 }
 
 /* ---- blocks */
