@@ -1,5 +1,6 @@
 #include "sync_measure.h"
 
+#include "alone.h"
 #include "crew.h"
 #include "measure.h"
 
@@ -9,8 +10,6 @@
 #include <sys/mman.h>
 
 #define LIMIT_MS 20000 /* a measurement that takes longer hangs */
-#define ALONE_NS 1000000
-#define ALONE_WINDOWS 15
 #define WARM_MS 30
 #define ASLEEP_NS 300000 /* after so long a wait sleeps, whoever's it is */
 #define SAMPLES_WARM 10
@@ -24,7 +23,6 @@ struct board {
     _Alignas(NEAR_LINE) _Atomic uint32_t stop;
     _Alignas(NEAR_LINE) _Atomic uint32_t asked; /* written by the sleeper: the last sample begun */
     _Alignas(NEAR_LINE) uint64_t set_at;        /* written by the waker before each set */
-    _Alignas(NEAR_LINE) double alone_ns;
     double samples[SYNC_SAMPLES_MAX];
 };
 
@@ -45,27 +43,16 @@ static void take_part(const struct part *part)
 
 /* ---- alone */
 
-static double repeat_ns(const struct part *part, uint64_t count)
+static void repeat(void *what, uint64_t count)
 {
-    uint64_t began = clock_wall_ns();
+    const struct part *part = what;
 
     part->kind->repeat(&part->board->place, count);
-    return (double)(clock_wall_ns() - began);
 }
 
-/* The median of short windows: few of them are interrupted. */
-static void run_alone(void *argument)
+static double measure_repeat(void *what)
 {
-    const struct part *part = argument;
-    double windows[ALONE_WINDOWS];
-    uint64_t count = 512;
-
-    take_part(part);
-    while (repeat_ns(part, count) < ALONE_NS)
-        count *= 2;
-    for (size_t i = 0; i < ALONE_WINDOWS; i++)
-        windows[i] = repeat_ns(part, count);
-    part->board->alone_ns = median_of(windows, ALONE_WINDOWS) / (double)count;
+    return alone_ns(repeat, what);
 }
 
 /* ---- contest */
@@ -218,23 +205,15 @@ static int start(struct crew *crew, const char *name, void (*run)(void *), const
 
 int sync_measure_alone(const struct sync_kind *kind, double *ret_ns)
 {
-    static struct crew crew;
-    struct part part = { .kind = kind, .cpu = -1 };
-    int cpus[2];
+    struct part part = { .kind = kind };
+    const struct alone alone = { kind->by_shoal, measure_repeat, &part };
     int status = open_board(kind, &part.board);
 
     if (status < 0)
         return status;
-    if (cpu_pick_two(cpus))
-        part.cpu = cpus[0];
-    crew_open(&crew, kind->by_shoal);
-    status = start(&crew, "one process", run_alone, &part);
-    if (status == 0)
-        status = crew_join(&crew, LIMIT_MS);
-    crew_close(&crew);
-    *ret_ns = part.board->alone_ns;
+    status = alone_run(&alone, ret_ns);
     close_board(kind, part.board);
-    return status == 0 ? 0 : -EIO;
+    return status;
 }
 
 static int run_contest(struct part *part, unsigned count, int window_ms, struct sync_contested *ret)
