@@ -2,6 +2,7 @@
 #include "corpus.h"
 #include "job.h"
 #include "machine.h"
+#include "rows_alloc.h"
 #include "rows_queue.h"
 #include "rows_sync.h"
 #include "wordcount.h"
@@ -31,8 +32,8 @@ static const char help_text[] =
     "usage: bench/run [OPTION]... [FILE]...\n"
     "\n"
     "Counts the words of real text in three ways - in one process, over pipe(2), over shoal - and\n"
-    "then measures messages a second between two processes, locks and events, over shoal and its\n"
-    "rivals.\n"
+    "then measures messages a second between two processes, locks, events and allocators, over\n"
+    "shoal and its rivals.\n"
     "\n"
     "  FILE           texts, and directories of texts, to be counted; by default the headers in\n"
     "                 /usr/include and the texts in /usr/share/common-licenses\n"
@@ -103,6 +104,16 @@ static bool parse(struct options *options, int argc, char **argv)
     return true;
 }
 
+static int run_rows(const struct options *options)
+{
+    bool quick = options->quick;
+    bool rows = options->wordcount.rows;
+
+    if (rows_queue_run(quick, rows) < 0 || rows_sync_run(quick, rows) < 0)
+        return -1;
+    return rows_alloc_run(quick, rows);
+}
+
 static int run_all(const struct options *options, const struct corpus *corpus)
 {
     if (options->kill_worker)
@@ -111,9 +122,7 @@ static int run_all(const struct options *options, const struct corpus *corpus)
         machine_print();
     if (wordcount_run(corpus, &options->wordcount) < 0)
         return -1;
-    if (rows_queue_run(options->quick, options->wordcount.rows) < 0)
-        return -1;
-    return rows_sync_run(options->quick, options->wordcount.rows);
+    return run_rows(options);
 }
 
 static int run(const struct options *options)

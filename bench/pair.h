@@ -1,34 +1,24 @@
 /*
- * One measurement of a stream between two processes on two processors, which look before and after
+ * Streams between two processes on two processors, or two threads, which look before and after
  * whether these are near: see near.h.
  */
 #ifndef BENCH_PAIR_H
 #define BENCH_PAIR_H
 
+#include "rows.h"
 #include "transport.h"
 
-#include <stdint.h>
-
-struct pair_plan {
-    const struct transport *transport;
-    size_t size;        /* of a message */
-    unsigned check;     /* messages between two looks at the clock */
-    uint64_t warm_ns;   /* the stream runs so long before it is measured */
-    uint64_t window_ns; /* and so long while it is */
-    bool only_near;     /* give up at once when the processors are far */
-};
-
-struct pair_result {
-    double rate; /* messages a second */
-    double
-        near_ns;   /* round trip of a cache line, the worse of before and after; 0: one processor */
-    bool measured; /* false: they were far and only_near was asked for */
+struct pair_message {
+    size_t size;    /* bytes copied in and out */
+    size_t room;    /* of the block in which they travel */
+    unsigned check; /* messages between two looks at the clock */
 };
 
 /*
- * Measure once. Returns 0; -errno when the transport cannot be opened; -EIO when a process failed
- * or a message was lost, doubled or damaged (said on stderr).
+ * For a row whose contenders are transports and whose `more` is a message: messages a second,
+ * while the processors are near, if they come near within a few tries. It fails, too, when a
+ * message was lost, doubled or damaged.
  */
-int pair_run(const struct pair_plan *plan, struct pair_result *result);
+int pair_measure(const struct row *row, const void *what, bool quick, struct row_value *ret_value);
 
 #endif

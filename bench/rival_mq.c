@@ -102,5 +102,8 @@ static void close_queue(struct channel *channel)
     mq_close(channel->fds[0]);
 }
 
-const struct transport transport_mq = { "POSIX mq",   false,           open_queue,
-                                        send_message, receive_message, close_queue };
+const struct transport transport_mq = { .name = "POSIX mq",
+                                        .open = open_queue,
+                                        .send = send_message,
+                                        .recv = receive_message,
+                                        .close = close_queue };

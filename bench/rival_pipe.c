@@ -58,5 +58,8 @@ static void close_pipe(struct channel *channel)
     close(channel->fds[1]);
 }
 
-const struct transport transport_pipe = { "pipe",       false,           open_pipe,
-                                          send_message, receive_message, close_pipe };
+const struct transport transport_pipe = { .name = "pipe",
+                                          .open = open_pipe,
+                                          .send = send_message,
+                                          .recv = receive_message,
+                                          .close = close_pipe };

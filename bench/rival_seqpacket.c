@@ -54,5 +54,8 @@ static void close_pair(struct channel *channel)
     close(channel->fds[1]);
 }
 
-const struct transport transport_seqpacket = { "AF_UNIX seqpacket", false,           open_pair,
-                                               send_message,        receive_message, close_pair };
+const struct transport transport_seqpacket = { .name = "AF_UNIX seqpacket",
+                                               .open = open_pair,
+                                               .send = send_message,
+                                               .recv = receive_message,
+                                               .close = close_pair };

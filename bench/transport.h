@@ -2,14 +2,20 @@
 #ifndef BENCH_TRANSPORT_H
 #define BENCH_TRANSPORT_H
 
+#include "heap.h"
+
 #include <shoal.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 struct channel {
     size_t size; /* bytes of a message */
+    size_t room; /* bytes of the block in which it travels; the others are never touched */
     int fds[2];  /* to read from, to write to */
     shoal_queue queue;
+    const struct heap_kind *heap_kind; /* of threads */
+    struct heap heap;
+    struct spsc *ring;
 };
 
 /* Functions return 0 or -errno. A message is copied in by send and copied out by recv. */
@@ -20,11 +26,31 @@ struct transport {
     int (*send)(struct channel *channel, const void *message);
     int (*recv)(struct channel *channel, void *message);
     void (*close)(struct channel *channel);
+    /* Of one whose sender and receiver are threads of one process, in which this runs first: */
+    void (*begin)(struct channel *channel);
+    const struct heap_kind *heap; /* from which their blocks come */
 };
+
+/* Messages in flight: more than so many bytes of them do not fit the caches. */
+#define BYTES_IN_FLIGHT ((size_t)4 << 20)
+
+static inline size_t channel_capacity(const struct channel *channel)
+{
+    size_t capacity = BYTES_IN_FLIGHT / channel->room;
+
+    return capacity < SHOAL_QUEUE_CAPACITY_DEFAULT ? capacity : SHOAL_QUEUE_CAPACITY_DEFAULT;
+}
 
 extern const struct transport transport_shoal;
 extern const struct transport transport_pipe;
 extern const struct transport transport_seqpacket;
 extern const struct transport transport_mq;
+
+/* Threads over the simplest ring, with the blocks of an allocator. */
+extern const struct transport transport_shoal_threads;
+extern const struct transport transport_glibc;
+extern const struct transport transport_jemalloc;
+extern const struct transport transport_mimalloc;
+extern const struct transport transport_boost;
 
 #endif

@@ -3,21 +3,16 @@
 
 #include <string.h>
 
-#define BYTES_IN_FLIGHT ((size_t)4 << 20) /* more does not fit the caches */
-
 static int open_queue(struct channel *channel)
 {
-    size_t capacity = BYTES_IN_FLIGHT / channel->size;
-    const shoal_queue_options options = { .capacity_count = capacity < SHOAL_QUEUE_CAPACITY_DEFAULT
-                                                                ? capacity
-                                                                : 0 };
+    const shoal_queue_options options = { .capacity_count = channel_capacity(channel) };
 
     return shoal_queue_create(&options, &channel->queue);
 }
 
 static int send_message(struct channel *channel, const void *message)
 {
-    void *payload = shoal_alloc(channel->size);
+    void *payload = shoal_alloc(channel->room);
 
     if (payload == NULL)
         return -ENOMEM;
@@ -42,5 +37,9 @@ static void close_queue(struct channel *channel)
     shoal_queue_destroy(channel->queue);
 }
 
-const struct transport transport_shoal = { "shoal",         true,       open_queue, send_message,
-                                           receive_message, close_queue };
+const struct transport transport_shoal = { .name = "shoal",
+                                           .by_shoal = true,
+                                           .open = open_queue,
+                                           .send = send_message,
+                                           .recv = receive_message,
+                                           .close = close_queue };
