@@ -2,6 +2,7 @@
 #include "corpus.h"
 #include "job.h"
 #include "machine.h"
+#include "rows.h"
 #include "rows_alloc.h"
 #include "rows_queue.h"
 #include "rows_sync.h"
@@ -22,6 +23,7 @@ struct options {
     struct wordcount_options wordcount;
     bool quick;
     bool kill_worker;
+    const char *only;
     char **files; /* NULL-terminated */
     bool files_named;
 };
@@ -40,6 +42,7 @@ static const char help_text[] =
     "  --workers N    N counting processes (default: one a processor)\n"
     "  --quick        fewer rounds; ends within 50 seconds\n"
     "  --rows         print nothing but rows: row, who, value, unit, separated by tabs\n"
+    "  --only TEXT    nothing but the rows whose name contains TEXT\n"
     "  --kill-worker  kill a counting process in the middle of the job over shoal, which must end\n"
     "                 in a reported error (exit status 1), and do nothing else\n"
     "  --help         print this\n"
@@ -72,6 +75,9 @@ static bool apply(struct options *options, int option)
     case 'r':
         options->wordcount.rows = true;
         return true;
+    case 'o':
+        options->only = optarg;
+        return true;
     case 'k':
         options->kill_worker = true;
         return true;
@@ -85,11 +91,13 @@ static bool apply(struct options *options, int option)
 
 static bool parse(struct options *options, int argc, char **argv)
 {
-    static const struct option known[] = {
-        { "workers", required_argument, NULL, 'w' }, { "quick", no_argument, NULL, 'q' },
-        { "rows", no_argument, NULL, 'r' },          { "kill-worker", no_argument, NULL, 'k' },
-        { "help", no_argument, NULL, 'h' },          { NULL, 0, NULL, 0 }
-    };
+    static const struct option known[] = { { "workers", required_argument, NULL, 'w' },
+                                           { "quick", no_argument, NULL, 'q' },
+                                           { "rows", no_argument, NULL, 'r' },
+                                           { "only", required_argument, NULL, 'o' },
+                                           { "kill-worker", no_argument, NULL, 'k' },
+                                           { "help", no_argument, NULL, 'h' },
+                                           { NULL, 0, NULL, 0 } };
     int option;
 
     options->wordcount.rounds = ROUNDS;
@@ -109,9 +117,14 @@ static int run_rows(const struct options *options)
     bool quick = options->quick;
     bool rows = options->wordcount.rows;
 
-    if (rows_queue_run(quick, rows) < 0 || rows_sync_run(quick, rows) < 0)
+    rows_only(options->only);
+    if (rows_queue_run(quick, rows) < 0 || rows_sync_run(quick, rows) < 0 ||
+        rows_alloc_run(quick, rows) < 0)
         return -1;
-    return rows_alloc_run(quick, rows);
+    if (rows_count() > 0)
+        return 0;
+    fprintf(stderr, "shoal-bench: no row's name contains '%s'\n", options->only);
+    return -1;
 }
 
 static int run_all(const struct options *options, const struct corpus *corpus)
@@ -120,7 +133,7 @@ static int run_all(const struct options *options, const struct corpus *corpus)
         return wordcount_kill(corpus, &options->wordcount);
     if (!options->wordcount.rows)
         machine_print();
-    if (wordcount_run(corpus, &options->wordcount) < 0)
+    if (options->only == NULL && wordcount_run(corpus, &options->wordcount) < 0)
         return -1;
     return run_rows(options);
 }

@@ -12,6 +12,19 @@
 #define ROUNDS_QUICK 3
 #define CONTENDERS_MAX 8
 
+static const char *wanted;
+static size_t run_count;
+
+void rows_only(const char *text)
+{
+    wanted = text;
+}
+
+size_t rows_count(void)
+{
+    return run_count;
+}
+
 struct session {
     const struct row *row;
     bool quick;
@@ -120,6 +133,9 @@ int row_run(const struct row *row, bool quick, bool rows)
     unsigned rounds = quick ? ROUNDS_QUICK : ROUNDS;
     int status = 0;
 
+    if (wanted != NULL && strstr(row->name, wanted) == NULL)
+        return 0;
+    run_count++;
     for (size_t which = 0; which < session.count; which++)
         session.measured[which] = (struct measured){ .who = row->contenders[which].name,
                                                      .ours = row->contenders[which].ours };

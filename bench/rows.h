@@ -34,6 +34,12 @@ struct row {
     const void *more; /* for measure() */
 };
 
+/* From now on rows whose name does not contain this are not run; NULL: all are. */
+void rows_only(const char *text);
+
+/* How many were run so far. */
+size_t rows_count(void);
+
 /* @rows: print lines for programs. Returns 0, or -1 when a measurement failed (said on stderr). */
 int row_run(const struct row *row, bool quick, bool rows);
 
