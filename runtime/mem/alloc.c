@@ -211,7 +211,7 @@ void shl_alloc_settle(const struct shl_segment *segment, const struct shl_dead *
     uint32_t owner = self ? self->owner : dead->deputy;
     shl_runs_settle(segment, dead);
     shl_pages_settle(segment, dead);
-    for (uint64_t chunk = segment->chunks_at; chunk < shl_chunks_count(segment); chunk++)
+    for (uint64_t chunk = segment->chunks_at; chunk < shl_chunks_end(segment); chunk++)
         if (chunk_word_kind(shl_chunk_word(segment, chunk * CHUNK_SIZE)) == CHUNK_LARGE)
             settle_large(segment, owner, chunk, dead);
 }

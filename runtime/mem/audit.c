@@ -198,8 +198,10 @@ static int walk(const struct shl_segment *segment, struct audit *audit)
         return code;
     audit->sums.size = segment->size;
     audit->sums.tables = segment->chunks_at * CHUNK_SIZE;
-    for (uint64_t chunk = segment->chunks_at; chunk < shl_chunks_count(segment); chunk++)
+    uint64_t chunk = segment->chunks_at;
+    for (; chunk < shl_chunks_end(segment); chunk++)
         count_chunk(audit, chunk);
+    audit->sums.unused += (shl_chunks_count(segment) - chunk) * CHUNK_SIZE;
     shl_unmap(audit->messages, (audit->messages_max + 1) * sizeof *audit->messages);
     return 0;
 }

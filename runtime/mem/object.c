@@ -186,7 +186,7 @@ struct object_shm *shl_object_at(const struct shl_segment *segment, uint64_t ref
 static struct object_shm *next_place(const struct shl_segment *segment, uint64_t *offset,
                                      enum shl_kind *ret_kind)
 {
-    while (*offset < segment->size) {
+    while (*offset < shl_chunks_end(segment) * CHUNK_SIZE) {
         uint64_t at = *offset, inside_page = at % PAGE_SIZE_SHM;
         int pool = shl_object_pool(segment, at);
         if (pool < 0) {

@@ -78,16 +78,29 @@ static void free_chunks(const struct shl_segment *segment, uint64_t chunk, uint6
         atom_store_release(&shl_chunk_words(segment)[chunk + i], zero ? CHUNK_FREE : PAGE_DIRTY);
 }
 
+/* The end is raised first: nothing lies behind it, whoever is killed. */
+static bool find_chunks(const struct shl_segment *segment, uint64_t taken, uint64_t count,
+                        uint64_t *ret_chunk, bool *ret_zero)
+{
+    for (;;) {
+        uint64_t end = shl_chunks_end(segment), most = shl_chunks_count(segment);
+        if (find_run(shl_chunk_words(segment), segment->chunks_at, end, count, taken, ret_chunk,
+                     ret_zero))
+            return true;
+        end = end < segment->chunks_at ? segment->chunks_at : end;
+        if (count > most || end == most)
+            return false;
+        raise_end(segment, end + count < most ? end + count : most);
+    }
+}
+
 static int take_chunks(const struct shl_segment *segment, uint32_t owner, uint64_t count,
                        uint64_t size, uint64_t *ret_chunk, bool *ret_zero)
 {
     uint64_t taken = chunk_word_make(CHUNK_TAKEN, owner, 0);
-    if (count > shl_chunks_count(segment) ||
-        !find_run(shl_chunk_words(segment), segment->chunks_at, shl_chunks_count(segment), count,
-                  taken, ret_chunk, ret_zero))
-        return shl_error(-ENOMEM, "the segment has reached its size_max");
+    REQUIRE(find_chunks(segment, taken, count, ret_chunk, ret_zero), -ENOMEM,
+            "the segment has reached its size_max");
     SHL_CHAOS("pages.taken");
-    raise_end(segment, *ret_chunk + count);
     int code = commit(segment, *ret_chunk * CHUNK_SIZE, size);
     if (code < 0 && !SHL_MISTAKE("pages.chunks"))
         free_chunks(segment, *ret_chunk, count);
@@ -275,7 +288,7 @@ static void settle_taken_pages(const struct shl_segment *segment, uint64_t chunk
 /* After the runs (runs.c): a run's first page tells what its other pages are. */
 void shl_pages_settle(const struct shl_segment *segment, const struct shl_dead *dead)
 {
-    for (uint64_t chunk = segment->chunks_at; chunk < shl_chunks_count(segment); chunk++) {
+    for (uint64_t chunk = segment->chunks_at; chunk < shl_chunks_end(segment); chunk++) {
         uint64_t word = shl_chunk_word(segment, chunk * CHUNK_SIZE);
         if (chunk_word_kind(word) == CHUNK_PAGES)
             settle_taken_pages(segment, chunk, dead);

@@ -125,7 +125,7 @@ static inline uint64_t shl_page_number(uint64_t chunk, uint64_t page)
     return chunk * PAGES_PER_CHUNK + page;
 }
 
-/* Behind the last chunk that was ever taken. */
+/* Behind every chunk that was ever taken. */
 uint64_t shl_chunks_end(const struct shl_segment *segment);
 
 /* Pages in a row of one chunk, TAKEN by `owner`: true, with whether they are zero. Thoroughly: also

@@ -456,7 +456,7 @@ static void settle_run(const struct shl_run *run, const struct shl_dead *dead)
 void shl_runs_settle(const struct shl_segment *segment, const struct shl_dead *dead)
 {
     struct shl_run run;
-    uint64_t end = shl_page_number(shl_chunks_count(segment), 0);
+    uint64_t end = shl_page_number(shl_chunks_end(segment), 0);
     for (uint64_t at = shl_page_number(segment->chunks_at, 0); next_run(segment, &at, end, &run);)
         settle_run(&run, dead);
 }
