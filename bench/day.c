@@ -4,6 +4,7 @@
 #include "crew.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -58,12 +59,17 @@ static uint64_t next_random(struct day *day)
 static uint64_t taken_privately(void)
 {
     FILE *file = fopen("/proc/self/statm", "re");
-    unsigned long resident = 0;
-    unsigned long shared = 0;
+    char line[128] = "";
+    char *at;
+    unsigned long resident;
+    unsigned long shared;
 
-    if (file == NULL || fscanf(file, "%*u %lu %lu", &resident, &shared) != 2)
+    if (file == NULL || fgets(line, sizeof(line), file) == NULL)
         crew_member_fail("cannot read /proc/self/statm");
     fclose(file);
+    strtoul(line, &at, 10); /* the address space */
+    resident = strtoul(at, &at, 10);
+    shared = strtoul(at, NULL, 10);
     return (uint64_t)(resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 

@@ -95,7 +95,7 @@ static int measure_day(const struct row *row, const void *what, bool quick,
  * shoal, processes pass payloads through a queue, as only a queue makes them another process's;
  * its threads, like the rivals', through the simplest ring.
  */
-static const struct contender alone[] = {
+static const struct contender heaps[] = {
     { "shoal", true, &heap_shoal },
     { "jemalloc", false, &heap_jemalloc },
     { "glibc", false, &heap_glibc },
@@ -122,14 +122,14 @@ static const struct group {
     { { .name = "alloc+free in turn",
         .unit = "ns",
         .less_is_better = true,
-        LIST(alone),
+        LIST(heaps),
         .quick_count = 3,
         .measure = measure_in_turn },
       0 },
     { { .name = "alloc 64, then free 64 in another order",
         .unit = "ns",
         .less_is_better = true,
-        LIST(alone),
+        LIST(heaps),
         .quick_count = 3,
         .measure = measure_in_batches },
       0 },

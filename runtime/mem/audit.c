@@ -189,7 +189,7 @@ static uint64_t sum(const shoal_audit *sums)
            sums->objects + sums->lost + sums->damaged;
 }
 
-static int walk(const struct shl_segment *segment, struct audit *audit)
+static int count_all(const struct shl_segment *segment, struct audit *audit)
 {
     audit->segment = segment;
     shl_peer_find_dead(segment, &audit->dead);
@@ -211,7 +211,7 @@ int shoal_segment_audit(shoal_segment handle, shoal_audit *ret_audit)
     REQUIRE(ret_audit, -EINVAL, "no place for the audit");
     const struct shl_segment *segment = shl_segment_of_handle(handle);
     struct audit audit = { .messages = NULL };
-    int code = segment ? walk(segment, &audit) : shl_error_code();
+    int code = segment ? count_all(segment, &audit) : shl_error_code();
     if (code == 0)
         code = shl_file_committed(segment->fd, &audit.sums.committed);
     if (code < 0)
@@ -253,7 +253,7 @@ int shoal_segment_holders(shoal_segment handle, shoal_holder *ret_holders, unsig
     size_t size = PEERS_MAX * sizeof(shoal_holder);
     struct audit audit = { .holders = shl_wiped_pages(size) };
     REQUIRE(audit.holders, -ENOMEM, "no memory for the audit");
-    int code = walk(segment, &audit);
+    int code = count_all(segment, &audit);
     if (code == 0) {
         unsigned count = sort_holders(segment, audit.holders);
         count = count < holders_max ? count : holders_max;

@@ -19,8 +19,8 @@
  *
  * A journal that a dead thread has left names that one send. Of a putter: his process sends no
  * more. Of a taker before the commit: it is cleared before another one takes the message. After the
- * commit: the block is not used again before this is settled. And a run is not cut anew, which would
- * let the numbers of sends begin again, while any journal names a block of it.
+ * commit: the block is not used again before this is settled. And a run is not cut anew, which
+ * would let the numbers of sends begin again, while any journal names a block of it.
  *
  * Order. [journal.message] release -> J1, J2 acquire: stores of one thread are seen in their order.
  *

@@ -19,8 +19,9 @@
 enum { PEER_FREE = 0, PEER_LIVE = 1 };
 
 /*
- * Which message a thread is just putting into a queue or taking out of it; see journal.h. Whoever settles the thread's death decides by it whether the message is
- * in the queue or was in the thread's hands. Written by: the thread.
+ * Which message a thread is just putting into a queue or taking out of it; see journal.h. Whoever
+ * settles the thread's death decides by it whether the message is in the queue or was in the
+ * thread's hands. Written by: the thread.
  */
 struct journal_shm {
     atom64 queue;

@@ -157,7 +157,7 @@ static bool claim_some(const struct shl_segment *segment, uint32_t owner, uint32
     uint64_t hint = atom_load_relaxed(&class->page);
     if (hint < begin || hint >= end)
         hint = begin;
-    uint64_t from[] = { hint, begin }, to[] = { end, hint };
+    const uint64_t from[] = { hint, begin }, to[] = { end, hint };
     for (int half = 0; half < 2; half++)
         for (uint64_t number = from[half]; next_run(segment, &number, to[half], ret_run);)
             if (ret_run->size_class == size_class && become_owner(ret_run, owner, RUN_SOME)) {

@@ -1,6 +1,7 @@
 /*
  * Memory as a day uses it: phases of small and of large blocks, which the next phase finds held in
- * part; and processes with threads that allocate, hand over and free at random until they are killed.
+ * part; and processes with threads that allocate, hand over and free at random until they are
+ * killed.
  */
 #include "memory.h"
 
