@@ -11,54 +11,50 @@
 bool shl_place_at(const struct shl_segment *segment, uint64_t payload_offset,
                   struct shl_place *ret_place)
 {
+    if (likely(shl_place_in_run(segment, payload_offset, ret_place)))
+        return true;
     uint64_t offset = payload_offset - sizeof(struct block_shm);
-    uint64_t word = shl_page_word(segment, offset);
-    uint32_t size_class = page_word_class(word);
-    *ret_place = (struct shl_place){ segment, shl_at(segment, offset), size_class };
-    if (unlikely(page_word_kind(word) < PAGE_RUN || size_class > CLASS_PAYLOAD_LAST)) {
-        ret_place->size_class = BLOCK_CLASS_LARGE;
-        return offset % CHUNK_SIZE == 0 &&
-               chunk_word_kind(shl_chunk_word(segment, offset)) == CHUNK_LARGE;
-    }
-    const struct shl_size *size = &shl_sizes[size_class];
-    if (unlikely(page_word_first(word) + size->pages > PAGES_PER_CHUNK) &&
-        !SHL_MISTAKE("alloc.run"))
-        return false; /* damaged: the run would reach beyond its chunk */
-    uint64_t inside = offset % CHUNK_SIZE - page_word_first(word) * PAGE_SIZE_SHM;
-    uint32_t index = shl_block_index(size, inside % CHUNK_SIZE);
-    return (uint64_t)index * size->stride == inside && index < size->blocks;
+    *ret_place = (struct shl_place){ segment, shl_at(segment, offset), BLOCK_CLASS_LARGE };
+    return offset % CHUNK_SIZE == 0 &&
+           chunk_word_kind(shl_chunk_word(segment, offset)) == CHUNK_LARGE;
 }
 
 bool shl_place_find(const void *payload, struct shl_place *ret_place)
 {
     const struct shl_segment *segment = shl_segment_by_address(payload);
-    if (unlikely(!segment || (uintptr_t)payload % sizeof(struct block_shm)))
-        return false;
-    return shl_place_at(segment, shl_offset(segment, payload), ret_place);
+    return segment && shl_place_at(segment, shl_offset(segment, payload), ret_place);
 }
 
 /* ---- the thread's hands */
 
-static struct block_shm *refill(const struct shl_segment *segment, struct shl_attachment *self,
-                                uint32_t size_class)
+/* They hold more of what was missing in them, or too much. */
+static void raise_limit(struct shl_cache *cache, const struct shl_size *size)
+{
+    uint32_t limit = cache->limit == 0 ? size->kept : cache->limit * 2;
+    cache->limit = limit < size->kept_most ? limit : size->kept_most;
+}
+
+/* False with an error if there is no memory. */
+static bool refill(const struct shl_segment *segment, struct shl_attachment *self,
+                   uint32_t size_class)
 {
     struct shl_cache *cache = &self->caches[size_class];
     struct block_shm *taken[SHL_CACHE_BLOCKS_MAX];
-    uint32_t count = shl_runs_take(segment, self->owner, size_class, taken,
-                                   shl_sizes[size_class].cached / 2);
-    if (count == 0)
-        return NULL;
+    raise_limit(cache, &shl_sizes[size_class]);
+    uint32_t count = shl_runs_take(segment, self->owner, size_class, taken, cache->limit / 2);
     for (uint32_t i = 0; i < count; i++) /* the first is used first */
         cache->blocks[i] = taken[count - 1 - i];
-    cache->count = count - 1;
-    return cache->blocks[count - 1];
+    cache->count = count;
+    return count > 0;
 }
 
 static struct block_shm *take(const struct shl_segment *segment, struct shl_attachment *self,
                               uint32_t size_class)
 {
-    struct shl_cache *cache = &self->caches[size_class];
-    return likely(cache->count) ? cache->blocks[--cache->count] : refill(segment, self, size_class);
+    struct block_shm *block = shl_hands_take(self, size_class);
+    if (likely(block))
+        return block;
+    return refill(segment, self, size_class) ? shl_hands_take(self, size_class) : NULL;
 }
 
 void shl_alloc_flush(const struct shl_segment *segment, struct shl_attachment *self)
@@ -67,6 +63,7 @@ void shl_alloc_flush(const struct shl_segment *segment, struct shl_attachment *s
         struct shl_cache *cache = &self->caches[size_class];
         shl_runs_give(segment, size_class, cache->blocks, cache->count);
         cache->count = 0;
+        cache->limit = 0;
     }
 }
 
@@ -82,39 +79,29 @@ static SHL_COLD void decay(const struct shl_segment *segment, struct shl_attachm
     shl_runs_collect(segment, self->owner, true);
 }
 
-/* The oldest `count` blocks go to everybody. */
-static void give_oldest(const struct shl_segment *segment, struct shl_attachment *self,
-                        struct shl_cache *cache, uint32_t size_class, uint32_t count)
+/* The older half goes to everybody. */
+static void make_room(const struct shl_segment *segment, struct shl_attachment *self,
+                      uint32_t size_class)
 {
+    struct shl_cache *cache = &self->caches[size_class];
+    uint32_t count = (cache->count + 1) / 2;
     bool whole = shl_runs_give(segment, size_class, cache->blocks, count);
     cache->count -= count;
     for (uint32_t i = 0; i < cache->count; i++)
         cache->blocks[i] = cache->blocks[count + i];
+    raise_limit(cache, &shl_sizes[size_class]);
     if (unlikely(whole))
         decay(segment, self);
 }
 
 static void keep(const struct shl_segment *segment, struct shl_attachment *self,
-                 uint32_t size_class, struct block_shm *block, uint32_t seq)
+                 uint32_t size_class, struct block_shm *block, uint64_t seq)
 {
-    struct shl_cache *cache = &self->caches[size_class];
-    atom_store_relaxed(&block->own, block_own_make(BLOCK_FREE, self->owner, seq));
-    SHL_CHAOS("alloc.kept");
-    if (unlikely(cache->count >= shl_sizes[size_class].cached))
-        give_oldest(segment, self, cache, size_class, (shl_sizes[size_class].cached + 1) / 2);
-    cache->blocks[cache->count++] = block;
+    while (!shl_hands_keep(self, size_class, block, seq))
+        make_room(segment, self, size_class);
 }
 
 /* ---- blocks */
-
-static void *hand_out(struct block_shm *block, uint32_t size_class, uint32_t generation,
-                      size_t size, uint64_t own)
-{
-    atom_store_relaxed(&block->meta, block_meta_make(size_class, generation, size));
-    atom_store_relaxed(&block->own, own);
-    SHL_CHAOS("alloc.owned");
-    return shl_payload(block);
-}
 
 static SHL_COLD void *alloc_large(const struct shl_segment *segment,
                                   const struct shl_attachment *self, size_t size)
@@ -126,8 +113,8 @@ static SHL_COLD void *alloc_large(const struct shl_segment *segment,
          shl_chunks_take(segment, self->owner, count, bytes, &chunk) < 0))
         return NULL;
     uint32_t generation = (uint32_t)atom_add_relaxed(&segment->shm->large_count, 1);
-    void *payload = hand_out(shl_at(segment, chunk * CHUNK_SIZE), BLOCK_CLASS_LARGE, generation,
-                             size, block_own_make(BLOCK_OWNED, self->process_owner, 0));
+    void *payload = shl_hand_out(self, shl_at(segment, chunk * CHUNK_SIZE),
+                                 block_meta_make(BLOCK_CLASS_LARGE, generation, size), 0);
     shl_chunks_publish(segment, chunk, count);
     return payload;
 }
@@ -135,22 +122,17 @@ static SHL_COLD void *alloc_large(const struct shl_segment *segment,
 void *shl_alloc(const struct shl_segment *segment, size_t size)
 {
     struct shl_attachment *self = shl_self(segment);
-    if (unlikely(!self))
-        return NULL;
-    uint32_t size_class = size <= segment->size ? shl_class_of(size) : CLASSES_COUNT;
-    if (unlikely(size_class > CLASS_PAYLOAD_LAST)) {
-        if (size < segment->size)
-            return alloc_large(segment, self, size);
+    void *payload = likely(self) ? shl_hands_alloc(self, size) : NULL;
+    if (likely(payload) || !self)
+        return payload;
+    if (size >= segment->size) {
         shl_error(-ENOMEM, "larger than the segment's size_max");
         return NULL;
     }
-    struct block_shm *block = take(segment, self, size_class);
-    if (unlikely(!block))
-        return NULL;
-    uint32_t generation = block_meta_generation(atom_load_relaxed(&block->meta)) + 1;
-    uint32_t seq = block_own_seq(atom_load_relaxed(&block->own));
-    return hand_out(block, size_class, generation, size,
-                    block_own_make(BLOCK_OWNED, self->process_owner, seq));
+    uint32_t size_class = shl_class_of(size);
+    if (size_class > CLASS_PAYLOAD_LAST)
+        return alloc_large(segment, self, size);
+    return refill(segment, self, size_class) ? shl_hands_alloc(self, size) : NULL;
 }
 
 void shl_free(const struct shl_place *place)

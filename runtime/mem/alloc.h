@@ -6,28 +6,9 @@
 #ifndef SHL_MEM_ALLOC_H
 #define SHL_MEM_ALLOC_H
 
-#include "mem/block_shm.h"
-#include "mem/self.h"
-#include "mem/sizes.h"
+#include "mem/hands.h"
 
 #include <shoal/memory.h>
-
-/* Where a block lies, by the words of its chunk and page, which no payload's overrun reaches. */
-struct shl_place {
-    const struct shl_segment *segment;
-    struct block_shm *block;
-    uint32_t size_class; /* or BLOCK_CLASS_LARGE */
-};
-
-static inline struct block_shm *shl_block(const void *payload)
-{
-    return (struct block_shm *)((uintptr_t)payload - sizeof(struct block_shm));
-}
-
-static inline void *shl_payload(struct block_shm *block)
-{
-    return block + 1;
-}
 
 /* The place of the block whose payload begins at this address, whoever owns it; false (no error
  * told) for every other address. */

@@ -75,6 +75,13 @@ static inline uint64_t block_meta_make(uint32_t size_class, uint32_t generation,
     return (uint64_t)size_class << 56 | (uint64_t)(generation & 0xfff) << BLOCK_SIZE_BITS | size;
 }
 
+/* Of the block's next allocation. */
+static inline uint64_t block_meta_next(uint64_t meta, uint32_t size_class, uint64_t size)
+{
+    uint64_t generation = (meta + BLOCK_SIZE_MASK + 1) & (UINT64_C(0xfff) << BLOCK_SIZE_BITS);
+    return (uint64_t)size_class << 56 | generation | size;
+}
+
 static inline uint32_t block_meta_class(uint64_t meta)
 {
     return (uint32_t)(meta >> 56);

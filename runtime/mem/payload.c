@@ -12,8 +12,12 @@ void *shoal_alloc_in(shoal_segment handle, size_t size)
 
 void *shoal_alloc(size_t size)
 {
+    struct shl_attachment *self = shl_self_in_family();
+    void *payload = likely(self) ? shl_hands_alloc(self, size) : NULL;
+    if (likely(payload))
+        return payload;
     struct shl_segment *family = shl_segment_family();
-    return likely(family) ? shl_alloc(family, size) : NULL;
+    return family ? shl_alloc(family, size) : NULL;
 }
 
 void *shoal_calloc(size_t count, size_t size)
@@ -27,22 +31,28 @@ void *shoal_calloc(size_t count, size_t size)
     return payload ? memset(payload, 0, product) : NULL;
 }
 
-void shoal_free(void *payload)
+static SHL_COLD void free_slow(void *payload)
 {
     struct shl_place place;
     if (!payload)
         return;
-    if (unlikely(!shl_place_find(payload, &place))) {
+    if (!shl_place_find(payload, &place)) {
         shl_error(-EFAULT, "free: not a payload");
         return;
     }
-    struct shl_attachment *self = shl_self(place.segment);
-    uint64_t own = atom_load_relaxed(&place.block->own);
-    if (likely(self && block_own_state(own) == BLOCK_OWNED &&
-               block_own_owner(own) == self->process_owner))
+    const struct shl_attachment *self = shl_self(place.segment);
+    uint64_t seq, own = atom_load_relaxed(&place.block->own);
+    if (self && shl_block_is_owned(self, place.block, &seq))
         shl_free(&place);
     else if (self)
         shl_block_error(own);
+}
+
+void shoal_free(void *payload)
+{
+    struct shl_attachment *self = shl_self_in_family();
+    if (unlikely(!self || !shl_hands_free(&shl_segments[SHL_FAMILY], self, payload)))
+        free_slow(payload);
 }
 
 int shl_block_error(uint64_t own)

@@ -178,6 +178,8 @@ struct shl_attachment *shl_self_attach_at(const struct shl_segment *segment, uin
     attachment->process_owner = PEER_OWNER_MAKE(process.number, process.generation);
     attachment->owner = PEER_OWNER_MAKE(thread.number, thread.generation);
     attachment->owner_long = PEER_LONG_MAKE(thread.number, thread.generation);
+    attachment->own_of_process = block_own_make(BLOCK_OWNED, attachment->process_owner, 0);
+    attachment->own_of_thread = block_own_make(BLOCK_FREE, attachment->owner, 0);
     attachment->thread = thread.number;
     attachment->journal = &shl_thread_peer(segment, thread.number)->journal;
     attachment->epoch = epoch;

@@ -16,6 +16,7 @@ enum { SHL_CACHE_BLOCKS_MAX = 64 };
 /* Free blocks of one size class, in this thread's hands. */
 struct shl_cache {
     uint32_t count;
+    uint32_t limit; /* how many may be kept for now: more, the more they are wanted */
     struct block_shm *blocks[SHL_CACHE_BLOCKS_MAX]; /* last in, first out */
 };
 
@@ -28,6 +29,8 @@ struct shl_attachment {
     uint32_t owner_long;    /* the same, long: as in a lock */
     uint32_t process_owner; /* its process, short: as in a block's header */
     struct journal_shm *journal;
+    uint64_t own_of_process; /* a header, but for the sends, of a payload of the process's, */
+    uint64_t own_of_thread;  /* and of a free block in the thread's hands */
     struct shl_cache caches[CLASSES_COUNT];
 };
 
@@ -92,7 +95,15 @@ static inline struct shl_attachment *shl_self(const struct shl_segment *segment)
     return shl_self_attach(segment);
 }
 
-/* Likewise, but NULL (no error told) if it is not attached. */
+/* Likewise in the family's, which never goes; NULL (no error told) if it is not attached. */
+static inline struct shl_attachment *shl_self_in_family(void)
+{
+    struct shl_self *self = shl_self_pointer;
+    bool attached = self && self->attachments[SHL_FAMILY].epoch != 0;
+    return likely(attached) ? &self->attachments[SHL_FAMILY] : NULL;
+}
+
+/* Likewise in any, NULL (no error told) if it is not attached. */
 static inline struct shl_attachment *shl_self_attached(const struct shl_segment *segment)
 {
     struct shl_self *self = shl_self_pointer;

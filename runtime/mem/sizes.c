@@ -1,22 +1,24 @@
 #include "mem/sizes.h"
 
-/* What a thread may keep: enough for a burst of messages, and of large ones a little memory. */
-#define CACHED_BYTES (UINT64_C(1) << 20)
-#define CACHED_PLACES 4u
-#define AT_MOST(count, limit) ((count) < (limit) ? (count) : (limit))
-#define CACHED(stride)           \
-    (CACHED_BYTES / (stride) < 2 \
-         ? 2                     \
-         : (uint32_t)AT_MOST(CACHED_BYTES / (stride), SHL_CACHE_BLOCKS_MAX))
+/* What a thread may keep: at first little memory, in the end enough for a burst of messages. */
+#define KEPT_BYTES (UINT64_C(256) << 10)
+#define KEPT_BYTES_MOST (UINT64_C(8) << 20)
+#define KEPT_PLACES 4u
+#define BETWEEN(least, count, most) \
+    (uint16_t)((count) < (least) ? (least) : (count) > (most) ? (most) : (count))
+#define KEPT(bytes, stride) BETWEEN(2, (bytes) / (stride), SHL_CACHE_BLOCKS_MAX)
 
-#define CUT(stride, pages, cached)                                                 \
-    {                                                                              \
-        (stride), (pages), (uint32_t)((pages)*PAGE_SIZE_SHM / (stride)), (cached), \
-            (UINT64_C(1) << SIZE_INVERSE_SHIFT) / (stride) + 1                     \
+#define CUT(size, run_pages, least, most)                                                \
+    {                                                                                    \
+        .inverse = UINT64_MAX / (size) + 1, .stride = (size),                            \
+        .blocks = (uint32_t)((run_pages)*PAGE_SIZE_SHM / (size)), .pages = (run_pages),  \
+        .first_most = PAGES_PER_CHUNK - (run_pages),                                     \
+        .end = (uint32_t)((run_pages)*PAGE_SIZE_SHM / (size) * (size)), .kept = (least), \
+        .kept_most = (most)                                                              \
     }
-#define SIZE(room, pages) \
-    CUT((room) + sizeof(struct block_shm), pages, CACHED((room) + sizeof(struct block_shm)))
-#define PLACE(pool, size) [CLASS_OF_POOL(pool)] = CUT(size, 1, CACHED_PLACES)
+#define SIZE_OF(size, pages) CUT(size, pages, KEPT(KEPT_BYTES, size), KEPT(KEPT_BYTES_MOST, size))
+#define SIZE(room, pages) SIZE_OF((room) + sizeof(struct block_shm), pages)
+#define PLACE(pool, size) [CLASS_OF_POOL(pool)] = CUT(size, 1, KEPT_PLACES, KEPT_PLACES)
 
 /*
  * 16-byte steps to 128 bytes, then four classes per doubling. The room is round, the header comes

@@ -11,12 +11,17 @@
 #define CLASS_OF_POOL(pool) (CLASS_PAYLOAD_LAST + 1 + (uint32_t)(pool))
 
 struct shl_size {
-    uint32_t stride; /* bytes from one block to the next */
-    uint32_t pages;  /* of a run */
-    uint32_t blocks; /* in it */
-    uint32_t cached; /* how many free ones a thread may keep */
-    uint64_t inverse;
+    uint64_t inverse;    /* 2^64 / stride, rounded up */
+    uint32_t stride;     /* bytes from one block to the next */
+    uint32_t blocks;     /* in a run */
+    uint32_t pages;      /* of it */
+    uint32_t first_most; /* its first page in the chunk at most */
+    uint32_t end;        /* bytes of it that are blocks */
+    uint16_t kept;       /* how many free ones a thread may keep at first, */
+    uint16_t kept_most;  /* and in the end */
 };
+
+static_assert(sizeof(struct shl_size) == 32, "found by a shift");
 
 static_assert(CLASS_OF_POOL(POOLS_COUNT) <= CLASSES_COUNT, "a class for each pool");
 
@@ -25,18 +30,26 @@ extern SHL_HIDDEN const struct shl_size shl_sizes[CLASSES_COUNT];
 /* The class of the smallest blocks with room for a payload; above CLASS_PAYLOAD_LAST: chunks. */
 static inline uint32_t shl_class_of(uint64_t size)
 {
-    if (size <= 128)
-        return size == 0 ? 0 : (uint32_t)((size - 1) / 16);
-    uint32_t shift = 63 - (uint32_t)__builtin_clzll(size - 1);
-    uint32_t quarter = (uint32_t)((size - 1 - (UINT64_C(1) << shift)) >> (shift - 2));
-    return 8 + (shift - 7) * 4 + quarter;
+    uint64_t last = size - (size != 0); /* byte of it */
+    if (last < 128)
+        return (uint32_t)last / 16;
+    uint32_t shift = 63 - (uint32_t)__builtin_clzll(last);
+    return 4 * (shift - 6) + (uint32_t)(last >> (shift - 2));
 }
 
 /* Which block of a run an offset inside it lies in: a division of a number below CHUNK_SIZE. */
 #define SIZE_INVERSE_SHIFT 42
 static inline uint32_t shl_block_index(const struct shl_size *size, uint64_t inside)
 {
-    return (uint32_t)(inside * size->inverse >> SIZE_INVERSE_SHIFT);
+    uint64_t inverse = (size->inverse >> (64 - SIZE_INVERSE_SHIFT)) + 1;
+    return (uint32_t)(inside * inverse >> SIZE_INVERSE_SHIFT);
+}
+
+/* Does a block begin there? Modulo 2^64, only multiples of the stride times its inverse are less
+ * than the inverse (Lemire, Kaser, Kurz: Faster remainder by direct computation). */
+static inline bool shl_block_begins(const struct shl_size *size, uint64_t inside)
+{
+    return inside < size->end && inside * size->inverse < size->inverse;
 }
 
 #endif

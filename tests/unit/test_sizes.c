@@ -55,9 +55,12 @@ Test(sizes, blocks_fill_their_run_and_keep_the_alignment, .timeout = 120)
         const uint64_t bytes = size->pages * PAGE_SIZE_SHM;
         cr_assert_eq(size->blocks, bytes / size->stride, "class %u", i);
         cr_assert(size->blocks >= 1 && size->stride % 16 == 0, "class %u", i);
-        cr_assert(size->cached >= 2 && size->cached <= SHL_CACHE_BLOCKS_MAX, "class %u", i);
-        cr_assert(i > CLASS_PAYLOAD_LAST || size->cached == 2 ||
-                      (uint64_t)size->cached * size->stride <= 1 << 20,
+        cr_assert_eq(size->end, size->blocks * size->stride, "class %u", i);
+        cr_assert_eq(size->first_most + size->pages, PAGES_PER_CHUNK, "class %u", i);
+        cr_assert(size->kept >= 2 && size->kept <= size->kept_most, "class %u", i);
+        cr_assert(size->kept_most <= SHL_CACHE_BLOCKS_MAX, "class %u", i);
+        cr_assert(i > CLASS_PAYLOAD_LAST || size->kept_most == 2 ||
+                      (uint64_t)size->kept_most * size->stride <= 8 << 20,
                   "class %u: a thread keeps too much", i);
     }
 }
@@ -77,7 +80,7 @@ Test(sizes, the_class_is_the_smallest_with_room, .timeout = 120)
         cr_assert_gt(shl_class_of(UINT64_C(1) << bits), CLASS_PAYLOAD_LAST);
 }
 
-Test(sizes, the_index_of_a_block_is_a_division, .timeout = 120)
+Test(sizes, the_index_of_a_block_and_its_beginning_are_found_by_division, .timeout = 120)
 {
     for (uint32_t i = 0; i < CLASS_OF_POOL(POOLS_COUNT); i++) {
         const struct shl_size *size = &shl_sizes[i];
@@ -89,6 +92,9 @@ Test(sizes, the_index_of_a_block_is_a_division, .timeout = 120)
                 next += size->stride;
             }
             cr_assert(shl_block_index(size, inside) == index, "class %u at %llu", i,
+                      (unsigned long long)inside);
+            const bool begins = inside == index * (uint64_t)size->stride && index < size->blocks;
+            cr_assert(shl_block_begins(size, inside) == begins, "class %u at %llu", i,
                       (unsigned long long)inside);
         }
     }
