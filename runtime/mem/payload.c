@@ -3,6 +3,7 @@
 
 #include "mem/alloc.h"
 #include "mem/pages.h"
+#include "os/chaos.h"
 
 void *shoal_alloc_in(shoal_segment handle, size_t size)
 {
@@ -92,7 +93,8 @@ static uint64_t room(const struct shl_place *place)
     uint64_t offset = shl_offset(place->segment, place->block);
     uint64_t count = chunk_word_value(shl_chunk_word(place->segment, offset));
     uint64_t left = shl_chunks_count(place->segment) - offset / CHUNK_SIZE;
-    return (count < left ? count : left) * CHUNK_SIZE - sizeof(struct block_shm);
+    bool possible = count <= left || SHL_MISTAKE("payload.room");
+    return (possible ? count : left) * CHUNK_SIZE - sizeof(struct block_shm);
 }
 
 size_t shoal_size(const void *payload)

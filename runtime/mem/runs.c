@@ -37,9 +37,11 @@ bool shl_run_find(const struct shl_segment *segment, uint64_t page_number, struc
         word = shl_page_word(segment, page_number * PAGE_SIZE_SHM);
     }
     uint32_t size_class = page_word_class(word);
-    if (page_word_kind(word) != PAGE_RUN || size_class >= CLASSES_COUNT ||
-        shl_sizes[size_class].pages > PAGES_PER_CHUNK - page_number % PAGES_PER_CHUNK)
+    if (page_word_kind(word) != PAGE_RUN || size_class >= CLASSES_COUNT)
         return false;
+    uint64_t left = PAGES_PER_CHUNK - page_number % PAGES_PER_CHUNK;
+    if (shl_sizes[size_class].pages > left && !SHL_MISTAKE("runs.beyond"))
+        return false; /* damaged */
     *ret_run = run_at(segment, page_number, size_class);
     return true;
 }

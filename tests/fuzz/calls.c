@@ -1,8 +1,11 @@
 /* The calls a step can make, and what must hold of their results. */
 #include "fuzz.h"
 
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "flow/queue_shm.h"
 #include "mem/alloc.h"
@@ -174,6 +177,61 @@ static int call_create(uint64_t value)
     return -ENODATA;
 }
 
+static int call_publish(uint64_t value)
+{
+    return shoal_publish((shoal_any){ value }, number & 1 ? "lock" : "another");
+}
+
+static int call_open(uint64_t value)
+{
+    shoal_lock lock = { 0 };
+    (void)value;
+    if (shoal_lock_open(scene->segment, number & 1 ? "lock" : "another", &lock) == 0)
+        fuzz_must(shl_ref_offset(lock.ref) < FUZZ_SEGMENT_SIZE, "a name leads into the segment");
+    return -ENODATA;
+}
+
+CALL_ANY(unpublish, shoal_unpublish(scene->segment, number & 1 ? "lock" : "another"))
+CALL_ANY(audit, shoal_segment_audit(scene->segment, &(shoal_audit){ 0 }))
+
+static int call_holders(uint64_t value)
+{
+    shoal_holder holders[4];
+    int count = shoal_segment_holders(scene->segment, holders, 4);
+    (void)value;
+    for (int i = 0; i < count; i++)
+        fuzz_must(strnlen(holders[i].name, sizeof holders[i].name) < sizeof holders[i].name,
+                  "a holder's name ends");
+    return -ENODATA;
+}
+
+/* A named file with the segment's header, of the size that it says or of another. */
+static void make_file(const char *path, uint64_t size)
+{
+    int fd = open(path, O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC, 0600);
+    bool made = fd >= 0 && write(fd, scene->memory, 4096) == 4096 &&
+                ftruncate(fd, (off_t)(size % (2 * SEGMENT_SIZE_MAX))) == 0;
+    fuzz_must(made, "there is a named file");
+    close(fd);
+}
+
+static int call_attach_named(uint64_t value)
+{
+    const struct segment_shm *header = (const void *)scene->memory;
+    char path[64], *name = path + sizeof "/dev/shm/shoal." - 1;
+    shoal_segment segment;
+    snprintf(path, sizeof path, "/dev/shm/shoal.harness-%d", getpid());
+    make_file(path, number & 1 ? value : header->size);
+    int code = shoal_segment_attach(name, &segment);
+    fuzz_must(shoal_segment_unlink(name) == 0, "the named file is removed");
+    if (code < 0)
+        return -ENODATA;
+    shoal_free(shoal_alloc_in(segment, 100));
+    shoal_segment_audit(segment, &(shoal_audit){ 0 });
+    fuzz_must(shoal_segment_detach(segment) == 0, "a named segment is detached");
+    return -ENODATA;
+}
+
 static int (*const calls[])(uint64_t value) = {
     call_lock_acquire,
     call_lock_release,
@@ -219,13 +277,19 @@ static int (*const calls[])(uint64_t value) = {
     call_alloc,
     call_ref_of,
     call_create,
+    call_publish,
+    call_open,
+    call_unpublish,
+    call_audit,
+    call_holders,
+    call_attach_named,
 };
 const uint32_t fuzz_calls_count = sizeof calls / sizeof *calls;
 
 /* Is the handle what stands in its place? */
 static bool is_good(uint64_t ref)
 {
-    uint64_t word = 0, offset = shl_ref_offset(ref);
+    uint64_t word = 0, offset = shl_ref_offset(ref) + offsetof(struct object_shm, self);
     if (offset <= FUZZ_SEGMENT_SIZE - sizeof word)
         memcpy(&word, scene->memory + offset, sizeof word);
     return word == ref;

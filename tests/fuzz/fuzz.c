@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "mem/block_shm.h"
+#include "mem/journal.h"
+#include "mem/pages.h"
 #include "mem/peer.h"
 #include "mem/self.h"
 #include "os/chaos.h"
@@ -75,6 +77,28 @@ static uint64_t peer_word(pid_t pid, uint64_t value)
     return (uint64_t)(uint32_t)pid << 32 | (value & 0xffff) << 16 | PEER_LIVE;
 }
 
+/* A slot's owner, of a thread or of a process; the last of four is nobody. */
+static uint32_t owner_short(uint64_t value, uint32_t first)
+{
+    uint32_t slot = (uint32_t)value % 4;
+    return slot == 3 ? 0 : PEER_OWNER_MAKE(slot, slot_generation(first + slot));
+}
+
+static uint64_t page_word(uint64_t value)
+{
+    uint64_t flags = (value >> 8 & 0xff) << 8;
+    return page_word_make((enum page_kind)(value & 7), owner_short(value >> 16, 0),
+                          (uint32_t)(value >> 24 & 0xff), (uint32_t)(value >> 32 & 0xff)) |
+           flags;
+}
+
+static uint64_t journal_word(uint64_t value)
+{
+    uint64_t generation = owner_short(value, 0) >> 10;
+    return descriptor_make(scene.message, 1) | generation << 56 |
+           (value >> 8 & 1 ? JOURNAL_TAKING : 0);
+}
+
 static uint64_t value_of(const struct step *step)
 {
     uint32_t slot = (uint32_t)step->value % 4;
@@ -98,6 +122,18 @@ static uint64_t value_of(const struct step *step)
     case FORM_BLOCK:
         return block_own_make((enum block_state)(step->value >> 8 & 7),
                               PEER_OWNER_MAKE(slot, slot_generation(PEERS_MAX + slot)), 0);
+    case FORM_KEPT:
+        return block_own_make(BLOCK_FREE, owner_short(step->value, 0), 0);
+    case FORM_PART:
+        return block_own_make_ref((enum block_state)(step->value >> 8 & 7),
+                                  scene.objects[step->value % 256 % scene.objects_count]);
+    case FORM_PAGE:
+        return page_word(step->value);
+    case FORM_CHUNK:
+        return chunk_word_make((enum chunk_kind)(step->value & 7),
+                               owner_short(step->value >> 16, 0), step->value >> 32);
+    case FORM_MESSAGE:
+        return journal_word(step->value);
     case FORM_REFERENCE:
         return shl_ref_make(shl_ref_id(scene.segment.ref), 1 + (uint32_t)(step->value >> 40),
                             step->value & ((UINT64_C(1) << 40) - 1));
@@ -143,17 +179,6 @@ static bool attach(void)
     return false;
 }
 
-/* It answers -EBUSY as long as a slot says that another thread of this process is in. */
-static void detach(void)
-{
-    int code = shoal_segment_detach(scene.segment);
-    if (code == -EBUSY) {
-        scene_restore(&scene);
-        code = shoal_segment_detach(scene.segment);
-    }
-    fuzz_must(code == 0, "a segment is detached");
-}
-
 static void run(const struct step *steps, size_t count)
 {
     scene_restore(&scene);
@@ -168,7 +193,7 @@ static void run(const struct step *steps, size_t count)
         else if (steps[i].op % OPS_COUNT == OP_CALL)
             fuzz_call(&scene, &steps[i], value_of(&steps[i]));
     }
-    detach();
+    fuzz_must(shoal_segment_detach(scene.segment) == 0, "a segment is detached");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -232,6 +257,11 @@ static struct step random_step(void)
         step.value = below(scene.regions_count) | below(64) * 16 << 32;
     else if (step.form == FORM_REFERENCE)
         step.value = below(FUZZ_SEGMENT_SIZE / 128) * 128 | below(2) << 40;
+    else if (step.form == FORM_PAGE)
+        step.value = below(8) | below(8) << 8 | below(4) << 16 | below(CLASSES_COUNT) << 24 |
+                     below(PAGES_PER_CHUNK) << 32;
+    else if (step.form == FORM_CHUNK)
+        step.value = below(8) | below(4) << 16 | below(8) << 32;
     else if (step.form != FORM_NUMBER)
         step.value = below(16) | below(8) << 8;
     return step;

@@ -42,6 +42,11 @@ enum {
     FORM_REFERENCE, /* to the offset {value:40}, of the generation 1 + {value >> 40} */
     FORM_SIDE,      /* of a ring: the slot {value} is in, at the position {value >> 8} */
     FORM_BLOCK,     /* a block's header: state {value >> 8}, owned by the process {value} */
+    FORM_KEPT,      /* likewise, of a FREE block of the thread {value}; of none: nobody's */
+    FORM_PART,      /* likewise: state {value >> 8}, of the object {value} */
+    FORM_PAGE,      /* kind {value}, flags {value >> 8}, the thread {value >> 16}, class, first */
+    FORM_CHUNK,     /* kind {value}, the thread {value >> 16}, {value >> 32} */
+    FORM_MESSAGE,   /* of a journal: of the block, taking {value >> 8}, of the slot {value} */
     FORMS_COUNT
 };
 
@@ -61,7 +66,7 @@ struct region {
     const char *name;
     uint64_t offset, size;
 };
-enum { REGIONS_MAX = 64, OBJECTS_MAX = 16 };
+enum { REGIONS_MAX = 128, OBJECTS_MAX = 16 };
 
 struct scene {
     int fd;
@@ -70,11 +75,12 @@ struct scene {
     uint32_t regions_count;
     uint64_t objects[OBJECTS_MAX]; /* handles */
     uint32_t objects_count;
-    uint64_t payload; /* the offset of one */
+    uint64_t payload, message; /* the offset of one, and of one in the queue */
     shoal_segment segment;
     char *base; /* where it is attached */
 };
-enum { FUZZ_SEGMENT_SIZE = 4 << 20 };
+/* Chunks of 2 MiB: the tables, one of pages, two of a large block, and a free one. */
+enum { FUZZ_SEGMENT_SIZE = 10 << 20 };
 
 void scene_prepare(struct scene *scene);
 void scene_restore(const struct scene *scene);

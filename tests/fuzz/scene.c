@@ -1,6 +1,7 @@
 /* The prepared segment: objects of each kind, something in them, and the interesting places. */
 #include "fuzz.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -9,10 +10,12 @@
 #include "flow/queue_shm.h"
 #include "mem/object.h"
 #include "mem/peer_shm.h"
+#include "mem/sizes.h"
 
-enum { PAGE = 4096, SLOTS = 3, WORDS_OF_OBJECT = 192 };
+enum { PAGE = 4096, SLOTS = 3, PAGES = 13, WORDS_OF_OBJECT = 192, PAYLOAD = 100 };
 
 static char *image;
+static size_t pages[FUZZ_SEGMENT_SIZE / PAGE], pages_count; /* of the chunks, that are not zero */
 
 static void add_region(struct scene *scene, const char *name, uint64_t offset, uint64_t size)
 {
@@ -55,9 +58,22 @@ static void add_queue(struct scene *scene)
     fuzz_must(code == 0, "the objects are made");
     shoal_free(payload);
     add_object(scene, "queue", queue.ref);
-    const struct queue_shm *shm = shl_at(shl_segment_of_handle(in), shl_ref_offset(queue.ref));
+    const struct shl_segment *segment = shl_segment_of_handle(in);
+    const struct queue_shm *shm = shl_at(segment, shl_ref_offset(queue.ref));
     add_region(scene, "cells", shm->ring.cells, 32);
     add_region(scene, "ring", shl_ref_offset(queue.ref) + SHL_LINE, 5 * SHL_LINE);
+    const uint64_t *cells = shl_at(segment, shm->ring.cells);
+    scene->message = descriptor_offset(cells[1]);
+    add_region(scene, "message", scene->message - sizeof(struct block_shm), 32);
+}
+
+static uint64_t add_payload(struct scene *scene, size_t size)
+{
+    char *payload = shoal_alloc_in(scene->segment, size);
+    fuzz_must(payload, "the objects are made");
+    uint64_t offset = (uint64_t)(payload - scene->base);
+    add_region(scene, "block", offset - sizeof(struct block_shm), 32);
+    return offset;
 }
 
 static void add_objects(struct scene *scene)
@@ -74,18 +90,35 @@ static void add_objects(struct scene *scene)
     CREATE(barrier, "barrier of two", 2, &(shoal_barrier_options){ .segment = in });
     add_queue(scene);
     add_process(scene);
-    char *payload = shoal_alloc_in(in, 100);
-    fuzz_must(payload, "the objects are made");
-    scene->payload = (uint64_t)(payload - scene->base);
-    add_region(scene, "block", scene->payload - 16, 32);
+    fuzz_must(shoal_publish((shoal_any){ scene->objects[0] }, "lock") == 0, "a name is given");
+    scene->payload = add_payload(scene, PAYLOAD);
+    add_payload(scene, CHUNK_SIZE); /* with its header: two chunks */
 }
 
 static void add_slots(struct scene *scene)
 {
     for (uint32_t i = 0; i < 2 * SLOTS; i++) {
         uint32_t number = i < SLOTS ? i : PEERS_MAX + i - SLOTS;
-        add_region(scene, "slot", SEGMENT_PEERS_AT + number * sizeof(struct peer_shm),
-                   offsetof(struct peer_shm, name) + 8);
+        uint64_t slot = SEGMENT_PEERS_AT + number * sizeof(struct peer_shm);
+        add_region(scene, "slot", slot, offsetof(struct peer_shm, name) + 8);
+        add_region(scene, "journal", slot + offsetof(struct peer_shm, journal),
+                   sizeof(struct journal_shm));
+    }
+}
+
+static void add_class(struct scene *scene, uint32_t size_class)
+{
+    add_region(scene, "class", offsetof(struct segment_shm, classes) + size_class * SHL_LINE, 16);
+}
+
+/* Words of pages, free bits of the first runs, and what lies at their begin. */
+static void add_pages(struct scene *scene)
+{
+    for (uint64_t chunk = CHUNK_SIZE; chunk < FUZZ_SEGMENT_SIZE; chunk += CHUNK_SIZE)
+        add_region(scene, "page words", chunk, 256);
+    for (uint64_t page = 1; page <= PAGES; page++) {
+        add_region(scene, "free bits", CHUNK_SIZE + 4096 + 256 * page, 32);
+        add_region(scene, "page", CHUNK_SIZE + page * PAGE_SIZE_SHM, 2048);
     }
 }
 
@@ -93,12 +126,13 @@ static void add_tables(struct scene *scene)
 {
     add_region(scene, "header", 0, 72);
     add_region(scene, "hints", SHL_LINE, 32);
+    add_region(scene, "names", offsetof(struct segment_shm, names), 8 * NAME_BUCKETS);
     for (uint32_t i = 0; i < POOLS_COUNT; i++)
-        add_region(scene, "places", offsetof(struct segment_shm, objects) + i * SHL_LINE, 8);
-    for (uint32_t i = 0; i < CLASSES_COUNT; i += 8)
-        add_region(scene, "blocks", offsetof(struct segment_shm, classes) + i * SHL_LINE, 8);
-    add_region(scene, "chunk words", SEGMENT_CHUNKS_AT, 16);
-    add_region(scene, "page words", CHUNK_SIZE, 256);
+        add_class(scene, CLASS_OF_POOL(i));
+    add_class(scene, 0);
+    add_class(scene, shl_class_of(PAYLOAD));
+    add_region(scene, "chunk words", SEGMENT_CHUNKS_AT, 8 * FUZZ_SEGMENT_SIZE / CHUNK_SIZE);
+    add_pages(scene);
     add_region(scene, "last place", FUZZ_SEGMENT_SIZE - OBJECT_SMALL_SIZE, OBJECT_SMALL_SIZE);
     add_region(scene, "anywhere", 0, FUZZ_SEGMENT_SIZE);
 }
@@ -116,21 +150,24 @@ void scene_prepare(struct scene *scene)
     scene->memory = mmap(NULL, FUZZ_SEGMENT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, scene->fd, 0);
     fuzz_must(scene->memory != MAP_FAILED, "the segment is mapped");
     fuzz_must(shoal_segment_detach(scene->segment) == 0, "the segment is left");
+    static const char zero[PAGE];
     image = malloc(FUZZ_SEGMENT_SIZE);
     fuzz_must(image, "there is memory");
     memcpy(image, scene->memory, FUZZ_SEGMENT_SIZE);
+    for (size_t at = CHUNK_SIZE; at < FUZZ_SEGMENT_SIZE; at += PAGE)
+        if (memcmp(image + at, zero, PAGE) != 0)
+            pages[pages_count++] = at;
 }
 
-static void restore(const struct scene *scene, size_t begin, size_t end)
-{
-    for (size_t at = begin; at < end; at += PAGE)
-        if (memcmp(scene->memory + at, image + at, PAGE) != 0)
-            memcpy(scene->memory + at, image + at, PAGE);
-}
-
-/* Nobody looks between the tables and the first chunk. */
+/* Nobody looks between the tables and the first chunk; from there on most pages are zero. */
 void scene_restore(const struct scene *scene)
 {
-    restore(scene, 0, SEGMENT_CHUNKS_AT + PAGE);
-    restore(scene, CHUNK_SIZE, FUZZ_SEGMENT_SIZE);
+    for (size_t at = 0; at < SEGMENT_CHUNKS_AT + PAGE; at += PAGE)
+        if (memcmp(scene->memory + at, image + at, PAGE) != 0)
+            memcpy(scene->memory + at, image + at, PAGE);
+    fuzz_must(fallocate(scene->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, CHUNK_SIZE,
+                        FUZZ_SEGMENT_SIZE - CHUNK_SIZE) == 0,
+              "the chunks are empty");
+    for (size_t i = 0; i < pages_count; i++)
+        memcpy(scene->memory + pages[i], image + pages[i], PAGE);
 }
