@@ -61,7 +61,7 @@ void shl_alloc_flush(const struct shl_segment *segment, struct shl_attachment *s
 {
     for (uint32_t size_class = 0; size_class < CLASSES_COUNT; size_class++) {
         struct shl_cache *cache = &self->caches[size_class];
-        shl_runs_give(segment, size_class, cache->blocks, cache->count);
+        shl_runs_give(segment, self->owner, size_class, cache->blocks, cache->count);
         cache->count = 0;
         cache->limit = 0;
     }
@@ -85,7 +85,7 @@ static void make_room(const struct shl_segment *segment, struct shl_attachment *
 {
     struct shl_cache *cache = &self->caches[size_class];
     uint32_t count = (cache->count + 1) / 2;
-    bool whole = shl_runs_give(segment, size_class, cache->blocks, count);
+    bool whole = shl_runs_give(segment, self->owner, size_class, cache->blocks, count);
     cache->count -= count;
     for (uint32_t i = 0; i < cache->count; i++)
         cache->blocks[i] = cache->blocks[count + i];
@@ -140,20 +140,16 @@ void shl_free(const struct shl_place *place)
     struct block_shm *block = place->block;
     struct shl_attachment *self = shl_self(place->segment);
     uint32_t seq = block_own_seq(atom_load_relaxed(&block->own));
-    if (likely(self && place->size_class != BLOCK_CLASS_LARGE)) {
+    if (unlikely(!self))
+        return; /* no slot, so no hands: it is settled with its owner */
+    if (likely(place->size_class != BLOCK_CLASS_LARGE)) {
         keep(place->segment, self, place->size_class, block, seq);
-        return;
-    }
-    if (place->size_class != BLOCK_CLASS_LARGE) { /* no slot, so no hands */
-        shl_runs_give(place->segment, place->size_class, &block, 1);
         return;
     }
     /* [pages.large] seq_cst, [runs.free] release -> settle_large(): what the last user did. */
     atom_exchange_seq_cst(&block->own, block_own_make(BLOCK_FREE, 0, seq));
     SHL_CHAOS("alloc.large");
-    if (self)
-        shl_chunks_give(place->segment, self->owner,
-                        shl_offset(place->segment, block) / CHUNK_SIZE);
+    shl_chunks_give(place->segment, self->owner, shl_offset(place->segment, block) / CHUNK_SIZE);
 }
 
 struct block_shm *shl_alloc_place(const struct shl_segment *segment, uint32_t size_class)
@@ -167,8 +163,6 @@ void shl_free_place(const struct shl_segment *segment, uint32_t size_class, stru
     struct shl_attachment *self = shl_self(segment);
     if (self)
         keep(segment, self, size_class, place, 0);
-    else
-        shl_runs_give(segment, size_class, &place, 1);
 }
 
 /* ---- settling */
@@ -191,8 +185,8 @@ void shl_alloc_settle(const struct shl_segment *segment, const struct shl_dead *
 {
     const struct shl_attachment *self = shl_self_attached(segment);
     uint32_t owner = self ? self->owner : dead->deputy;
-    shl_runs_settle(segment, dead);
-    shl_pages_settle(segment, dead);
+    shl_runs_settle(segment, owner, dead);
+    shl_pages_settle(segment, owner, dead);
     for (uint64_t chunk = segment->chunks_at; chunk < shl_chunks_end(segment); chunk++)
         if (chunk_word_kind(shl_chunk_word(segment, chunk * CHUNK_SIZE)) == CHUNK_LARGE)
             settle_large(segment, owner, chunk, dead);

@@ -14,6 +14,47 @@ uint64_t shl_chunks_end(const struct shl_segment *segment)
     return end < count ? end : count;
 }
 
+static atom64 *works_at(const struct shl_segment *segment, uint32_t owner)
+{
+    return &shl_thread_peer(segment, PEER_OWNER_SLOT(owner))->journal.works_at;
+}
+
+void shl_pages_name(const struct shl_segment *segment, uint32_t owner, uint64_t number)
+{
+    /* [pages.named] relaxed: seen by whoever sees a block given after this. */
+    atom_store_relaxed(works_at(segment, owner), number);
+}
+
+bool shl_pages_enter(const struct shl_segment *segment, uint32_t owner, uint64_t number)
+{
+    atom64 *word = &shl_chunk_words(segment)[number / PAGES_PER_CHUNK];
+    /* [pages.named] seq_cst: named before the look. */
+    atom_exchange_seq_cst(works_at(segment, owner), number);
+    /* [pages.chunk] acquire <- publishing; seq_cst for [pages.named]. */
+    if (chunk_word_kind(atom_load_seq_cst(word)) == CHUNK_PAGES)
+        return true;
+    shl_pages_leave(segment, owner);
+    return false;
+}
+
+void shl_pages_leave(const struct shl_segment *segment, uint32_t owner)
+{
+    /* [pages.named] release: all steps there are done. */
+    atom_store_release(works_at(segment, owner), 0);
+}
+
+bool shl_pages_are_named(const struct shl_segment *segment, uint32_t owner, uint64_t number,
+                         uint64_t count)
+{
+    for (uint32_t i = 0; i < PEERS_MAX; i++) {
+        /* [pages.named] seq_cst: the caller has said before that it goes. */
+        uint64_t named = atom_load_seq_cst(works_at(segment, i));
+        if (i != PEER_OWNER_SLOT(owner) && named >= number && named < number + count)
+            return !SHL_MISTAKE("pages.named");
+    }
+    return false;
+}
+
 /* Takes words[first..first + count), which are free, or none of them. */
 static bool take_run(atom64 *words, uint64_t first, uint64_t count, uint64_t taken, bool *ret_zero)
 {
@@ -206,10 +247,13 @@ bool shl_pages_take(const struct shl_segment *segment, uint32_t owner, uint32_t 
     for (uint64_t chunk = segment->chunks_at; chunk < end; chunk++) {
         uint64_t word = shl_chunk_word(segment, chunk * CHUNK_SIZE);
         bool promising = thoroughly || chunk_word_value(word) >= count;
-        if (chunk_word_kind(word) != CHUNK_PAGES || !promising)
+        if (chunk_word_kind(word) != CHUNK_PAGES || !promising ||
+            !shl_pages_enter(segment, owner, shl_page_number(chunk, 0)))
             continue;
-        if (find_run(shl_page_words(segment, chunk), 1, PAGES_PER_CHUNK, count, taken, &page,
-                     ret_zero)) {
+        bool found = find_run(shl_page_words(segment, chunk), 1, PAGES_PER_CHUNK, count, taken,
+                              &page, ret_zero);
+        shl_pages_leave(segment, owner);
+        if (found) {
             *ret_number = shl_page_number(chunk, page);
             SHL_CHAOS("pages.pages_taken");
             return true;
@@ -244,17 +288,35 @@ void shl_pages_give(const struct shl_segment *segment, uint64_t number, uint32_t
     set_bound(segment, chunk, shl_chunk_word(segment, number * PAGE_SIZE_SHM), PAGES_PER_CHUNK - 1);
 }
 
+static bool take_all_pages(const struct shl_segment *segment, uint32_t owner, uint64_t chunk)
+{
+    bool zero, taken;
+    if (!shl_pages_enter(segment, owner, shl_page_number(chunk, 0)))
+        return false;
+    taken = take_run(shl_page_words(segment, chunk), 1, PAGES_PER_CHUNK - 1,
+                     page_word_make(PAGE_TAKEN, owner, 0, 0), &zero);
+    shl_pages_leave(segment, owner);
+    return taken;
+}
+
 bool shl_pages_give_chunk(const struct shl_segment *segment, uint32_t owner, uint64_t chunk)
 {
-    bool zero;
-    uint64_t word = shl_chunk_word(segment, chunk * CHUNK_SIZE);
-    if (chunk_word_kind(word) != CHUNK_PAGES ||
-        !take_run(shl_page_words(segment, chunk), 1, PAGES_PER_CHUNK - 1,
-                  page_word_make(PAGE_TAKEN, owner, 0, 0), &zero))
+    atom64 *word = &shl_chunk_words(segment)[chunk];
+    if (chunk_word_kind(shl_chunk_word(segment, chunk * CHUNK_SIZE)) != CHUNK_PAGES ||
+        !take_all_pages(segment, owner, chunk))
         return false;
     SHL_CHAOS("pages.chunk_emptied");
-    /* [pages.chunk] release: its words are not to be read from here on. */
-    atom_store_release(&shl_chunk_words(segment)[chunk], chunk_word_make(CHUNK_TAKEN, owner, 0));
+    /* [pages.named] seq_cst: nobody enters from here on. */
+    atom_exchange_seq_cst(word, chunk_word_make(CHUNK_TAKEN, owner, 1));
+    if (shl_pages_are_named(segment, owner, shl_page_number(chunk, 0), PAGES_PER_CHUNK)) {
+        /* [pages.chunk] release -> shl_chunk_word(): as before. */
+        atom_store_release(word, chunk_word_make(CHUNK_PAGES, 0, PAGES_PER_CHUNK - 1));
+        shl_pages_give(segment, shl_page_number(chunk, 1), PAGES_PER_CHUNK - 1);
+        return false;
+    }
+    SHL_CHAOS("pages.chunk_left");
+    /* [pages.chunk] release: its page words stand no more. */
+    atom_store_release(word, chunk_word_make(CHUNK_TAKEN, owner, 0));
     free_chunks(segment, chunk, 1);
     return true;
 }
@@ -263,7 +325,10 @@ bool shl_pages_give_chunk(const struct shl_segment *segment, uint32_t owner, uin
 static void settle_chunk(const struct shl_segment *segment, uint64_t chunk, uint64_t word)
 {
     uint64_t count = chunk_word_value(word);
-    if (chunk_word_kind(word) == CHUNK_TAKEN)
+    if (chunk_word_kind(word) == CHUNK_TAKEN && count == 1)
+        /* [pages.chunk] release: somebody may have named it. */
+        atom_store_release(&shl_chunk_words(segment)[chunk], chunk_word_make(CHUNK_PAGES, 0, 0));
+    else if (chunk_word_kind(word) == CHUNK_TAKEN)
         free_chunks(segment, chunk, 1);
     else if (chunk_word_kind(word) == CHUNK_LARGE && count > 0 &&
              count <= shl_chunks_count(segment) - chunk) {
@@ -274,25 +339,29 @@ static void settle_chunk(const struct shl_segment *segment, uint64_t chunk, uint
     }
 }
 
-static void settle_taken_pages(const struct shl_segment *segment, uint64_t chunk,
+static void settle_taken_pages(const struct shl_segment *segment, uint32_t owner, uint64_t chunk,
                                const struct shl_dead *dead)
 {
+    if (!shl_pages_enter(segment, owner, shl_page_number(chunk, 0)))
+        return;
     for (uint64_t page = 1; page < PAGES_PER_CHUNK; page++) {
         uint64_t word = atom_load_relaxed(&shl_page_words(segment, chunk)[page]);
         if (page_word_kind(word) == PAGE_TAKEN && !SHL_MISTAKE("pages.settled") &&
             shl_is_dead_thread(dead, page_word_owner(word)))
             shl_pages_give(segment, shl_page_number(chunk, page), 1);
     }
+    shl_pages_leave(segment, owner);
 }
 
 /* After the runs (runs.c): a run's first page tells what its other pages are. */
-void shl_pages_settle(const struct shl_segment *segment, const struct shl_dead *dead)
+void shl_pages_settle(const struct shl_segment *segment, uint32_t owner,
+                      const struct shl_dead *dead)
 {
     for (uint64_t chunk = segment->chunks_at; chunk < shl_chunks_end(segment); chunk++) {
         uint64_t word = shl_chunk_word(segment, chunk * CHUNK_SIZE);
-        if (chunk_word_kind(word) == CHUNK_PAGES)
-            settle_taken_pages(segment, chunk, dead);
-        else if (shl_is_dead_thread(dead, chunk_word_owner(word)))
+        if (chunk_word_kind(word) != CHUNK_PAGES &&
+            shl_is_dead_thread(dead, chunk_word_owner(word)))
             settle_chunk(segment, chunk, word);
+        settle_taken_pages(segment, owner, chunk, dead);
     }
 }

@@ -5,7 +5,7 @@
  * Layout. One word per chunk in the tables, one per page in the first page of a chunk of pages:
  *     chunk word {value:32, owner:16, zero:8, kind:8}
  *                value: of LARGE how many chunks; of REST its first one; of PAGES no more than so
- *                many free pages lie in a row (a hint)
+ *                many free pages lie in a row (a hint); of TAKEN 1 if its page words still stand
  *     page word  {first:8, class:8, zero:16, owner:16, flags:8, kind:8}     (runs.h has the flags)
  *                first: of REST the run's first page; class: of RUN and REST (sizes.h)
  *     owner: the thread (short) with an unfinished step; nobody else then changes what it is about
@@ -13,6 +13,16 @@
  * Death. Words are TAKEN, one by one, by a compare-and-set that writes the owner. Several become
  * one run, or free again, by one store to the first word; the others follow, and whoever settles
  * the owner can tell from the first one where they were to go.
+ *
+ * Late steps. Whoever is about to change words or headers in a chunk of pages that he does not own
+ * may be stopped there for any time. Meanwhile the chunk must not become anything else, nor the run
+ * that he is about to change (runs.h): so he names it first, in his own slot.
+ *     walker: works_at = the chunk's page 0; is it still a chunk of pages? his steps; works_at = 0
+ *     giver, settler of a run: works_at = the run's first page; likewise
+ *     who gives a chunk to the system: takes all its pages; word TAKEN, 1; is it or a page of it
+ *       named in any slot? then word PAGES, and the pages are free again; else word TAKEN, 0
+ * Store and look are seq_cst on both sides [pages.named]: one of the two sees the other. A stopped
+ * thread keeps one chunk or run from being collected, and nothing else.
  */
 #ifndef SHL_MEM_PAGES_H
 #define SHL_MEM_PAGES_H
@@ -128,6 +138,17 @@ static inline uint64_t shl_page_number(uint64_t chunk, uint64_t page)
 /* Behind every chunk that was ever taken. */
 uint64_t shl_chunks_end(const struct shl_segment *segment);
 
+/* Names a chunk, or the run with this first page, in the slot of a thread (short): it stays what it
+ * is. True if it is a chunk of pages. */
+bool shl_pages_enter(const struct shl_segment *segment, uint32_t owner, uint64_t number);
+void shl_pages_leave(const struct shl_segment *segment, uint32_t owner);
+/* Likewise the run of a block that is still in the thread's hands. */
+void shl_pages_name(const struct shl_segment *segment, uint32_t owner, uint64_t number);
+
+/* Does anybody but `owner` name one of these pages? */
+bool shl_pages_are_named(const struct shl_segment *segment, uint32_t owner, uint64_t number,
+                         uint64_t count);
+
 /* Pages in a row of one chunk, TAKEN by `owner`: true, with whether they are zero. Thoroughly: also
  * where a hint says that there are none. */
 bool shl_pages_take(const struct shl_segment *segment, uint32_t owner, uint32_t count,
@@ -155,6 +176,7 @@ void shl_chunks_give(const struct shl_segment *segment, uint32_t owner, uint64_t
 
 /* Settles what dead threads left unfinished. */
 struct shl_dead;
-void shl_pages_settle(const struct shl_segment *segment, const struct shl_dead *dead);
+void shl_pages_settle(const struct shl_segment *segment, uint32_t owner,
+                      const struct shl_dead *dead);
 
 #endif

@@ -19,13 +19,15 @@
 enum { PEER_FREE = 0, PEER_LIVE = 1 };
 
 /*
- * Which message a thread is just putting into a queue or taking out of it; see journal.h. Whoever
+ * Which message a thread is just putting into a queue or taking out of it, see journal.h: whoever
  * settles the thread's death decides by it whether the message is in the queue or was in the
- * thread's hands. Written by: the thread.
+ * thread's hands. And where it works in memory that is not its own, see pages.h. Written by: the
+ * thread, or who settles it.
  */
 struct journal_shm {
     atom64 queue;
     atom64 word;
+    atom64 works_at; /* a page's number; 0: nowhere */
 };
 
 struct peer_shm {
@@ -47,7 +49,7 @@ struct peer_shm {
     char name[64];
     uint8_t padding_0[192 - 144];
     struct journal_shm journal; /* of a thread; a line of its own */
-    uint8_t padding_1[64 - 16];
+    uint8_t padding_1[64 - 24];
 };
 
 /*
@@ -74,7 +76,7 @@ struct peer_shm {
 #define SIDE_OWNER(word) ((uint32_t)((word) >> SIDE_OWNER_SHIFT))
 
 static_assert(sizeof(struct peer_shm) == PEER_SIZE, "slots do not share lines");
-static_assert(sizeof(struct journal_shm) == 16, "written before and after every message");
+static_assert(sizeof(struct journal_shm) == 24, "written before and after every message");
 static_assert(offsetof(struct peer_shm, journal) == 192, "a line of its own");
 static_assert(offsetof(struct peer_shm, word) == 48, "the words behind the mutex");
 

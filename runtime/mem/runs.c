@@ -46,22 +46,39 @@ bool shl_run_find(const struct shl_segment *segment, uint64_t page_number, struc
     return true;
 }
 
-/* The next run of a segment from a page on; false behind the last one. */
-static bool next_run(const struct shl_segment *segment, uint64_t *number, uint64_t end,
-                     struct shl_run *ret_run)
+/* Over all pages between two, as `owner` (a thread, short), in the chunk that it names. */
+struct walk {
+    const struct shl_segment *segment;
+    uint32_t owner;
+    uint64_t at, end;
+    bool inside;
+};
+
+static struct walk walk_all(const struct shl_segment *segment, uint32_t owner)
 {
-    while (*number < end) {
-        uint64_t at = (*number)++;
-        if (at % PAGES_PER_CHUNK == 0) {
-            uint64_t chunk = shl_chunk_word(segment, at * PAGE_SIZE_SHM);
-            if (chunk_word_kind(chunk) != CHUNK_PAGES)
-                *number = at + PAGES_PER_CHUNK;
+    return (struct walk){ .segment = segment,
+                          .owner = owner,
+                          .at = shl_page_number(segment->chunks_at, 0),
+                          .end = shl_page_number(shl_chunks_end(segment), 0) };
+}
+
+/* The next run; false behind the last one, where nothing is named any more. */
+static bool next_run(struct walk *walk, struct shl_run *ret_run)
+{
+    while (walk->at < walk->end) {
+        uint64_t page = walk->at % PAGES_PER_CHUNK;
+        if (page == 0 || !walk->inside)
+            walk->inside = shl_pages_enter(walk->segment, walk->owner, walk->at - page);
+        if (!walk->inside) {
+            walk->at += PAGES_PER_CHUNK - page;
             continue;
         }
-        if (page_word_kind(shl_page_word(segment, at * PAGE_SIZE_SHM)) == PAGE_RUN &&
-            shl_run_find(segment, at, ret_run))
+        uint64_t at = walk->at++, word = shl_page_word(walk->segment, at * PAGE_SIZE_SHM);
+        if (page_word_kind(word) == PAGE_RUN && shl_run_find(walk->segment, at, ret_run))
             return true;
     }
+    if (walk->inside)
+        shl_pages_leave(walk->segment, walk->owner);
     return false;
 }
 
@@ -134,7 +151,7 @@ static void leave(const struct shl_run *run)
     for (;;) {
         again(run);
         uint64_t seen = atom_load_relaxed(run->word);
-        uint64_t next = (seen & ~PAGE_OWNER_MASK) | (has_bits(run) ? RUN_SOME : 0);
+        uint64_t next = (seen & ~(PAGE_OWNER_MASK | RUN_ENDING)) | (has_bits(run) ? RUN_SOME : 0);
         if (unlikely(seen & RUN_AGAIN))
             continue;
         /* [runs.free] seq_cst: see Order. */
@@ -160,12 +177,15 @@ static bool claim_some(const struct shl_segment *segment, uint32_t owner, uint32
     if (hint < begin || hint >= end)
         hint = begin;
     const uint64_t from[] = { hint, begin }, to[] = { end, hint };
-    for (int half = 0; half < 2; half++)
-        for (uint64_t number = from[half]; next_run(segment, &number, to[half], ret_run);)
+    for (int half = 0; half < 2; half++) {
+        struct walk walk = { segment, owner, from[half], to[half], false };
+        while (next_run(&walk, ret_run))
             if (ret_run->size_class == size_class && become_owner(ret_run, owner, RUN_SOME)) {
+                shl_pages_leave(segment, owner);
                 atom_store_relaxed(&class->page, ret_run->number);
                 return true;
             }
+    }
     atom_cas_relaxed_64(&class->runs, runs, 0); /* unless one has come meanwhile */
     return false;
 }
@@ -182,7 +202,8 @@ static uint32_t take_word(const struct shl_run *run, uint32_t owner, uint32_t wo
     uint32_t taken = 0;
     for (; bits && taken < count; bits &= bits - 1) {
         struct block_shm *block = shl_run_block(run, word * 64 + (uint32_t)__builtin_ctzll(bits));
-        uint64_t own = atom_load_relaxed(&block->own);
+        /* [runs.free] acquire <- give: the bit may be older, and set without need. */
+        uint64_t own = atom_load_acquire(&block->own);
         if (unlikely(!block_own_is_nobodys(own)) && !SHL_MISTAKE("runs.header"))
             continue;
         atom_store_relaxed(&block->own, block_own_make(BLOCK_FREE, owner, block_own_seq(own)));
@@ -278,6 +299,7 @@ uint32_t shl_runs_take(const struct shl_segment *segment, uint32_t owner, uint32
 /* True if all blocks of the run seem to be nobody's now. */
 static bool give_bits(const struct shl_run *run, uint32_t word, uint64_t bits)
 {
+    SHL_CHAOS("runs.giving");
     /* [runs.free] seq_cst, release -> take: what the last user did with the blocks. */
     uint64_t before = atom_or_seq_cst(&run->bits[word], bits);
     SHL_CHAOS("runs.given");
@@ -295,9 +317,10 @@ static bool give_bits(const struct shl_run *run, uint32_t word, uint64_t bits)
     return whole;
 }
 
-/* The bits of one word of a run, gathered. */
+/* The bits of one word of a run, gathered by `owner`, who names the run. */
 struct gift {
     struct shl_run run;
+    uint32_t owner;
     uint32_t word;
     uint64_t bits;
     bool whole;
@@ -318,6 +341,7 @@ static void add_to_gift(struct gift *gift, const struct shl_segment *segment,
         give_gift(gift);
         if (!shl_run_find(segment, shl_offset(segment, block) / PAGE_SIZE_SHM, &gift->run))
             return; /* damaged: better lost than given to a wrong run */
+        shl_pages_name(segment, gift->owner, gift->run.number);
         inside = (uint64_t)((char *)block - gift->run.blocks);
     }
     uint32_t index = shl_block_index(size, inside);
@@ -326,17 +350,19 @@ static void add_to_gift(struct gift *gift, const struct shl_segment *segment,
     gift->word = index / 64;
     gift->bits |= UINT64_C(1) << index % 64;
     uint32_t seq = block_own_seq(atom_load_relaxed(&block->own));
-    /* [runs.free] release -> make_bits_again(): what the last user did with the block. */
+    /* [runs.free] release -> make_bits_again(): what the last user did with the block;
+     * [pages.named] release -> retire(): in which run. */
     atom_store_release(&block->own, block_own_make(BLOCK_FREE, 0, seq));
 }
 
-bool shl_runs_give(const struct shl_segment *segment, uint32_t size_class,
+bool shl_runs_give(const struct shl_segment *segment, uint32_t owner, uint32_t size_class,
                    struct block_shm *const *blocks, uint32_t count)
 {
-    struct gift gift = { .bits = 0 };
+    struct gift gift = { .owner = owner };
     for (uint32_t i = 0; i < count; i++)
         add_to_gift(&gift, segment, &shl_sizes[size_class], blocks[i]);
     give_gift(&gift);
+    shl_pages_leave(segment, owner);
     return gift.whole;
 }
 
@@ -351,16 +377,18 @@ static bool is_nobodys(const struct shl_run *run)
     return true;
 }
 
-/* Then its blocks must not begin to count their sends anew: see journal.h. */
-static bool is_named(const struct shl_run *run)
+/* Does anybody work there, or a journal name a block? Then its blocks must not begin to count their
+ * sends anew: see journal.h. */
+static bool is_named(const struct shl_run *run, uint32_t owner)
 {
-    uint64_t begin = shl_offset(run->segment, run->blocks);
-    return shl_journal_names(run->segment, begin,
-                             begin + shl_sizes[run->size_class].pages * PAGE_SIZE_SHM);
+    uint64_t pages = shl_sizes[run->size_class].pages;
+    return shl_pages_are_named(run->segment, owner, run->number, pages) ||
+           shl_journal_names(run->segment, shl_offset(run->segment, run->blocks),
+                             shl_offset(run->segment, run->blocks) + pages * PAGE_SIZE_SHM);
 }
 
 /* As the owner of a run of nobody's blocks: its pages are free. */
-static void retire(const struct shl_run *run, uint32_t owner)
+static void free_pages(const struct shl_run *run, uint32_t owner)
 {
     uint32_t pages = shl_sizes[run->size_class].pages;
     uint64_t taken = page_word_make(PAGE_TAKEN, owner, 0, 0);
@@ -372,20 +400,30 @@ static void retire(const struct shl_run *run, uint32_t owner)
     shl_pages_give(run->segment, run->number, pages);
 }
 
+/* As the owner of a run: false if it must stay, and was left. */
+static bool retire(const struct shl_run *run, uint32_t owner)
+{
+    if (is_nobodys(run) || SHL_MISTAKE("runs.retire")) {
+        /* [pages.named] seq_cst: settlers pass it by from here on. */
+        atom_or_seq_cst(run->word, RUN_ENDING);
+        if (!is_named(run, owner)) {
+            free_pages(run, owner);
+            return true;
+        }
+        atom_or_relaxed(run->word, RUN_AGAIN | RUN_WHOLE);
+    }
+    leave(run);
+    return false;
+}
+
 bool shl_runs_collect(const struct shl_segment *segment, uint32_t owner, bool decommit)
 {
     bool any = false;
     struct shl_run run;
-    uint64_t end = shl_page_number(shl_chunks_end(segment), 0);
-    for (uint64_t at = shl_page_number(segment->chunks_at, 0); next_run(segment, &at, end, &run);) {
-        if (run.size_class > CLASS_PAYLOAD_LAST || !become_owner(&run, owner, RUN_WHOLE))
-            continue;
-        if ((is_nobodys(&run) && !is_named(&run)) || SHL_MISTAKE("runs.retire")) {
-            retire(&run, owner);
-            any = true;
-        } else
-            leave(&run);
-    }
+    struct walk walk = walk_all(segment, owner);
+    while (next_run(&walk, &run))
+        if (run.size_class <= CLASS_PAYLOAD_LAST && become_owner(&run, owner, RUN_WHOLE))
+            any = retire(&run, owner) || any;
     for (uint64_t chunk = segment->chunks_at; decommit && chunk < shl_chunks_end(segment); chunk++)
         any = shl_pages_give_chunk(segment, owner, chunk) || any;
     return any;
@@ -445,7 +483,7 @@ static void settle_run(const struct shl_run *run, const struct shl_dead *dead)
         if (owned)
             write_rest(run);
         uint64_t flags = RUN_SOME | RUN_WHOLE | (SHL_MISTAKE("runs.again") ? 0 : RUN_AGAIN);
-        uint64_t next = (owned ? seen & ~PAGE_OWNER_MASK : seen) | flags;
+        uint64_t next = (owned ? seen & ~(PAGE_OWNER_MASK | RUN_ENDING) : seen) | flags;
         /* [runs.free] seq_cst: see Order. */
         if (!atom_cas_seq_cst_64(run->word, seen, next))
             continue;
@@ -455,10 +493,26 @@ static void settle_run(const struct shl_run *run, const struct shl_dead *dead)
     }
 }
 
-void shl_runs_settle(const struct shl_segment *segment, const struct shl_dead *dead)
+/* Named, so that it stays this run; one that a live thread is ENDING has nothing to settle. */
+static void settle_page(const struct shl_segment *segment, uint32_t owner, uint64_t number,
+                        const struct shl_dead *dead)
 {
     struct shl_run run;
-    uint64_t end = shl_page_number(shl_chunks_end(segment), 0);
-    for (uint64_t at = shl_page_number(segment->chunks_at, 0); next_run(segment, &at, end, &run);)
+    if (!shl_pages_enter(segment, owner, number))
+        return;
+    /* [pages.named] seq_cst: after it is named. */
+    uint64_t word = atom_load_seq_cst(
+        &shl_page_words(segment, number / PAGES_PER_CHUNK)[number % PAGES_PER_CHUNK]);
+    bool ending = (word & RUN_ENDING) && !shl_is_dead_thread(dead, page_word_owner(word));
+    if (page_word_kind(word) == PAGE_RUN && !ending && shl_run_find(segment, number, &run))
         settle_run(&run, dead);
+    shl_pages_leave(segment, owner);
+}
+
+void shl_runs_settle(const struct shl_segment *segment, uint32_t owner, const struct shl_dead *dead)
+{
+    uint64_t end = shl_page_number(shl_chunks_end(segment), 0);
+    for (uint64_t at = shl_page_number(segment->chunks_at, 0); at < end; at++)
+        if (page_word_kind(shl_page_word(segment, at * PAGE_SIZE_SHM)) == PAGE_RUN)
+            settle_page(segment, owner, at, dead);
 }

@@ -6,6 +6,7 @@
  *     SOME   perhaps it has free blocks of nobody
  *     AGAIN  its free bits are to be made again from the blocks' headers: somebody died
  *     WHOLE  perhaps all its blocks are free and nobody's
+ *     ENDING its owner, who has seen that they are, is about to free its pages
  * In the chunk's first page each run has a row of free bits, one a block.
  *
  * Invariants. I1 A block's header decides whose it is; nobody's are taken by the run's owner alone.
@@ -13,15 +14,18 @@
  *                take it as the run's owner; or the run's AGAIN is set, or its owner is dead.
  *             I3 A free bit may be set without need: who takes looks at the header.
  *
- * Protocol. give: header FREE, thread -> FREE, nobody; set the bit; set SOME.
+ * Protocol. give: name the run (pages.h); header FREE, thread -> FREE, nobody; set the bit; set
+ *             SOME; name none.
  *           take: become the run's owner by compare-and-set, which clears SOME; if AGAIN, make the
  *             bits again; take words of bits by exchange; for each bit header FREE, nobody -> FREE,
  *             thread, or drop the bit; put the rest back; leave the run, with SOME if bits are
  *             left.
- *           settle, for a dead thread or process: every header that names it -> FREE, nobody, by
- *             compare-and-set; every run of the dead is made nobody's; every run gets AGAIN.
- *           collect: as the owner of a run all of whose headers are FREE, nobody: its pages are
- *             free.
+ *           settle, for a dead thread or process: name the run, and pass it by if a live owner is
+ *             ENDING it; every header that names the dead -> FREE, nobody, by compare-and-set; a
+ *             run of the dead is made nobody's; where a bit may be missing the run gets AGAIN.
+ *           collect: as the owner of a run all of whose headers are FREE, nobody: set ENDING; if
+ *             anybody names the run, or a journal names a block of it, leave it with AGAIN and
+ *             WHOLE; else its pages are free.
  * Bits are set by or, which may be done twice: nobody needs to know what a dead one had done
  * already. Whatever is between two steps names a thread, in a header or in a run's word.
  *
@@ -39,6 +43,7 @@
 #define RUN_SOME (UINT64_C(1) << 8)
 #define RUN_AGAIN (UINT64_C(1) << 9)
 #define RUN_WHOLE (UINT64_C(1) << 10)
+#define RUN_ENDING (UINT64_C(1) << 11)
 
 struct shl_run {
     const struct shl_segment *segment;
@@ -64,7 +69,7 @@ uint32_t shl_runs_take(const struct shl_segment *segment, uint32_t owner, uint32
                        struct block_shm **ret_blocks, uint32_t count);
 
 /* Gives the thread's free blocks of a class to everybody. True if all of a run seem free now. */
-bool shl_runs_give(const struct shl_segment *segment, uint32_t size_class,
+bool shl_runs_give(const struct shl_segment *segment, uint32_t owner, uint32_t size_class,
                    struct block_shm *const *blocks, uint32_t count);
 
 /* Gives runs that are all free back to the other classes, and chunks that are to the system if
@@ -75,7 +80,8 @@ bool shl_runs_collect(const struct shl_segment *segment, uint32_t owner, bool de
 bool shl_block_is_lost(const struct shl_segment *segment, uint64_t own,
                        const struct shl_dead *dead);
 
-/* What a dead thread or process had in its hands is nobody's again. */
-void shl_runs_settle(const struct shl_segment *segment, const struct shl_dead *dead);
+/* What a dead thread or process had in its hands is nobody's again; by `owner`. */
+void shl_runs_settle(const struct shl_segment *segment, uint32_t owner,
+                     const struct shl_dead *dead);
 
 #endif

@@ -218,12 +218,18 @@ Test(runs, a_large_block_is_committed_only_as_far_as_needed, .timeout = 120)
     assert_code(shoal_segment_detach(segment), 0);
 }
 
+static void *zeroed_in(shoal_segment segment, size_t size)
+{
+    void *payload = shoal_alloc_in(segment, size);
+    return payload ? memset(payload, 0, size) : NULL;
+}
+
 static struct {
     atom32 stalled, released;
     const char *point;
 } stop;
 
-/* Frees, and is stopped in between. */
+/* Frees, gives what it keeps as it ends, and is stopped in between. */
 static void *is_stopped(void *payload)
 {
     shl_chaos_plan(
@@ -235,6 +241,7 @@ static void *is_stopped(void *payload)
 static void stop_at(const char *point, pthread_t *thread, void *payload)
 {
     stop.point = point;
+    stop.stalled = stop.released = 0;
     cr_assert_eq(pthread_create(thread, NULL, is_stopped, payload), 0);
     /* acquire <- the stopped thread */
     cr_assert(harness_until(atom_load_acquire(&stop.stalled)), "nobody comes to %s", point);
@@ -270,6 +277,47 @@ static bool successor_lives(void)
 Test(runs, a_late_giver_of_a_large_block_leaves_its_successor_alone, .timeout = 120)
 {
     cr_assert(successor_lives());
+}
+
+enum { SHARERS = 6 };
+
+/* A thread gives one block of a run and is stopped at a step; then all the others come back, so
+ * that the chunk goes to the system and may become something else: true if nobody writes there,
+ * and the memory comes back once the thread goes on. */
+static bool successor_of_a_run_lives(const char *point, bool settled)
+{
+    const shoal_segment segment = memory_segment(64 << 20);
+    const struct shl_segment *inside = shl_segment_of_handle(segment);
+    memory_give_back(segment);
+    const uint64_t unused = memory_audit(segment).unused;
+    void *payloads[SHARERS];
+    pthread_t thread;
+    for (size_t i = 0; i < SHARERS; i++)
+        payloads[i] = shoal_alloc_in(segment, 300000);
+    stop_at(point, &thread, payloads[0]);
+    for (size_t i = 1; i < SHARERS; i++)
+        shoal_free(payloads[i]);
+    shl_alloc_flush(inside, shl_self(inside));
+    if (settled) /* his bit is missing: then all are made again */
+        shl_alloc_settle(inside, &(struct shl_dead){ .left = false });
+    memory_give_back(segment);
+    unsigned char *successor = zeroed_in(segment, 3 << 20);
+    go_on(thread);
+    size_t written = shoal_size(successor) != 3 << 20;
+    for (size_t i = 0; i < 3 << 20; i++)
+        written += successor[i] != 0;
+    shoal_free(successor);
+    memory_give_back(segment);
+    const bool back = memory_audit(segment).unused == unused && memory_audit(segment).lost == 0;
+    assert_code(shoal_segment_detach(segment), 0);
+    return written == 0 && back;
+}
+
+Test(runs, a_late_giver_leaves_what_becomes_of_the_run_alone, .timeout = 120)
+{
+    cr_assert(successor_of_a_run_lives("runs.giving", true), "before the bit");
+    cr_assert(successor_of_a_run_lives("runs.given", false), "before the flag");
+    cr_assert(successor_of_a_run_lives("runs.given", true), "before the flag, settled");
 }
 
 /* --- caches and hints ----------------------------------------------------------------------- */
@@ -321,6 +369,9 @@ Test(runs, mistakes_are_found, .timeout = 120)
     assert_code(shoal_segment_detach(segment), 0);
     shl_mistake = "pages.successor";
     cr_expect_not(successor_lives(), "pages.successor is not found");
+    shl_mistake = "pages.named";
+    cr_expect_not(successor_of_a_run_lives("runs.giving", true), "pages.named is not found");
+    cr_expect_not(successor_of_a_run_lives("runs.given", false), "pages.named is not found");
 }
 
 /* --- refusals ------------------------------------------------------------------------------- */
