@@ -71,7 +71,8 @@ int shl_object_pool(const struct shl_segment *segment, uint64_t offset)
     uint64_t page = shl_page_word(segment, offset);
     uint32_t size_class = page_word_class(page);
     if (page_word_kind(page) != PAGE_RUN || size_class <= CLASS_PAYLOAD_LAST ||
-        size_class >= CLASS_OF_POOL(POOLS_COUNT) || offset % shl_sizes[size_class].stride != 0)
+        size_class >= CLASS_OF_POOL(POOLS_COUNT) || offset % shl_sizes[size_class].stride != 0 ||
+        offset % PAGE_SIZE_SHM / shl_sizes[size_class].stride >= shl_sizes[size_class].blocks)
         return -1;
     return (int)(size_class - CLASS_OF_POOL(0));
 }

@@ -8,17 +8,28 @@
     (uint16_t)((count) < (least) ? (least) : (count) > (most) ? (most) : (count))
 #define KEPT(bytes, stride) BETWEEN(2, (bytes) / (stride), SHL_CACHE_BLOCKS_MAX)
 
-#define CUT(size, run_pages, least, most)                                                \
-    {                                                                                    \
-        .inverse = UINT64_MAX / (size) + 1, .stride = (size),                            \
-        .blocks = (uint32_t)((run_pages)*PAGE_SIZE_SHM / (size)), .pages = (run_pages),  \
-        .first_most = PAGES_PER_CHUNK - (run_pages),                                     \
-        .end = (uint32_t)((run_pages)*PAGE_SIZE_SHM / (size) * (size)), .kept = (least), \
-        .kept_most = (most)                                                              \
+/* So many of the smallest ones are in a page; checkers cut fewer: every step counts. */
+#ifndef RUN_BLOCKS_MAX
+#define RUN_BLOCKS_MAX 2048u
+#endif
+#define RUN_PLACES_MAX (RUN_BLOCKS_MAX / 4)
+
+#define BLOCKS(size, run_pages, run_most)                      \
+    (uint32_t)((run_pages)*PAGE_SIZE_SHM / (size) < (run_most) \
+                   ? (run_pages)*PAGE_SIZE_SHM / (size)        \
+                   : (run_most))
+#define CUT(size, run_pages, run_most, least, most)                                             \
+    {                                                                                           \
+        .inverse = UINT64_MAX / (size) + 1, .stride = (size),                                   \
+        .blocks = BLOCKS(size, run_pages, run_most), .pages = (run_pages),                      \
+        .first_most = PAGES_PER_CHUNK - (run_pages),                                            \
+        .end = BLOCKS(size, run_pages, run_most) * (size), .kept = (least), .kept_most = (most) \
     }
-#define SIZE_OF(size, pages) CUT(size, pages, KEPT(KEPT_BYTES, size), KEPT(KEPT_BYTES_MOST, size))
+#define SIZE_OF(size, pages) \
+    CUT(size, pages, RUN_BLOCKS_MAX, KEPT(KEPT_BYTES, size), KEPT(KEPT_BYTES_MOST, size))
 #define SIZE(room, pages) SIZE_OF((room) + sizeof(struct block_shm), pages)
-#define PLACE(pool, size) [CLASS_OF_POOL(pool)] = CUT(size, 1, KEPT_PLACES, KEPT_PLACES)
+#define PLACE(pool, size) \
+    [CLASS_OF_POOL(pool)] = CUT(size, 1, RUN_PLACES_MAX, KEPT_PLACES, KEPT_PLACES)
 
 /*
  * 16-byte steps to 128 bytes, then four classes per doubling. The room is round, the header comes
