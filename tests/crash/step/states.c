@@ -71,8 +71,10 @@ static void append(struct states *states, const struct state *state)
 
 void states_add(struct states *states, const struct trace *trace, bool asleep)
 {
-    const uint64_t content = content_of(trace, asleep), key = combine(content, trace->syscalls);
     const struct state before = here;
+    const bool unchanged = trace->harmless && !asleep && !before.asleep && arrivals_count > 0;
+    const uint64_t content = unchanged ? before.content : content_of(trace, asleep);
+    const uint64_t key = combine(content, trace->syscalls);
     here = (struct state){ .key = key,
                            .content = content,
                            .instruction = trace->instruction,

@@ -53,6 +53,51 @@ static unsigned repeated_length(uint64_t address)
                : 0;
 }
 
+/*
+ * Does this instruction change nothing but registers and its own stack? Told of those of which a
+ * walk consists; of all others it is not known. Prefixes do not matter to it.
+ */
+static bool is_harmless(uint64_t address)
+{
+    const uint8_t *code = code_at(address);
+    while (*code == 0x66 || *code == 0xf2 || *code == 0xf3 || (*code & 0xf0) == 0x40)
+        code++;
+    const bool on_registers = code[1] >> 6 == 3;
+    const unsigned extension = code[1] >> 3 & 7;
+    switch (*code) {
+    case 0x0f: /* jcc, cmov, movzx, movsx, nop */
+        return (code[1] & 0xf0) == 0x80 || (code[1] & 0xf0) == 0x40 || (code[1] & 0xf6) == 0xb6 ||
+               code[1] == 0x1f;
+    case 0x83: /* of an immediate: cmp */
+    case 0x81:
+        return on_registers || extension == 7;
+    case 0xf6: /* test */
+    case 0xf7:
+        return on_registers || extension == 0;
+    case 0x89: /* mov, shifts */
+    case 0xc1:
+    case 0xd1:
+    case 0xd3:
+        return on_registers;
+    case 0x63: /* movsxd, test, mov, lea */
+    case 0x84:
+    case 0x85:
+    case 0x8a:
+    case 0x8b:
+    case 0x8d:
+    case 0xa8:
+    case 0xa9:
+    case 0xc3: /* ret, call, jmp */
+    case 0xe8:
+    case 0xe9:
+    case 0xeb:
+        return true;
+    }
+    if (*code < 0x40) /* add, or, adc, sbb, and, sub, xor, cmp: to memory in the first two forms */
+        return (*code & 7) < 6 && (on_registers || (*code & 7) > 1 || *code >= 0x38);
+    return (*code & 0xf0) == 0x50 || (*code & 0xf0) == 0x70 || (*code & 0xf8) == 0xb8;
+}
+
 static bool is_mark(uint64_t address)
 {
     return code_at(address)[0] == 0xcc;
@@ -130,6 +175,7 @@ enum trace_event trace_step(struct trace *trace)
     else
         ptrace(PTRACE_SINGLESTEP, trace->pid, NULL, NULL);
     trace->steps++;
+    trace->harmless = is_harmless(trace->instruction);
     trace->syscalls += syscall;
     if (syscall)
         return trace_wait(trace, true);

@@ -22,6 +22,7 @@ struct trace {
     uint64_t instruction; /* the address of the next one; valid while stopped */
     uint64_t steps;       /* so many instructions were stepped over, */
     uint32_t syscalls;    /* and so many of them were system calls */
+    bool harmless;        /* the last one cannot have changed what others can see */
     int status;           /* of waitpid(), the last one */
 };
 
