@@ -81,7 +81,7 @@ void shl_object_free(const struct shl_segment *segment, struct object_shm *objec
 {
     int pool = shl_object_pool(segment, shl_offset(segment, object));
     atom_store_relaxed(&object->kind, KIND_NONE);
-    if (pool >= 0 && !SHL_MISTAKE("object.place_lost"))
+    if (pool >= 0)
         shl_free_place(segment, CLASS_OF_POOL(pool), block_of(object));
 }
 

@@ -41,10 +41,10 @@ struct scenario {
     const char *name;
     void (*set_up)(void); /* makes the objects; its process goes on living, as a bystander */
     struct actor actors[ROLE_CHECKER];
-    void (*check)(void);     /* when all have done what they were to do, in a process of its own */
-    const char *leaks_known; /* a documented gap: what is lost is told, and not a failure */
-    const char *late_known;  /* likewise: where only the library's tick ends a wait */
-    bool takes_long;         /* its recoverers are killed with --full only */
+    void (*check)(void);    /* when all have done what they were to do, in a process of its own */
+    unsigned object_bytes;  /* of objects that each of the dead may have made and not ended */
+    const char *late_known; /* a documented gap: where only the library's tick ends a wait */
+    bool takes_long;        /* its recoverers are killed with --full only */
 };
 
 enum { BOARD_WORDS = 16 };

@@ -94,30 +94,48 @@ static void check_words(struct object_shm *object)
 
 /* --- memory --------------------------------------------------------------------------------- */
 
-/* Bytes that nobody living can ever reach. */
-static uint64_t lost_bytes(void)
+/* An object that has ended is finished by those who settle its ender, at the latest. */
+static void check_place(const struct object_shm *object)
+{
+    const uint64_t self = atom_load_relaxed(&object->self);
+    if (atom_load_relaxed(&object->own) != block_own_make_ref(BLOCK_OBJECT, self))
+        step_failed("the place at %#llx is still that of an object which has ended",
+                    (unsigned long long)shl_offset(family(), object));
+}
+
+static shoal_audit account(void)
 {
     shoal_audit audit;
     struct shl_object_walk walk = { 0 };
-    for (struct object_shm *object; (object = shl_object_next(family(), &walk));)
+    for (struct object_shm *object; (object = shl_object_next(family(), &walk));) {
+        check_place(object);
         check_words(object);
+    }
     if (shoal_segment_audit((shoal_segment){ 0 }, &audit) < 0 || audit.damaged > 0)
         step_failed("the segment's memory is not accounted for");
-    return audit.lost;
+    return audit;
 }
 
 /* --- all ------------------------------------------------------------------------------------ */
 
-static uint64_t lost_before;
+static shoal_audit before;
 
 void validate_begin(void)
 {
-    lost_before = lost_bytes();
+    before = account();
 }
 
-unsigned validate(const pid_t *living, unsigned count)
+static uint64_t difference(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : b - a;
+}
+
+uint64_t validate(const pid_t *living, unsigned count, uint64_t objects_max)
 {
     check_slots(living, count);
-    const uint64_t lost = lost_bytes();
-    return lost > lost_before ? (unsigned)(lost - lost_before) : 0;
+    const shoal_audit now = account();
+    if (now.objects < before.objects || now.objects - before.objects > objects_max)
+        step_failed("%llu bytes are of objects, and were %llu", (unsigned long long)now.objects,
+                    (unsigned long long)before.objects);
+    return now.lost + difference(now.owned, before.owned) + difference(now.kept, before.kept);
 }

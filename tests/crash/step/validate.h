@@ -2,13 +2,15 @@
 #ifndef STEP_VALIDATE_H
 #define STEP_VALIDATE_H
 
+#include <stdint.h>
 #include <sys/types.h>
 
 /* What there is before the first play; the others are compared with it. */
 void validate_begin(void);
 
-/* Reports each violation by step_failed(); answers how many places and blocks are lost. `living`:
- * the processes that may still own something. */
-unsigned validate(const pid_t *living, unsigned count);
+/* Reports each violation by step_failed(); answers how many bytes are lost, or owned or kept by
+ * more or fewer than before. `living`: the processes that may have slots; `objects_max`:
+ * bytes of objects that may have come. */
+uint64_t validate(const pid_t *living, unsigned count, uint64_t objects_max);
 
 #endif

@@ -67,6 +67,7 @@ const struct scenario memory_scenarios[] = {
       .set_up = set_up,
       .actors = { [ROLE_VICTIM] = { step_attach, use_place },
                   [ROLE_SURVIVOR] = { step_attach, use_place } },
+      .object_bytes = 128,
       .check = check },
     { 0 },
 };

@@ -9,7 +9,9 @@ const struct mistake mistakes[] = {
     { "condition.drop_grant", "condition wait", LEVEL_KILL },
     { "barrier.pending", "barrier wait of the last one", LEVEL_KILL },
     { "ring.commit_first", "queue put with a sleeper", LEVEL_KILL },
-    { "object.place_lost", "create and destroy", LEVEL_KILL },
+    { "runs.again", "alloc and free", LEVEL_KILL },
+    { "object.settled", "create and destroy", LEVEL_KILL },
+    { "journal.settled", "queue put with a sleeper", LEVEL_KILL },
     { "peer.free_first", "recovery", LEVEL_KILL },
     { 0 },
 };
