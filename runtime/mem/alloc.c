@@ -14,7 +14,8 @@ bool shl_place_at(const struct shl_segment *segment, uint64_t payload_offset,
     if (likely(shl_place_in_run(segment, payload_offset, ret_place)))
         return true;
     uint64_t offset = payload_offset - sizeof(struct block_shm);
-    *ret_place = (struct shl_place){ segment, shl_at(segment, offset), BLOCK_CLASS_LARGE };
+    void *payload = shl_at(segment, payload_offset); /* its block may lie before the segment */
+    *ret_place = (struct shl_place){ segment, shl_block(payload), BLOCK_CLASS_LARGE };
     return offset % CHUNK_SIZE == 0 &&
            chunk_word_kind(shl_chunk_word(segment, offset)) == CHUNK_LARGE;
 }
