@@ -78,8 +78,8 @@ void shl_peer_bury(const struct shl_segment *segment, pid_t pid);
 struct shl_dead {
     uint16_t threads[PEERS_MAX];
     uint16_t processes[PEERS_MAX];
-    uint32_t deputy; /* one of them, short, for whom the settler may act; 0: none */
-    bool left;       /* one thread that is not dead but leaves, and has no step unfinished */
+    uint32_t deputy; /* a thread, short, for whom the settler may act; 0: none */
+    bool left;       /* a thread or process that is not dead but leaves, between two steps */
 };
 
 static inline bool shl_names_dead(const uint16_t *dead, struct shl_owner owner)

@@ -237,6 +237,34 @@ Test(memory_points, a_settler_with_a_slot_is_killed_and_the_next_one_goes_on, .t
     settlers_die(attaches_and_settles);
 }
 
+/* --- who leaves ---------------------------------------------------------------------------- */
+
+static int leaves(void)
+{
+    for (size_t size = 16; size < 6 << 20; size *= 16)
+        payload_new(size);
+    CHILD_CHECK(shoal_queue_put(board->queue, payload_new(1000), SHOAL_NOW) == 0);
+    CHILD_CHECK(shoal_segment_detach(segment) == 0);
+    return 0;
+}
+
+/* What it owned is freed, also if it is killed on its way out; what it has put stays. */
+Test(memory_points, a_process_that_detaches_leaves_nothing_behind, .timeout = 300)
+{
+    const struct deed in_peace = { leaves, "peer.R5", 0 }, killed = { leaves, "peer.left", 0 };
+    void *payload;
+    make_board();
+    cr_assert_not(dies(&in_peace));
+    cr_assert_eq(memory_audit(segment).payloads_count, 1);
+    assert_code(shoal_queue_get(board->queue, &payload, SHOAL_NOW), 0);
+    shoal_free(payload);
+    assert_settled(&in_peace, 0);
+    cr_assert(dies(&killed), "nobody comes to %s", killed.point);
+    assert_settled(&killed, 1);
+    assert_code(shoal_queue_destroy(board->queue), 0);
+    assert_code(shoal_segment_detach(segment), 0);
+}
+
 /* --- messages ------------------------------------------------------------------------------- */
 
 static int puts_one(void)
