@@ -381,7 +381,9 @@ static bool recover(const struct shl_segment *segment, pid_t pid)
     for (uint32_t i = 0; i < PEERS_MAX; i++)
         if (pid == 0 || is_of(process_at(segment, i), pid))
             add_process(segment, &recovery, i);
-    if (recovery.any)
+    if (!recovery.dead.deputy && !shl_self_attached(segment)) /* has no slot to work from */
+        recovery.dead = (struct shl_dead){ .left = false };
+    else if (recovery.any)
         settle(segment, &recovery);
     finish(segment, &recovery);
     count_threads(segment);
