@@ -15,5 +15,6 @@
 #include <shoal/semaphore.h>
 #include <shoal/stats.h>
 #include <shoal/sync.h>
+#include <shoal/values.h>
 
 #endif

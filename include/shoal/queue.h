@@ -1,7 +1,8 @@
 /*
  * A queue hands payloads from process to process: nothing is copied, a message is read where it
- * was built. Any number of processes put and get at once. What one producer puts arrives in its
- * order; with several, each message arrives once, in the order in which the puts took effect.
+ * was built. One with a value_size copies small values in and out instead: <shoal/values.h>. Any
+ * number of processes put and get at once. What one producer puts arrives in its order; with
+ * several, each message arrives once, in the order in which the puts took effect.
  *
  * A process that is killed inside a call takes nothing along: its message is wholly in the queue
  * or was never put, and the next caller takes the side of the ring over from it. A process that is
@@ -16,18 +17,21 @@
 
 SHOAL_BEGIN_DECLS
 
-/* How many messages a queue holds whose options name no capacity, and the most that any holds. */
+/* How many messages a queue holds whose options name no capacity (of values: no more than 4 MiB of
+ * them), and the most that any holds. */
 #define SHOAL_QUEUE_CAPACITY_DEFAULT 65536
 #define SHOAL_QUEUE_CAPACITY_MAX (1u << 30)
+#define SHOAL_QUEUE_VALUE_SIZE_MAX 4096
 
 typedef struct {
     shoal_segment segment; /* none: the family's */
     size_t capacity_count; /* messages; 0: SHOAL_QUEUE_CAPACITY_DEFAULT */
+    size_t value_size;     /* 0: of payloads; else of values of so many bytes */
     uint64_t reserved[8];  /* zero */
 } shoal_queue_options;
 
 /*
- * shoal_queue_create - a queue of payloads.
+ * shoal_queue_create - a queue of payloads, or of values.
  * @options: NULL for the defaults.
  * @ret_queue: the handle, good in every process that has the segment.
  * Owns:    nobody: it lives until shoal_queue_destroy() or the end of its segment.
@@ -73,6 +77,24 @@ SHOAL_MUST int shoal_queue_put_bytes(shoal_queue queue, const void *data, size_t
                                      shoal_deadline deadline);
 
 /*
+ * shoal_queue_put_many - hand several messages over, in their order.
+ * @queue: as in shoal_queue_put().
+ * @payloads: as in shoal_queue_put(), each.
+ * @count: how many.
+ * @ret_count: how many of them, the first ones, were put.
+ * @deadline: when to give up.
+ * Owns:    the queue owns the first @ret_count; the others are still the caller's.
+ * Blocks:  while the queue is full, until all of them are put or @deadline.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   killed inside: each message is wholly in the queue or was never put, the first ones
+ *          first.
+ * Returns: 0 if any was put, or @count is 0; else why the first one was not: as shoal_queue_put().
+ * Python:  none; Queue.put() in a loop.
+ */
+SHOAL_MUST int shoal_queue_put_many(shoal_queue queue, void *const *payloads, size_t count,
+                                    size_t *ret_count, shoal_deadline deadline);
+
+/*
  * shoal_queue_get - take the oldest message.
  * @queue: as in shoal_queue_put().
  * @ret_payload: the message, where its sender built it.
@@ -82,11 +104,43 @@ SHOAL_MUST int shoal_queue_put_bytes(shoal_queue queue, const void *data, size_t
  * Safe:    threads yes; after fork yes; signal handler no.
  * Death:   killed inside: the message is still queued, or it was the dead process's.
  * Returns: 0; -ETIMEDOUT empty at the deadline; -ECANCELED empty when the cancel event was set;
- *          -EPIPE shut down and empty; -EINVAL; -ESTALE the queue is gone, or the cancel event;
- *          -EUCLEAN what is queued is no payload.
+ *          -EPIPE shut down and empty, or an end; -EINVAL; -ESTALE the queue is gone, or the cancel
+ *          event; -EUCLEAN what is queued is no payload.
  * Python:  Queue.get(block, timeout); -EPIPE where 3.13 raises ShutDown.
  */
 SHOAL_MUST int shoal_queue_get(shoal_queue queue, void **ret_payload, shoal_deadline deadline);
+
+/*
+ * shoal_queue_get_many - take the oldest messages, as many as there are.
+ * @queue: as in shoal_queue_put().
+ * @ret_payloads: room for them.
+ * @count_max: of how many.
+ * @ret_count: how many were taken.
+ * @deadline: when to give up.
+ * Owns:    as shoal_queue_get(), each.
+ * Blocks:  while the queue is empty, until @deadline; not for more than one message.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   killed inside: each message is still queued, or it was the dead process's.
+ * Returns: 0 if any was taken, or @count_max is 0; else as shoal_queue_get(). It stops before an
+ *          end, which the next call takes.
+ * Python:  none; Queue.get() in a loop.
+ */
+SHOAL_MUST int shoal_queue_get_many(shoal_queue queue, void **ret_payloads, size_t count_max,
+                                    size_t *ret_count, shoal_deadline deadline);
+
+/*
+ * shoal_queue_put_end - tell one consumer that there is no more for it.
+ * @queue: as in shoal_queue_put(), of payloads or of values.
+ * @deadline: when to give up.
+ * Owns:    nothing. An end is queued as a message is, behind what was put before it, and counts as
+ *          one; a get takes it and answers -EPIPE, once for each end.
+ * Blocks:  while the queue is full, until @deadline.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   as shoal_queue_put().
+ * Returns: 0; else as shoal_queue_put().
+ * Python:  Queue.put(None), the poison pill.
+ */
+SHOAL_MUST int shoal_queue_put_end(shoal_queue queue, shoal_deadline deadline);
 
 /*
  * shoal_queue_shutdown - no more messages: puts fail, gets drain the queue and then answer -EPIPE.
@@ -99,6 +153,19 @@ SHOAL_MUST int shoal_queue_get(shoal_queue queue, void **ret_payload, shoal_dead
  * Python:  queue.Queue.shutdown() of 3.13.
  */
 SHOAL_API int shoal_queue_shutdown(shoal_queue queue);
+
+/*
+ * shoal_queue_shutdown_now - likewise, and drop what is queued.
+ * @queue: as in shoal_queue_put().
+ * Owns:    the messages are freed, but for those that others get meanwhile.
+ * Blocks:  no longer than it takes to get them.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   killed inside: shut down or not, and some of the messages may still be queued.
+ * Returns: 0, also the second time; -ETIMEDOUT another process is stopped inside a call, and what
+ *          is queued stays; -EINVAL; -ESTALE; -EUCLEAN what is queued is no payload.
+ * Python:  queue.Queue.shutdown(immediate=True) of 3.13.
+ */
+SHOAL_API int shoal_queue_shutdown_now(shoal_queue queue);
 
 /*
  * shoal_queue_qsize - messages in the queue.

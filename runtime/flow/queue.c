@@ -6,6 +6,7 @@
  * between the two steps: a sweep decides that by looking for its descriptor.
  */
 #include <shoal/queue.h>
+#include <shoal/values.h>
 
 #include <string.h>
 
@@ -22,6 +23,23 @@ static struct queue_shm *queue_of(const struct ring_call *call)
     return (struct queue_shm *)call->object;
 }
 
+/* Items of a queue that was damaged are never larger than its callers' room may be. */
+static void set_items(struct ring_call *call)
+{
+    uint32_t value_size = queue_of(call)->value_size;
+    call->ring = &queue_of(call)->ring;
+    call->is_owned = value_size == 0;
+    call->item_size = call->is_owned ? sizeof(uint64_t) : value_size;
+}
+
+/* For one that nobody else is inside of. */
+static struct ring_call call_inside(const struct shl_segment *segment, struct object_shm *object)
+{
+    struct ring_call call = { .segment = segment, .object = object };
+    set_items(&call);
+    return call;
+}
+
 /* The queue behind a handle, and the calling thread's slot in its segment. 0 or an error. */
 static int find(shoal_queue handle, shoal_deadline deadline, struct ring_call *ret_call)
 {
@@ -33,29 +51,50 @@ static int find(shoal_queue handle, shoal_deadline deadline, struct ring_call *r
                                     .object = found->object,
                                     .ref = handle.ref,
                                     .deadline = deadline };
-    ret_call->ring = &queue_of(ret_call)->ring;
+    set_items(ret_call);
+    REQUIRE(ret_call->item_size <= SHOAL_QUEUE_VALUE_SIZE_MAX, -EUCLEAN,
+            "a process damaged the queue");
     return 0;
 }
 
-static uint64_t power_of_two_above(uint64_t count)
+/* Likewise for a call that is for queues of payloads, or for those of values. */
+static int find_payloads(shoal_queue handle, shoal_deadline deadline, struct ring_call *ret_call)
 {
-    return count <= 1 ? 1 : UINT64_C(1) << (64 - __builtin_clzll(count - 1));
+    int code = find(handle, deadline, ret_call);
+    if (likely(code == 0))
+        REQUIRE(ret_call->is_owned, -EINVAL, "it is a queue of values");
+    return code;
+}
+
+static int find_values(shoal_queue handle, shoal_deadline deadline, struct ring_call *ret_call)
+{
+    int code = find(handle, deadline, ret_call);
+    if (likely(code == 0))
+        REQUIRE(!ret_call->is_owned, -EINVAL, "it is a queue of payloads: see value_size");
+    return code;
 }
 
 static int init_ring(const struct shl_segment *segment, struct object_shm *object,
                      uint64_t capacity)
 {
-    struct ring_shm *ring = &((struct queue_shm *)object)->ring;
-    uint64_t cells_count = power_of_two_above(capacity);
-    void *cells = shl_alloc(segment, cells_count * sizeof(uint64_t));
+    struct ring_call call = call_inside(segment, object);
+    void *cells = shl_alloc(segment,
+                            shl_ring_cells_size(shl_ring_cells_count(capacity), call.item_size));
     struct shl_place place;
     if (!cells || !shl_place_find(cells, &place))
         return shl_error_code();
     shl_object_part(&place, object);
-    atom_store_relaxed(&ring->capacity, capacity);
-    ring->mask = cells_count - 1;
-    ring->cells = shl_offset(segment, cells);
+    shl_ring_init(&call, capacity, shl_offset(segment, cells));
     return 0;
+}
+
+/* What fits the caches: a copied stream is fastest so. */
+#define BYTES_QUEUED ((size_t)4 << 20)
+
+static size_t default_capacity(size_t value_size)
+{
+    size_t fits = value_size > 0 ? BYTES_QUEUED / value_size : SHOAL_QUEUE_CAPACITY_DEFAULT;
+    return fits < SHOAL_QUEUE_CAPACITY_DEFAULT ? fits : SHOAL_QUEUE_CAPACITY_DEFAULT;
 }
 
 static int check_options(const shoal_queue_options *options)
@@ -63,6 +102,8 @@ static int check_options(const shoal_queue_options *options)
     REQUIRE_RESERVED(options);
     REQUIRE(options->capacity_count <= SHOAL_QUEUE_CAPACITY_MAX, -EINVAL,
             "capacity_count is above SHOAL_QUEUE_CAPACITY_MAX");
+    REQUIRE(options->value_size <= SHOAL_QUEUE_VALUE_SIZE_MAX, -EINVAL,
+            "value_size is above SHOAL_QUEUE_VALUE_SIZE_MAX");
     return 0;
 }
 
@@ -74,11 +115,12 @@ int shoal_queue_create(const shoal_queue_options *options, shoal_queue *ret_queu
     if (code < 0)
         return code;
     if (chosen.capacity_count == 0)
-        chosen.capacity_count = SHOAL_QUEUE_CAPACITY_DEFAULT;
+        chosen.capacity_count = default_capacity(chosen.value_size);
     struct shl_segment *segment = shl_segment_of_handle(chosen.segment);
     struct object_shm *object = segment ? shl_object_create(segment, POOL_QUEUE) : NULL;
     if (!object)
         return shl_error_code();
+    ((struct queue_shm *)object)->value_size = (uint32_t)chosen.value_size;
     code = init_ring(segment, object, chosen.capacity_count);
     if (code < 0) {
         if (!SHL_MISTAKE("queue.place"))
@@ -118,26 +160,26 @@ static int put(const struct ring_call *call, void *payload)
     SHL_CHAOS("queue.journal");
     atom_store_relaxed(&block->own, block_own_make(BLOCK_SENDING, call->self->process_owner, seq));
     SHL_CHAOS("queue.sending");
-    code = shl_ring_put(call, descriptor);
+    code = shl_ring_put(call, &descriptor, 1);
     SHL_CHAOS("queue.put");
     if (unlikely(code < 0))
         atom_store_relaxed(&block->own,
                            block_own_make(BLOCK_OWNED, call->self->process_owner, seq));
     shl_journal_done(call->self);
-    return code;
+    return code < 0 ? code : 0;
 }
 
 int shoal_queue_put(shoal_queue queue, void *payload, shoal_deadline deadline)
 {
     struct ring_call call;
-    int code = find(queue, deadline, &call);
+    int code = find_payloads(queue, deadline, &call);
     return unlikely(code < 0) ? code : put(&call, payload);
 }
 
 int shoal_queue_put_bytes(shoal_queue queue, const void *data, size_t size, shoal_deadline deadline)
 {
     struct ring_call call;
-    int code = find(queue, deadline, &call);
+    int code = find_payloads(queue, deadline, &call);
     if (code < 0)
         return code;
     REQUIRE(data || size == 0, -EINVAL, "put_bytes: the data is NULL");
@@ -152,53 +194,178 @@ int shoal_queue_put_bytes(shoal_queue queue, const void *data, size_t size, shoa
     return code;
 }
 
-/* The block a descriptor names, as long as it is SENDING so: false if it cannot be. */
-static bool find_message(const struct ring_call *call, uint64_t descriptor,
-                         struct shl_place *ret_place, uint64_t *ret_own)
+/* Of several, what was moved before the first failure counts. */
+static int some_of(size_t moved, int code, size_t *ret_count)
 {
-    uint64_t offset = descriptor_offset(descriptor);
-    if (unlikely(offset >= call->segment->size || !shl_place_at(call->segment, offset, ret_place)))
-        return false;
-    *ret_own = atom_load_relaxed(&ret_place->block->own);
-    return block_own_state(*ret_own) == BLOCK_SENDING &&
-           descriptor_make(offset, block_own_seq(*ret_own)) == descriptor;
+    if (moved == 0 && code < 0)
+        return code;
+    *ret_count = moved;
+    return 0;
 }
 
-/* Its payload, owned by the caller from now on; NULL with an error. */
+int shoal_queue_put_many(shoal_queue queue, void *const *payloads, size_t count, size_t *ret_count,
+                         shoal_deadline deadline)
+{
+    struct ring_call call;
+    int code = find_payloads(queue, deadline, &call);
+    if (unlikely(code < 0))
+        return code;
+    REQUIRE(payloads && ret_count, -EINVAL, "put_many: a place is NULL");
+    size_t done = 0;
+    while (done < count && (code = put(&call, payloads[done])) == 0)
+        done++;
+    return some_of(done, code, ret_count);
+}
+
+/* The payload a descriptor names, owned by the caller from now on; NULL if it cannot be. */
 static void *receive(const struct ring_call *call, uint64_t descriptor)
 {
-    uint64_t own;
+    uint64_t offset = descriptor_offset(descriptor);
     struct shl_place place;
-    if (unlikely(!find_message(call, descriptor, &place, &own))) {
+    bool found = offset < call->segment->size && shl_place_at(call->segment, offset, &place);
+    uint64_t own = found ? atom_load_relaxed(&place.block->own) : 0;
+    uint32_t seq = block_own_seq(own);
+    if (unlikely(block_own_state(own) != BLOCK_SENDING ||
+                 descriptor_make(offset, seq) != descriptor)) {
         shl_error(-EUCLEAN, "what was queued is no payload: a process damaged the queue");
         return NULL;
     }
     atom_store_relaxed(&place.block->own,
-                       block_own_make(BLOCK_OWNED, call->self->process_owner, block_own_seq(own)));
+                       block_own_make(BLOCK_OWNED, call->self->process_owner, seq));
     return shl_payload(place.block);
+}
+
+/* An end was taken: it is this consumer's, and gone. */
+static int take_end(void)
+{
+    return shl_error(-EPIPE, "an end was put for this consumer");
+}
+
+static int get(const struct ring_call *call, void **ret_payload)
+{
+    uint64_t descriptor;
+    int code = shl_ring_take(call, &descriptor, 1);
+    if (code > 0 && SHL_MISTAKE("queue.overtaken") && shl_ring_put(call, &descriptor, 1) > 0)
+        code = shl_ring_take(call, &descriptor, 1);
+    if (unlikely(code <= 0))
+        return code == 0 ? take_end() : code;
+    SHL_CHAOS("queue.taken");
+    void *payload = receive(call, descriptor);
+    SHL_CHAOS("queue.owned");
+    shl_journal_done(call->self);
+    if (unlikely(!payload))
+        return shl_error_code();
+    *ret_payload = payload;
+    return 0;
 }
 
 int shoal_queue_get(shoal_queue queue, void **ret_payload, shoal_deadline deadline)
 {
     struct ring_call call;
-    int code = find(queue, deadline, &call);
+    int code = find_payloads(queue, deadline, &call);
     if (unlikely(code < 0))
         return code;
     REQUIRE(ret_payload, -EINVAL, "no place for the payload");
-    uint64_t descriptor;
-    code = shl_ring_take(&call, &descriptor);
-    if (code == 0 && SHL_MISTAKE("queue.overtaken") && shl_ring_put(&call, descriptor) == 0)
-        code = shl_ring_take(&call, &descriptor);
+    return get(&call, ret_payload);
+}
+
+/* After the first of several: what there is without waiting, and no end, which would go unseen. */
+static void take_no_more_than_there_is(struct ring_call *call)
+{
+    call->deadline = SHOAL_NOW;
+    call->leaves_end = true;
+}
+
+int shoal_queue_get_many(shoal_queue queue, void **ret_payloads, size_t count_max,
+                         size_t *ret_count, shoal_deadline deadline)
+{
+    struct ring_call call;
+    int code = find_payloads(queue, deadline, &call);
     if (unlikely(code < 0))
         return code;
-    SHL_CHAOS("queue.taken");
-    void *payload = receive(&call, descriptor);
-    SHL_CHAOS("queue.owned");
-    shl_journal_done(call.self);
-    if (unlikely(!payload))
-        return shl_error_code();
-    *ret_payload = payload;
-    return 0;
+    REQUIRE(ret_payloads && ret_count, -EINVAL, "get_many: a place is NULL");
+    size_t done = 0;
+    for (; done < count_max && (code = get(&call, &ret_payloads[done])) == 0; done++)
+        take_no_more_than_there_is(&call);
+    return some_of(done, code, ret_count);
+}
+
+#define BYTES_AT_ONCE ((size_t)64 << 10)
+
+/* So many values are moved at once: a side is held no longer than copying them takes. */
+static uint32_t batch(const struct ring_call *call, size_t count)
+{
+    size_t most = call->item_size < BYTES_AT_ONCE ? BYTES_AT_ONCE / call->item_size : 1;
+    return (uint32_t)(count < most ? count : most);
+}
+
+int shoal_queue_put_values(shoal_queue queue, const void *values, size_t count, size_t *ret_count,
+                           shoal_deadline deadline)
+{
+    struct ring_call call;
+    int code = find_values(queue, deadline, &call);
+    if (unlikely(code < 0))
+        return code;
+    REQUIRE(values && ret_count, -EINVAL, "put_values: a place is NULL");
+    size_t done = 0;
+    for (; done < count; done += (size_t)code) {
+        const char *from = (const char *)values + done * call.item_size;
+        code = shl_ring_put(&call, from, batch(&call, count - done));
+        if (unlikely(code < 0))
+            break;
+    }
+    return some_of(done, code, ret_count);
+}
+
+int shoal_queue_get_values(shoal_queue queue, void *ret_values, size_t count_max, size_t *ret_count,
+                           shoal_deadline deadline)
+{
+    struct ring_call call;
+    int code = find_values(queue, deadline, &call);
+    if (unlikely(code < 0))
+        return code;
+    REQUIRE(ret_values && ret_count, -EINVAL, "get_values: a place is NULL");
+    size_t done = 0;
+    for (; done < count_max; done += (size_t)code) {
+        char *to = (char *)ret_values + done * call.item_size;
+        code = shl_ring_take(&call, to, batch(&call, count_max - done));
+        if (unlikely(code <= 0))
+            break;
+        take_no_more_than_there_is(&call);
+    }
+    return some_of(done, code == 0 && count_max > 0 ? take_end() : code, ret_count);
+}
+
+int shoal_queue_put_value(shoal_queue queue, const void *value, shoal_deadline deadline)
+{
+    struct ring_call call;
+    int code = find_values(queue, deadline, &call);
+    if (unlikely(code < 0))
+        return code;
+    REQUIRE(value, -EINVAL, "put_value: the value is NULL");
+    code = shl_ring_put(&call, value, 1);
+    return unlikely(code < 0) ? code : 0;
+}
+
+int shoal_queue_get_value(shoal_queue queue, void *ret_value, shoal_deadline deadline)
+{
+    struct ring_call call;
+    int code = find_values(queue, deadline, &call);
+    if (unlikely(code < 0))
+        return code;
+    REQUIRE(ret_value, -EINVAL, "get_value: no place for the value");
+    code = shl_ring_take(&call, ret_value, 1);
+    return likely(code > 0) ? 0 : code == 0 ? take_end() : code;
+}
+
+int shoal_queue_put_end(shoal_queue queue, shoal_deadline deadline)
+{
+    struct ring_call call;
+    int code = find(queue, deadline, &call);
+    if (unlikely(code < 0))
+        return code;
+    code = shl_ring_put_end(&call);
+    return code < 0 ? code : 0;
 }
 
 int shoal_queue_shutdown(shoal_queue queue)
@@ -208,30 +375,42 @@ int shoal_queue_shutdown(shoal_queue queue)
     return code < 0 ? code : shl_ring_seal(&call);
 }
 
-/* Unless it is not that any more: who settles a death meanwhile may have freed it. */
-static void free_block(const struct ring_call *call, const struct shl_place *place, uint64_t own)
+static int drop_some(const struct ring_call *call)
 {
-    uint32_t seq = block_own_seq(own);
-    /* [journal.message] acquire <- J3. */
-    if (atom_cas_acquire_64(&place->block->own, own,
-                            block_own_make(BLOCK_OWNED, call->self->process_owner, seq)))
-        shl_free(place);
+    void *payload = NULL;
+    if (!call->is_owned)
+        return shl_ring_take(call, NULL, BYTES_AT_ONCE);
+    int code = get(call, &payload);
+    if (code == 0)
+        shoal_free(payload);
+    return code;
+}
+
+/* Nothing comes any more: it is taken, here or by others, until nothing is left. */
+int shoal_queue_shutdown_now(shoal_queue queue)
+{
+    struct ring_call call;
+    int code = find(queue, SHOAL_NOW, &call);
+    if (code == 0)
+        code = shl_ring_seal(&call);
+    while (code >= 0 && shl_ring_count(call.ring) > 0) {
+        code = drop_some(&call);
+        code = code == -EPIPE ? 0 : code;
+    }
+    return code < 0 ? code : 0;
 }
 
 /* Both sides are ours and no handle is good any more. */
 static void free_contents(const struct ring_call *call)
 {
-    uint64_t own, descriptor, cells = call->ring->cells;
+    uint64_t descriptor;
+    for (; call->is_owned && shl_ring_first(call, &descriptor); shl_ring_drop(call))
+        shoal_free(receive(call, descriptor));
     struct shl_place place;
-    for (; shl_ring_first(call, &descriptor); shl_ring_drop(call))
-        if (find_message(call, descriptor, &place, &own))
-            free_block(call, &place, own);
-    if (cells >= call->segment->size || !shl_place_at(call->segment, cells, &place))
-        return;
-    own = atom_load_relaxed(&place.block->own);
-    /* Who finished it before may have freed them, and they may be another queue's. */
-    if (block_own_state(own) == BLOCK_PART && ((own ^ call->ref) & BLOCK_REF_MASK) == 0)
-        free_block(call, &place, own);
+    uint64_t cells = call->ring->cells;
+    if (cells < call->segment->size && shl_place_at(call->segment, cells, &place) &&
+        block_own_state(atom_load_relaxed(&place.block->own)) == BLOCK_PART)
+        shl_free(&place);
 }
 
 int shoal_queue_open(shoal_segment segment, const char *name, shoal_queue *ret_queue)
@@ -273,21 +452,20 @@ bool shoal_queue_full(shoal_queue queue)
            shl_ring_count(call.ring) >= atom_load_relaxed(&call.ring->capacity);
 }
 
+/* Values name no payloads. */
 static bool visit(const struct shl_segment *segment, struct object_shm *object,
                   bool (*visitor)(void *context, uint64_t descriptor), void *context)
 {
-    struct ring_call call = { .segment = segment, .object = object };
-    call.ring = &queue_of(&call)->ring;
-    return shl_ring_visit(&call, visitor, context);
+    struct ring_call call = call_inside(segment, object);
+    return call.is_owned && shl_ring_visit(&call, visitor, context);
 }
 
 static bool finish(const struct shl_segment *segment, struct shl_attachment *self,
-                   struct object_shm *object, uint64_t own)
+                   struct object_shm *object)
 {
-    struct ring_call call = { .segment = segment, .self = self, .object = object };
-    call.ring = &queue_of(&call)->ring;
-    call.ref = own & BLOCK_REF_MASK; /* of the queue that was */
-    if (!shl_ring_enter_ended(&call, own))
+    struct ring_call call = call_inside(segment, object);
+    call.self = self;
+    if (!shl_ring_enter_ended(&call))
         return false;
     free_contents(&call);
     shl_ring_leave(&call);

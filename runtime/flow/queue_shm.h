@@ -7,7 +7,8 @@
 
 struct queue_shm {
     struct object_shm object;
-    uint8_t padding[SHL_LINE - sizeof(struct object_shm)];
+    uint32_t value_size; /* 0: its items are descriptors of payloads. Written once */
+    uint8_t padding[SHL_LINE - sizeof(struct object_shm) - 4];
     struct ring_shm ring;
 };
 

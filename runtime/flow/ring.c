@@ -1,17 +1,19 @@
 /*
- * Purpose. R8, the dense ring with locked sides: a bounded queue of 8-byte items that any process
- * may die in.
+ * Purpose. R8, the dense ring with locked sides: a bounded queue of items of one size that any
+ * process may die in.
  *
- * Layout. Cells without any state of their own; a word per side, {owner, position}: ring_shm.h.
+ * Layout. Cells without any state of their own, which hold the items themselves; a word per side,
+ * {owner, position}: ring_shm.h. Behind the cells a bit for each: it holds no item but an end. The
+ * tail's owner alone writes bits, and only those of cells that hold nothing yet.
  *
  * Invariants. I1 Cells [head, tail) hold items; nobody writes them. I2 tail - head <= capacity.
  *             I3 Only a side's owner changes its word, but for taking it over from a dead one.
  *             I4 Positions never go back, not even when the object's place is used anew.
  *
- * Protocol, put (take mirrors it on the head)
+ * Protocol, put (take mirrors it on the head); of several items the last steps move all at once
  *   P2 tail = {me, t}, by compare-and-set from {nobody or a dead one, t}
  *   P3 the handle still names the object, or leave
- *   P4 cell[t] = item
+ *   P4 cell[t] = item, and its bit says so
  *   P5 the bell of those who take is pending: the kernel rings it if we die before P6
  *      tail = {nobody, t + 1}: the commit, which also leaves the side
  *   P6 ring the bell; nothing is pending
@@ -31,8 +33,9 @@
  */
 #include "flow/ring.h"
 
-#include "mem/journal.h"
+#include <string.h>
 
+#include "mem/journal.h"
 #include "os/chaos.h"
 
 /* A poll does not give up on a busy side before its owner had a chance to run. */
@@ -40,6 +43,36 @@
 #define NAP_NS (200 * SHL_NS_PER_US)
 
 enum { TAIL, HEAD };
+
+static uint64_t bits_at(uint64_t cells_count, uint64_t item_size)
+{
+    return (cells_count * item_size + 7) / 8 * 8;
+}
+
+uint64_t shl_ring_cells_count(uint64_t capacity)
+{
+    return capacity <= 1 ? 1 : UINT64_C(1) << (64 - __builtin_clzll(capacity - 1));
+}
+
+uint64_t shl_ring_cells_size(uint64_t cells_count, uint64_t item_size)
+{
+    return bits_at(cells_count, item_size) + (cells_count + 63) / 64 * sizeof(uint64_t);
+}
+
+void shl_ring_init(const struct ring_call *call, uint64_t capacity, uint64_t cells)
+{
+    struct ring_shm *ring = call->ring;
+    uint64_t count = shl_ring_cells_count(capacity), bits = bits_at(count, call->item_size);
+    atom_store_relaxed(&ring->capacity, capacity);
+    ring->mask = count - 1;
+    ring->cells = cells;
+    ring->first = RING_POSITION(atom_load_relaxed(&ring->tail.word));
+    memset(shl_at(call->segment, cells + bits), 0,
+           shl_ring_cells_size(count, call->item_size) - bits);
+    atom_store_relaxed(&ring->ends_put, 0);
+    atom_store_relaxed(&ring->put_waits, 0);
+    atom_store_relaxed(&ring->take_waits, 0);
+}
 
 static atom32 *low_half(atom64 *word)
 {
@@ -51,11 +84,35 @@ static atom32 *high_half(atom64 *word)
     return (atom32 *)(void *)word + 1;
 }
 
-/* NULL if it cannot be: another process may have damaged the ring. */
+/* The cells from a position on that lie side by side, up to a number of them; NULL if it cannot be:
+ * another process may have damaged the ring. */
+static char *cells_at(const struct ring_call *call, uint64_t position, uint64_t wanted,
+                      uint64_t *ret_count)
+{
+    uint64_t size = call->segment->size, cells = call->ring->cells, mask = call->ring->mask;
+    uint64_t index = position & mask, count = mask - index < wanted ? mask - index + 1 : wanted;
+    uint64_t end = cells + (index + count) * call->item_size;
+    bool possible = cells < size && index < size && end <= size && cells % sizeof(uint64_t) == 0;
+    *ret_count = count;
+    return likely(possible) ? shl_at(call->segment, cells + index * call->item_size) : NULL;
+}
+
 static atom64 *cell_at(const struct ring_call *call, uint64_t position)
 {
-    uint64_t offset = call->ring->cells + (position & call->ring->mask) * sizeof(uint64_t);
-    bool possible = offset < call->segment->size && offset % sizeof(uint64_t) == 0;
+    uint64_t count;
+    return (atom64 *)(void *)cells_at(call, position, 1, &count);
+}
+
+/* The word in which the bit of a position is; NULL likewise. */
+static atom64 *end_bits(const struct ring_call *call, uint64_t position, uint64_t *ret_bit)
+{
+    uint64_t size = call->segment->size, mask = call->ring->mask, index = position & mask;
+    if (unlikely(mask >= size || call->ring->cells >= size))
+        return NULL;
+    uint64_t bits = call->ring->cells + bits_at(mask + 1, call->item_size);
+    uint64_t offset = bits + index / 64 * sizeof(uint64_t);
+    *ret_bit = UINT64_C(1) << index % 64;
+    bool possible = offset < size && offset % sizeof(uint64_t) == 0;
     return likely(possible) ? shl_at(call->segment, offset) : NULL;
 }
 
@@ -134,30 +191,34 @@ static int enter_side(const struct ring_call *call, int which, uint64_t *ret_res
     return shl_error(-ESTALE, "the queue was destroyed");
 }
 
-/* Is there room at position t? Looks at the head only if the last look does not say so. */
-static bool has_room(struct ring_shm *ring, uint64_t position)
+/* For how many of the wanted items is there room at position t? Looks at the head only if the last
+ * look does not promise enough. */
+static uint64_t room_at(struct ring_shm *ring, uint64_t position, uint64_t wanted)
 {
     /* relaxed: never ahead of the head, so that it errs on the safe side */
     uint64_t capacity = atom_load_relaxed(&ring->capacity);
-    if (likely(RING_POSITION(position - atom_load_relaxed(&ring->tail.other)) < capacity))
-        return true;
+    if (likely(RING_POSITION(position - atom_load_relaxed(&ring->tail.other)) + wanted <= capacity))
+        return wanted;
     /* [ring.drain] acquire <- take's P5; seq_cst for [park.flag]. */
     uint64_t head = RING_POSITION(atom_load_seq_cst(&ring->head.word));
     atom_store_relaxed(&ring->tail.other, head);
-    return RING_POSITION(position - head) < capacity;
+    uint64_t used = RING_POSITION(position - head), room = used < capacity ? capacity - used : 0;
+    return room < wanted ? room : wanted;
 }
 
-/* Is there an item at position h? Likewise. */
-static bool has_item(struct ring_shm *ring, uint64_t position, bool *ret_sealed)
+/* How many of the wanted items are there at position h? Likewise. */
+static uint64_t items_at(struct ring_shm *ring, uint64_t position, uint64_t wanted,
+                         bool *ret_sealed)
 {
     *ret_sealed = false;
-    if (likely(position != atom_load_relaxed(&ring->head.other)))
-        return true;
+    if (likely(RING_POSITION(atom_load_relaxed(&ring->head.other) - position) >= wanted))
+        return wanted;
     /* [ring.fill] acquire <- put's P5; seq_cst for [park.flag]. */
     uint64_t tail = atom_load_seq_cst(&ring->tail.word);
     atom_store_relaxed(&ring->head.other, RING_POSITION(tail));
     *ret_sealed = tail & RING_SEALED;
-    return position != RING_POSITION(tail);
+    uint64_t count = RING_POSITION(tail - position);
+    return count < wanted ? count : wanted;
 }
 
 /* Who waits watches the position of the other side, and the seal: it is in the tail's high half. */
@@ -210,8 +271,101 @@ static bool seems_empty(const struct ring_call *call, const struct watches *ret_
 
 struct attempt {
     const struct ring_call *call;
-    uint64_t item;
+    const char *from; /* what is put; NULL: an end */
+    char *to;         /* room for what is taken; NULL: it is dropped */
+    uint32_t count;   /* wanted; on success those that were moved: 0 is an end */
 };
+
+/* Of cells that nobody looks at yet: the tail is ours. */
+static void mark_end(const struct ring_call *call, uint64_t position, bool end)
+{
+    uint64_t bit = 0;
+    atom64 *bits = end_bits(call, position, &bit);
+    if (likely(bits)) /* else nobody finds them, whose queue is damaged */
+        atom_store_relaxed(bits,
+                           end ? atom_load_relaxed(bits) | bit : atom_load_relaxed(bits) & ~bit);
+}
+
+static bool is_end(const struct ring_call *call, uint64_t position)
+{
+    uint64_t bit = 0;
+    atom64 *bits = end_bits(call, position, &bit);
+    return bits && (atom_load_relaxed(bits) & bit);
+}
+
+/* Of so many items those before the first end. */
+static uint64_t items_before_end(const struct ring_call *call, uint64_t position, uint64_t count)
+{
+    /* relaxed: not older than the end, which was committed after it */
+    if (likely(atom_load_relaxed(&call->ring->ends_put) == 0))
+        return count;
+    for (uint64_t i = 0; i < count; i++)
+        if (is_end(call, position + i))
+            return i;
+    return count;
+}
+
+/* P4 of an end. */
+static bool write_end(const struct ring_call *call, uint64_t position)
+{
+    uint64_t count;
+    char *cell = cells_at(call, position, 1, &count);
+    if (unlikely(!cell))
+        return false;
+    if (call->is_owned) /* what lies there from the last lap is not in the queue */
+        atom_store_relaxed((atom64 *)(void *)cell, 0);
+    atom_store_relaxed(&call->ring->ends_put, atom_load_relaxed(&call->ring->ends_put) + 1);
+    atom_compiler_barrier(); /* if we die here, no bit is set that others do not know of */
+    mark_end(call, position, true);
+    return true;
+}
+
+/* P4; false: damaged. */
+static bool write_items(const struct attempt *attempt, uint64_t position, uint64_t count)
+{
+    const struct ring_call *call = attempt->call;
+    if (unlikely(!attempt->from))
+        return write_end(call, position);
+    for (uint64_t done = 0, run; done < count; done += run) {
+        char *cells = cells_at(call, position + done, count - done, &run);
+        const char *from = attempt->from + done * call->item_size;
+        if (unlikely(!cells))
+            return false;
+        if (likely(call->item_size == sizeof(uint64_t) && run == 1)) {
+            uint64_t item;
+            memcpy(&item, from, sizeof item);
+            if (!SHL_MISTAKE("ring.unwritten") || position % 8 != 7)
+                atom_store_relaxed((atom64 *)(void *)cells, item);
+        } else {
+            memcpy(cells, from, run * call->item_size);
+        }
+    }
+    if (unlikely(atom_load_relaxed(&call->ring->ends_put) != 0))
+        for (uint64_t i = 0; i < count; i++)
+            mark_end(call, position + i, false);
+    return true;
+}
+
+/* P4; likewise. */
+static bool read_items(const struct attempt *attempt, uint64_t position, uint64_t count)
+{
+    const struct ring_call *call = attempt->call;
+    for (uint64_t done = 0, run; done < count; done += run) {
+        const char *cells = cells_at(call, position + done, count - done, &run);
+        if (unlikely(!cells))
+            return false;
+        if (likely(call->item_size == sizeof(uint64_t) && run == 1)) {
+            uint64_t item = atom_load_relaxed((const atom64 *)(const void *)cells);
+            if (call->is_owned)
+                shl_journal_taking(call->self, call->ref, item);
+            if (attempt->to)
+                memcpy(attempt->to + done * sizeof item, &item, sizeof item);
+        } else if (attempt->to) {
+            memcpy(attempt->to + done * call->item_size, cells, run * call->item_size);
+        }
+    }
+    return true;
+}
 
 static int attempt_put(void *context, struct shl_watches *ret_watches)
 {
@@ -230,31 +384,30 @@ static int attempt_put(void *context, struct shl_watches *ret_watches)
         leave(call, TAIL, tail);
         return shl_error(-EPIPE, "the queue was shut down");
     }
-    if (unlikely(!has_room(ring, position))) {
+    uint64_t count = room_at(ring, position, attempt->count);
+    if (unlikely(count == 0)) {
         expect(&watches, atom_load_relaxed(&ring->tail.other), tail);
         leave(call, TAIL, tail);
         return -EAGAIN;
     }
-    atom64 *cell = cell_at(call, position);
-    if (unlikely(!cell)) {
-        leave(call, TAIL, tail);
-        return shl_error(-EUCLEAN, damaged);
-    }
     SHL_CHAOS("ring.P4");
     if (SHL_MISTAKE("ring.commit_first"))
         leave(call, TAIL, RING_POSITION(position + 1));
-    if (!SHL_MISTAKE("ring.unwritten") || position % 8 != 7)
-        atom_store_relaxed(cell, attempt->item); /* P4 */
+    if (unlikely(!write_items(attempt, position, count))) {
+        leave(call, TAIL, tail);
+        return shl_error(-EUCLEAN, damaged);
+    }
     SHL_CHAOS("ring.P5");
     if (unlikely(ret_watches->slept))
         shl_futex_wake(&ring->not_full.bell, 1); /* while our own bell is pending: see W4 */
     struct robust_list *pending = shl_pending_set(&ring->not_empty.bell);
     if (SHL_MISTAKE("ring.P5"))
         shl_pending_clear(pending);
-    leave(call, TAIL, RING_POSITION(position + 1));
+    leave(call, TAIL, RING_POSITION(position + count));
     SHL_CHAOS("ring.P6");
     shl_park_ring(&ring->not_empty);
     shl_pending_clear(pending);
+    attempt->count = (uint32_t)count;
     return 0;
 }
 
@@ -271,27 +424,31 @@ static int attempt_take(void *context, struct shl_watches *ret_watches)
     if (unlikely(code < 0))
         return code;
     bool sealed;
-    if (unlikely(!has_item(ring, head, &sealed))) {
+    uint64_t there = items_at(ring, head, attempt->count, &sealed);
+    if (unlikely(there == 0)) {
         expect(&watches, head, head);
         leave(call, HEAD, head);
         return sealed ? shl_error(-EPIPE, "the queue was shut down and is empty") : -EAGAIN;
     }
-    atom64 *cell = cell_at(call, head);
-    if (unlikely(!cell)) {
+    uint64_t count = items_before_end(call, head, there);
+    if (unlikely(count == 0 && call->leaves_end)) {
+        leave(call, HEAD, head);
+        return -EAGAIN;
+    }
+    SHL_CHAOS("ring.P4");
+    if (unlikely(!read_items(attempt, head, count))) {
         leave(call, HEAD, head);
         return shl_error(-EUCLEAN, damaged);
     }
-    SHL_CHAOS("ring.P4");
-    attempt->item = atom_load_relaxed(cell); /* P4 */
-    shl_journal_taking(call->self, call->ref, attempt->item);
     SHL_CHAOS("ring.P5");
     if (unlikely(ret_watches->slept) && !SHL_MISTAKE("ring.slept"))
         shl_futex_wake(&ring->not_empty.bell, 1); /* likewise */
     struct robust_list *pending = shl_pending_set(&ring->not_full.bell);
-    leave(call, HEAD, RING_POSITION(head + 1));
+    leave(call, HEAD, RING_POSITION(head + (count > 0 ? count : 1)));
     SHL_CHAOS("ring.P6");
     shl_park_ring(&ring->not_full);
     shl_pending_clear(pending);
+    attempt->count = (uint32_t)count;
     return 0;
 }
 
@@ -314,30 +471,50 @@ static bool ready_to_take(void *context)
     return ended_or_sealed(call) || shl_ring_count(call->ring) > 0;
 }
 
+/* Only of those who may wait. */
+static void count_wait(atom64 *waits, shoal_deadline deadline)
+{
+    if (!shl_deadline_is_now(deadline))
+        atom_add_relaxed(waits, 1);
+}
+
 static const char stopped_inside[] = "another process is stopped inside a call on the queue";
 
-int shl_ring_put(const struct ring_call *call, uint64_t item)
+static int put(struct attempt *attempt)
 {
-    struct attempt attempt = { call, item };
+    const struct ring_call *call = attempt->call;
     struct shl_watches watches;
     shl_watches_init(&watches);
-    int code = attempt_put(&attempt, &watches);
+    int code = attempt_put(attempt, &watches);
     if (unlikely(code == -EAGAIN)) {
         struct shl_park_for what = { .attempt = attempt_put,
                                      .ready = ready_to_put,
-                                     .context = &attempt,
+                                     .context = attempt,
                                      .object = call->object,
                                      .ref = call->ref };
+        count_wait(&call->ring->put_waits, call->deadline);
         code = shl_park(&call->ring->not_full, &what, call->deadline);
     }
     if (code == -ETIMEDOUT)
-        shl_error(code, ready_to_put(&attempt) ? stopped_inside : "the queue is full");
-    return code;
+        shl_error(code, ready_to_put(attempt) ? stopped_inside : "the queue is full");
+    return unlikely(code < 0) ? code : (int)attempt->count;
 }
 
-int shl_ring_take(const struct ring_call *call, uint64_t *ret_item)
+int shl_ring_put(const struct ring_call *call, const void *items, uint32_t count)
 {
-    struct attempt attempt = { call, 0 };
+    struct attempt attempt = { .call = call, .from = items, .count = count };
+    return put(&attempt);
+}
+
+int shl_ring_put_end(const struct ring_call *call)
+{
+    struct attempt attempt = { .call = call, .count = 1 };
+    return put(&attempt);
+}
+
+int shl_ring_take(const struct ring_call *call, void *ret_items, uint32_t count)
+{
+    struct attempt attempt = { .call = call, .to = ret_items, .count = count };
     struct shl_watches watches;
     shl_watches_init(&watches);
     int code = attempt_take(&attempt, &watches);
@@ -347,13 +524,12 @@ int shl_ring_take(const struct ring_call *call, uint64_t *ret_item)
                                      .context = &attempt,
                                      .object = call->object,
                                      .ref = call->ref };
+        count_wait(&call->ring->take_waits, call->deadline);
         code = shl_park(&call->ring->not_empty, &what, call->deadline);
     }
-    if (likely(code == 0))
-        *ret_item = attempt.item;
     if (code == -ETIMEDOUT)
         shl_error(code, ready_to_take(&attempt) ? stopped_inside : "the queue is empty");
-    return code;
+    return unlikely(code < 0) ? code : (int)attempt.count;
 }
 
 /* Each pending until it is rung: killed before the second one, its sleepers look at a tick. */
@@ -403,25 +579,17 @@ static bool enter_left(const struct ring_call *call, int which, uint64_t *ret_re
 {
     atom64 *word = &side_at(call, which)->word;
     uint64_t seen = atom_load_relaxed(word);
-    bool free = SIDE_OWNER(seen) == 0;
-    if (!free && !owner_is_gone(call->segment, SIDE_OWNER(seen)))
-        return false;
-    if (!free)
-        shl_journal_void(call->segment, SIDE_OWNER(seen), call->ref);
-    return enter(call, word, seen, ret_rest);
+    bool left = SIDE_OWNER(seen) == 0 || owner_is_gone(call->segment, SIDE_OWNER(seen));
+    return left && enter(call, word, seen, ret_rest);
 }
 
-bool shl_ring_enter_ended(const struct ring_call *call, uint64_t own)
+bool shl_ring_enter_ended(const struct ring_call *call)
 {
     uint64_t tail, head;
     if (!enter_left(call, TAIL, &tail))
         return false;
-    if (enter_left(call, HEAD, &head)) {
-        /* [object.own] acquire <- who finished it first, and who lives there now. */
-        if (atom_load_acquire(&call->object->own) == own || SHL_MISTAKE("object.finisher"))
-            return true;
-        leave(call, HEAD, head);
-    }
+    if (enter_left(call, HEAD, &head))
+        return true;
     leave(call, TAIL, tail);
     return false;
 }
@@ -430,7 +598,7 @@ bool shl_ring_enter_ended(const struct ring_call *call, uint64_t own)
 static bool is_possible(const struct ring_call *call, uint64_t count)
 {
     uint64_t cells = call->ring->mask + 1;
-    return (count <= cells && cells <= call->segment->size / sizeof(uint64_t)) ||
+    return (count <= cells && cells <= call->segment->size / call->item_size) ||
            SHL_MISTAKE("ring.cells");
 }
 
@@ -475,6 +643,12 @@ uint64_t shl_ring_count(const struct ring_shm *ring)
             break;
     }
     return count < atom_load_relaxed(&ring->capacity) ? count : atom_load_relaxed(&ring->capacity);
+}
+
+void shl_ring_counters(const struct ring_shm *ring, uint64_t *ret_put, uint64_t *ret_taken)
+{
+    *ret_taken = RING_POSITION(atom_load_relaxed(&ring->head.word) - ring->first);
+    *ret_put = RING_POSITION(atom_load_relaxed(&ring->tail.word) - ring->first);
 }
 
 bool shl_ring_visit(const struct ring_call *call, bool (*visitor)(void *context, uint64_t item),

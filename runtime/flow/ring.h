@@ -1,4 +1,4 @@
-/* The dense ring: 8-byte items, first in first out, any number of processes on either side. */
+/* The dense ring: items of one size, first in first out, any number of processes on either side. */
 #ifndef SHL_FLOW_RING_H
 #define SHL_FLOW_RING_H
 
@@ -14,12 +14,27 @@ struct ring_call {
     struct ring_shm *ring;
     struct object_shm *object; /* what the handle must still name once a side is held */
     uint64_t ref;
+    uint32_t item_size; /* of 8 bytes are also descriptors: */
+    bool is_owned;      /* items are descriptors of payloads, and are moved one by one */
+    bool leaves_end;    /* an end is not taken: there is nothing to take */
     shoal_deadline deadline;
 };
 
-/* 0, -ETIMEDOUT, -EPIPE sealed (for take: and empty), -ESTALE. */
-int shl_ring_put(const struct ring_call *call, uint64_t item);
-int shl_ring_take(const struct ring_call *call, uint64_t *ret_item);
+/* How many cells a ring of that capacity has, and what they take. */
+uint64_t shl_ring_cells_count(uint64_t capacity);
+uint64_t shl_ring_cells_size(uint64_t cells_count, uint64_t item_size);
+/* Before anybody sees it: `call` names segment, ring and the size of items. */
+void shl_ring_init(const struct ring_call *call, uint64_t capacity, uint64_t cells);
+
+/*
+ * Waits until one of the items can be moved, and moves as many as can be: answers how many.
+ * -ETIMEDOUT, -ECANCELED, -EPIPE sealed (for take: and empty), -ESTALE, -EUCLEAN.
+ * An end lies among the items: take stops before it, or takes it alone and answers 0.
+ * `ret_items` may be NULL: what is taken is dropped.
+ */
+int shl_ring_put(const struct ring_call *call, const void *items, uint32_t count);
+int shl_ring_put_end(const struct ring_call *call);
+int shl_ring_take(const struct ring_call *call, void *ret_items, uint32_t count);
 
 /* From here on puts fail; 0 or -ESTALE. Wakes those who wait. */
 int shl_ring_seal(const struct ring_call *call);
@@ -29,9 +44,8 @@ int shl_ring_seal(const struct ring_call *call);
  * another did. The caller frees and drops the items left one by one, then calls shl_ring_leave().
  */
 int shl_ring_close(const struct ring_call *call);
-/* Likewise for one that has ended already and whose sides nobody alive holds, while its place says
- * `own`. */
-bool shl_ring_enter_ended(const struct ring_call *call, uint64_t own);
+/* Likewise for one that has ended already and whose sides nobody alive holds. */
+bool shl_ring_enter_ended(const struct ring_call *call);
 bool shl_ring_first(const struct ring_call *call, uint64_t *ret_item);
 void shl_ring_drop(const struct ring_call *call);
 void shl_ring_leave(const struct ring_call *call);
@@ -44,7 +58,9 @@ void shl_ring_settle(struct ring_shm *ring, const struct shl_dead *dead);
 bool shl_ring_visit(const struct ring_call *call, bool (*visitor)(void *context, uint64_t item),
                     void *context);
 
-/* Items in it; exact while nobody is inside. */
+/* Items in it, ends too; exact while nobody is inside. */
 uint64_t shl_ring_count(const struct ring_shm *ring);
+/* Of all items that were ever put, and of those that were taken. */
+void shl_ring_counters(const struct ring_shm *ring, uint64_t *ret_put, uint64_t *ret_taken);
 
 #endif

@@ -25,15 +25,20 @@ struct ring_shm {
     /* written once, before the ring is visible */
     atom64 capacity; /* cells in use at most; a late caller of the place's last ring may look */
     uint64_t mask;   /* cells - 1: a power of two, at least the capacity */
-    uint64_t cells;  /* their offset in the segment: uint64_t each */
-    uint8_t padding[SHL_LINE - 24];
+    uint64_t cells;  /* their offset in the segment; behind them a bit for each: it is an end */
+    uint64_t first; /* the position at which both sides began: what was moved since counts itself */
+
+    atom64 ends_put; /* 0: no bit was ever set. Written by: the tail's owner */
+    uint8_t padding[SHL_LINE - 40];
 
     struct ring_side_shm tail; /* written by: producers */
     struct ring_side_shm head; /* written by: consumers */
     struct bell_shm not_empty; /* written by: consumers that sleep, and producers that wake them */
-    uint8_t padding_1[SHL_LINE - sizeof(struct bell_shm)];
-    struct bell_shm not_full;
-    uint8_t padding_2[SHL_LINE - sizeof(struct bell_shm)];
+    atom64 take_waits;         /* how often a take had to wait */
+    uint8_t padding_1[SHL_LINE - sizeof(struct bell_shm) - 8];
+    struct bell_shm not_full; /* likewise */
+    atom64 put_waits;
+    uint8_t padding_2[SHL_LINE - sizeof(struct bell_shm) - 8];
 };
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "a futex watches the position's low half");

@@ -228,25 +228,20 @@ static void end_for(struct object_shm *object, uint64_t own, const struct shl_de
     atom_cas_acq_rel_64(&object->own, own, block_own_make_ref(BLOCK_OBJECT, self));
 }
 
-/* Frees what belongs to an object that has ended, and its place; later, if somebody is inside. One
- * of several who come here has the place: its next object may live there before they go on. */
+/* Frees what belongs to an object that has ended, and its place; later, if somebody is inside. */
 static void finish(const struct shl_segment *segment, struct object_shm *object, uint64_t own,
                    const struct shl_settler *settler)
 {
     struct shl_attachment *self = shl_self_attached(segment);
     if (!self || SHL_MISTAKE("object.settled") ||
-        (settler->finish && !settler->finish(segment, self, object, own)))
-        return;
-    SHL_CHAOS("object.finished");
-    /* [object.own] acq_rel: who goes on, and may write there. */
-    if (!atom_cas_acq_rel_64(&object->own, own, block_own_make(BLOCK_FREE, self->owner, 0)) &&
-        !SHL_MISTAKE("object.finisher"))
+        (settler->finish && !settler->finish(segment, self, object)))
         return;
     atom_store_relaxed(&object->kind, KIND_NONE);
+    SHL_CHAOS("object.finished");
     if (settler->bell)
         shl_futex_wake((atom32 *)(void *)((char *)object + settler->bell), INT32_MAX);
     /* [object.own] release -> who takes the place; its free bit is made by shl_runs_settle(). */
-    atom_store_release(&object->own, 0);
+    atom_cas_release_64(&object->own, own, 0);
 }
 
 static void settle(const struct shl_segment *segment, struct object_shm *object, enum shl_kind kind,
@@ -254,16 +249,15 @@ static void settle(const struct shl_segment *segment, struct object_shm *object,
 {
     static const struct shl_settler nothing;
     const struct shl_settler *settler = shl_settlers[kind] ? shl_settlers[kind] : &nothing;
-    if (kind != KIND_NONE)
+    if (kind != KIND_NONE) /* else of an object only if finish() was killed in between */
         end_for(object, atom_load_relaxed(&object->own), dead);
     /* [object.own] acquire <- shl_object_publish(): the object's fields. */
     uint64_t own = atom_load_acquire(&object->own);
     if (block_own_state(own) != BLOCK_OBJECT)
         return;
-    bool ended = own != block_own_make_ref(BLOCK_OBJECT, atom_load_relaxed(&object->self));
-    if (ended && !dead->left) /* who leaves takes nothing in his hands */
+    if (own != block_own_make_ref(BLOCK_OBJECT, atom_load_relaxed(&object->self)))
         finish(segment, object, own, settler);
-    else if (!ended && settler->settle)
+    else if (settler->settle)
         settler->settle(segment, object, dead);
 }
 

@@ -6,6 +6,8 @@
 #include "flow/queue_shm.h"
 #include "search.h"
 
+static const uint64_t an_item = 1;
+
 enum { QUEUE, PUT, TAKEN, LAST }; /* ghosts: items as bits; the last one, by taker and putter */
 
 static struct queue_shm *shm;
@@ -34,7 +36,7 @@ static void begin_full(void)
 {
     begin_one();
     struct ring_call ring = call();
-    if (shl_ring_put(&ring, 1) < 0)
+    if (shl_ring_put(&ring, &an_item, 1) < 0)
         machine_bail_out("no room");
 }
 
@@ -52,6 +54,8 @@ static struct ring_call call(void)
                                .ring = &shm->ring,
                                .object = found->object,
                                .ref = found->ref,
+                               .item_size = sizeof(uint64_t),
+                               .is_owned = true,
                                .deadline = SHOAL_FOREVER };
 }
 
@@ -64,7 +68,8 @@ static uint64_t item_make(unsigned putter, unsigned number)
 static void put(unsigned self, unsigned number)
 {
     struct ring_call ring = call();
-    if (shl_ring_put(&ring, item_make(self, number)) < 0)
+    uint64_t item = item_make(self, number);
+    if (shl_ring_put(&ring, &item, 1) < 0)
         machine_fail("put failed");
     machine.ghosts[PUT] |= UINT64_C(1) << item_make(self, number);
 }
@@ -73,7 +78,7 @@ static void take(unsigned self)
 {
     struct ring_call ring = call();
     uint64_t item = 0;
-    if (shl_ring_take(&ring, &item) < 0)
+    if (shl_ring_take(&ring, &item, 1) < 0)
         machine_fail("take failed");
     uint64_t *last = &machine.ghosts[LAST + self * 3 + (item - 1) / 4 % 3];
     if (item == 0 || item > 16 || (machine.ghosts[TAKEN] >> item & 1))
@@ -127,7 +132,7 @@ static void takers_shut_down(unsigned self)
     struct ring_call ring = call();
     uint64_t item;
     if (self + 1 < threads_count)
-        expect(shl_ring_take(&ring, &item), -EPIPE);
+        expect(shl_ring_take(&ring, &item, 1), -EPIPE);
     else
         shut_down();
 }
@@ -136,7 +141,7 @@ static void putters_shut_down(unsigned self)
 {
     struct ring_call ring = call();
     if (self + 1 < threads_count)
-        expect(shl_ring_put(&ring, 1), -EPIPE);
+        expect(shl_ring_put(&ring, &an_item, 1), -EPIPE);
     else
         shut_down();
 }

@@ -1,0 +1,178 @@
+/*
+ * Processes killed at any instant while they put and get values, ends among them: the others go on,
+ * no value is torn, comes twice or out of its producer's order, and what was put is lost only in
+ * the hands of a killed consumer. Spec 1.6.4, 1.10.7.
+ */
+#include "harness.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+TestSuite(values_kill, .timeout = 180);
+
+enum { LIVES = 256, NUMBERS = 4096, BATCH = 8, VALUE_MAX = SHOAL_QUEUE_VALUE_SIZE_MAX };
+enum { PUTTERS = 2, GETTERS = 2, PLACES = PUTTERS + GETTERS };
+
+/* What the processes tell each other outside the library. */
+struct board {
+    _Atomic uint32_t lives_count;
+    _Atomic uint32_t puts[LIVES]; /* how many of its values were put by a call that returned */
+    _Atomic int failed_at, stop;  /* a line */
+    _Atomic bool seen[LIVES][NUMBERS];
+};
+
+static struct board *board;
+static shoal_queue queue;
+static size_t size;
+
+#define HOLDS(condition) ((condition) ? (void)0 : (void)(board->failed_at = __LINE__))
+
+/* A value says who put it and which of his it is; the last word repeats it. */
+static void stamp(unsigned char *value, uint32_t life, uint32_t number)
+{
+    const uint32_t word = life * NUMBERS + number;
+    memset(value, (int)(word * 7), size);
+    memcpy(value, &word, sizeof word);
+    memcpy(value + size - sizeof word, &word, sizeof word);
+}
+
+static void look_at(const unsigned char *value, int64_t *last)
+{
+    unsigned char expected[VALUE_MAX];
+    uint32_t word;
+    memcpy(&word, value, sizeof word);
+    const uint32_t life = word / NUMBERS, number = word % NUMBERS;
+    if (life >= LIVES) {
+        HOLDS(false);
+        return;
+    }
+    stamp(expected, life, number);
+    HOLDS(memcmp(value, expected, size) == 0);
+    HOLDS(!atomic_exchange(&board->seen[life][number], true));
+    HOLDS((int64_t)number > last[life]);
+    last[life] = number;
+}
+
+static int puts_all(void *argument)
+{
+    uint64_t state = *(uint64_t *)argument;
+    const uint32_t life = board->lives_count++;
+    static unsigned char values[BATCH * VALUE_MAX];
+    for (uint32_t number = 0; life < LIVES && number + BATCH < NUMBERS && !board->stop;) {
+        const uint32_t wanted = 1 + (uint32_t)(harness_random(&state) % BATCH);
+        size_t count = 0;
+        for (uint32_t i = 0; i < wanted; i++)
+            stamp(values + i * size, life, number + i);
+        if (harness_random(&state) % 16 == 0)
+            (void)!shoal_queue_put_end(queue, SHOAL_NOW);
+        if (shoal_queue_put_values(queue, values, wanted, &count, shoal_after_ms(2)) == 0)
+            board->puts[life] = number += (uint32_t)count;
+    }
+    return 0;
+}
+
+static int gets_all(void *argument)
+{
+    uint64_t state = *(uint64_t *)argument;
+    static unsigned char values[BATCH * VALUE_MAX];
+    static int64_t last[LIVES];
+    memset(last, -1, sizeof last);
+    while (!board->stop) {
+        size_t count = 0;
+        const size_t wanted = 1 + harness_random(&state) % BATCH;
+        const int code = shoal_queue_get_values(queue, values, wanted, &count, shoal_after_ms(2));
+        HOLDS(code == 0 || code == -ETIMEDOUT || code == -EPIPE);
+        for (size_t i = 0; code == 0 && i < count; i++)
+            look_at(values + i * size, last);
+    }
+    return 0;
+}
+
+static pid_t start(unsigned place, uint64_t *state)
+{
+    uint64_t seed = harness_random(state);
+    return harness_child(place < PUTTERS ? puts_all : gets_all, &seed);
+}
+
+static void wait_at_random(uint64_t *state, uint64_t ns_max)
+{
+    struct harness_poll poll = { .end_ns = harness_now_ns() + harness_random(state) % ns_max };
+    while (harness_poll_again(&poll)) {}
+}
+
+static unsigned missing(void)
+{
+    unsigned count = 0;
+    for (uint32_t life = 0; life < LIVES; life++)
+        for (uint32_t number = 0; number < board->puts[life]; number++)
+            count += !board->seen[life][number];
+    return count;
+}
+
+/* What is left is whole too. */
+static void drain(void)
+{
+    static unsigned char value[VALUE_MAX];
+    static int64_t last[LIVES];
+    memset(last, -1, sizeof last);
+    while (!shoal_queue_empty(queue)) {
+        const int code = shoal_queue_get_value(queue, value, SHOAL_NOW);
+        cr_assert(code == 0 || code == -EPIPE, "code %d", code);
+        if (code == 0)
+            look_at(value, last);
+    }
+}
+
+/* Kills among the first so many places: the putters stand first. */
+static void killed_at_random(size_t value_size, unsigned places, unsigned kills)
+{
+    uint64_t state = harness_seed("values_kill");
+    pid_t pids[PLACES];
+    unsigned getters_killed = 0;
+    board = harness_shared(sizeof *board);
+    size = value_size;
+    const shoal_queue_options options = { .capacity_count = 13, .value_size = size };
+    assert_code(shoal_queue_create(&options, &queue), 0);
+    for (unsigned i = 0; i < PLACES; i++)
+        pids[i] = start(i, &state);
+    for (unsigned i = 0; i < kills; i++) {
+        const unsigned place = (unsigned)(harness_random(&state) % places);
+        wait_at_random(&state, 4000000);
+        cr_assert_eq(kill(pids[place], SIGKILL), 0);
+        getters_killed += harness_wait(pids[place]) != 0 && place >= PUTTERS;
+        pids[place] = start(place, &state);
+    }
+    board->stop = 1;
+    for (unsigned i = 0; i < PLACES; i++)
+        cr_assert_eq(harness_wait(pids[i]), 0);
+    drain();
+    cr_assert_eq(board->failed_at, 0, "line %d", board->failed_at);
+    cr_assert_leq(missing(), getters_killed * BATCH);
+    assert_code(shoal_queue_destroy(queue), 0);
+}
+
+/* 1.10.7: of what was put nothing is missing, whoever has put it. */
+Test(values_kill, putters_of_words_lose_nothing_that_returned_1_10_7, .timeout = 120)
+{
+    killed_at_random(8, PUTTERS, 100);
+}
+
+/* 1.10.7 */
+Test(values_kill, putters_of_records_lose_nothing_that_returned_1_10_7, .timeout = 120)
+{
+    killed_at_random(1000, PUTTERS, 100);
+}
+
+/* 1.6.4 */
+Test(values_kill, anybody_at_random_instants_over_words_1_6_4, .timeout = 120)
+{
+    killed_at_random(8, PLACES, 100);
+}
+
+/* 1.6.4 */
+Test(values_kill, anybody_at_random_instants_over_records_1_6_4, .timeout = 120)
+{
+    killed_at_random(VALUE_MAX, PLACES, 100);
+}
