@@ -13,6 +13,7 @@ enum { PAGE = 4096, WORDS = PAGE / 4, PIDS_MAX = 16 };
 
 static char *base, *saved, *last;
 static uint64_t *hashes, total; /* of each page of `last`; of all of them */
+static uint64_t noted_end;      /* behind the last page that was noted */
 static bool *is_saved;
 static pid_t pids[PIDS_MAX];
 static unsigned pids_count;
@@ -109,6 +110,18 @@ static void note_page(uint64_t page)
     total -= hashes[page];
     hashes[page] = hash_page(page);
     total += hashes[page];
+    noted_end = page < noted_end ? noted_end : page + 1;
+}
+
+/* Those have no memory any more: as good as zeros. */
+static void forget_pages(uint64_t page, uint64_t end)
+{
+    for (; page < end; page++)
+        if (hashes[page] != 0) {
+            memset(last + page * PAGE, 0, PAGE);
+            total -= hashes[page];
+            hashes[page] = 0;
+        }
 }
 
 void image_begin(const pid_t *chosen, unsigned count)
@@ -118,15 +131,21 @@ void image_begin(const pid_t *chosen, unsigned count)
     const uint64_t pages = shl_segments[SHL_FAMILY].size / PAGE;
     madvise(last, pages * PAGE, MADV_DONTNEED);
     memset(hashes, 0, pages * sizeof *hashes);
-    total = 0;
+    total = noted_end = 0;
     FOR_EACH_PAGE(page)
     note_page(page);
 }
 
 uint64_t image_hash(void)
 {
+    uint64_t seen = 0;
     FOR_EACH_PAGE(page)
-    if (memcmp(last + page * PAGE, base + page * PAGE, PAGE) != 0)
-        note_page(page);
+    {
+        forget_pages(seen, page);
+        seen = page + 1;
+        if (memcmp(last + page * PAGE, base + page * PAGE, PAGE) != 0)
+            note_page(page);
+    }
+    forget_pages(seen, noted_end);
     return total;
 }
