@@ -30,7 +30,7 @@
 #include "trace.h"
 #include "validate.h"
 
-enum { SEGMENT_SIZE = 16 << 20, STOPPED_DEADLINE_MS = 30 };
+enum { SEGMENT_SIZE = 32 << 20, STOPPED_DEADLINE_MS = 30 };
 
 /* A wait that lasts longer was ended by the tick: nobody was woken. */
 #define LATE_NS UINT64_C(500000000)

@@ -12,6 +12,7 @@ extern const struct scenario condition_scenarios[];
 extern const struct scenario barrier_scenarios[];
 extern const struct scenario memory_scenarios[];
 extern const struct scenario queue_scenarios[];
+extern const struct scenario name_scenarios[];
 
 /* A seeded mistake, and where it must be caught. */
 struct mistake {

@@ -3,8 +3,9 @@
 
 #include "../scenarios.h"
 
-/* words[]: how often a wait has passed, and has been told that the barrier is broken. */
-enum { PASSED, BROKEN };
+/* words[]: how often a wait has passed, has been told that the barrier is broken, and the barrier's
+ * action was run. */
+enum { PASSED, BROKEN, ACTED };
 
 static shoal_barrier barrier;
 
@@ -16,6 +17,18 @@ static void set_up_two(void)
 static void set_up_three(void)
 {
     STEP_CHECK(shoal_barrier_create(3, NULL, &barrier) == 0);
+}
+
+static void act(void *context)
+{
+    (void)context;
+    STEP_CHECK(board->words[PASSED] == 0);
+    board->words[ACTED]++;
+}
+
+static void set_up_action(void)
+{
+    STEP_CHECK(shoal_barrier_create(3, &(shoal_barrier_options){ .action = act }, &barrier) == 0);
 }
 
 static int wait(void)
@@ -47,6 +60,13 @@ static void check(void)
     STEP_CHECK(shoal_barrier_waiting(barrier) == 0);
 }
 
+static void check_action(void)
+{
+    STEP_CHECK(board->words[ACTED] <= 1);
+    STEP_CHECK(board->words[PASSED] == 0 || board->words[ACTED] == 1);
+    check();
+}
+
 const struct scenario barrier_scenarios[] = {
     { .name = "barrier wait of the last one",
       .set_up = set_up_three,
@@ -56,6 +76,14 @@ const struct scenario barrier_scenarios[] = {
                   [ROLE_SURVIVOR_3] = { step_attach, stand_in },
                   [ROLE_SURVIVOR_4] = { step_attach, stand_in } },
       .check = check },
+    { .name = "barrier with an action",
+      .set_up = set_up_action,
+      .actors = { [ROLE_VICTIM] = { step_attach, wait },
+                  [ROLE_SURVIVOR] = { step_attach, wait, TURN_BEFORE, .helped = true },
+                  [ROLE_SURVIVOR_2] = { step_attach, wait, TURN_BEFORE, .helped = true },
+                  [ROLE_SURVIVOR_3] = { step_attach, stand_in },
+                  [ROLE_SURVIVOR_4] = { step_attach, stand_in } },
+      .check = check_action },
     { .name = "barrier wait",
       .set_up = set_up_two,
       .actors = { [ROLE_WAKER] = { step_attach, meet },

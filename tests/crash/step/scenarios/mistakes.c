@@ -10,6 +10,7 @@ const struct mistake mistakes[] = {
     { "barrier.pending", "barrier wait of the last one", LEVEL_KILL },
     { "ring.commit_first", "queue put with a sleeper", LEVEL_KILL },
     { "runs.again", "alloc and free", LEVEL_KILL },
+    { "pages.settled", "new run", LEVEL_KILL },
     { "object.settled", "create and destroy", LEVEL_KILL },
     { "journal.settled", "queue put with a sleeper", LEVEL_KILL },
     { "peer.free_first", "recovery", LEVEL_KILL },
