@@ -90,8 +90,9 @@ SHOAL_MUST int shoal_segment_attach_fd(int fd, shoal_segment *ret_segment);
  * Owns:    from now on new calls with its handles and objects answer -ESTALE in every thread of the
  *          process. A thread that has used it leaves at its next call on any object, or at its
  *          end; until then its own pointers stay valid, and a call that waits inside goes on. The
- *          locks it held there are released. The last one to leave unmaps the segment; what the
- *          process still owned there is lost. Attached again before that, it is as if never left.
+ *          locks it held there are released. The last one to leave frees what the process still
+ *          owned there, as if it had ended, and unmaps the segment. Attached again before that, it
+ *          is as if never left.
  * Blocks:  no, but for look-ups of other threads, which are short.
  * Safe:    threads yes, also while others use the segment; after fork yes; signal handler no.
  * Death:   as if it had ended before or after.

@@ -217,21 +217,29 @@ int shoal_queue_put_many(shoal_queue queue, void *const *payloads, size_t count,
     return some_of(done, code, ret_count);
 }
 
-/* The payload a descriptor names, owned by the caller from now on; NULL if it cannot be. */
-static void *receive(const struct ring_call *call, uint64_t descriptor)
+/* The block a descriptor names, as long as it is SENDING so: false if it cannot be. */
+static bool find_message(const struct ring_call *call, uint64_t descriptor,
+                         struct shl_place *ret_place, uint64_t *ret_own)
 {
     uint64_t offset = descriptor_offset(descriptor);
+    if (unlikely(offset >= call->segment->size || !shl_place_at(call->segment, offset, ret_place)))
+        return false;
+    *ret_own = atom_load_relaxed(&ret_place->block->own);
+    return block_own_state(*ret_own) == BLOCK_SENDING &&
+           descriptor_make(offset, block_own_seq(*ret_own)) == descriptor;
+}
+
+/* Its payload, owned by the caller from now on; NULL with an error. */
+static void *receive(const struct ring_call *call, uint64_t descriptor)
+{
+    uint64_t own;
     struct shl_place place;
-    bool found = offset < call->segment->size && shl_place_at(call->segment, offset, &place);
-    uint64_t own = found ? atom_load_relaxed(&place.block->own) : 0;
-    uint32_t seq = block_own_seq(own);
-    if (unlikely(block_own_state(own) != BLOCK_SENDING ||
-                 descriptor_make(offset, seq) != descriptor)) {
+    if (unlikely(!find_message(call, descriptor, &place, &own))) {
         shl_error(-EUCLEAN, "what was queued is no payload: a process damaged the queue");
         return NULL;
     }
     atom_store_relaxed(&place.block->own,
-                       block_own_make(BLOCK_OWNED, call->self->process_owner, seq));
+                       block_own_make(BLOCK_OWNED, call->self->process_owner, block_own_seq(own)));
     return shl_payload(place.block);
 }
 
@@ -400,17 +408,30 @@ int shoal_queue_shutdown_now(shoal_queue queue)
     return code < 0 ? code : 0;
 }
 
+/* Unless it is not that any more: who settles a death meanwhile may have freed it. */
+static void free_block(const struct ring_call *call, const struct shl_place *place, uint64_t own)
+{
+    uint32_t seq = block_own_seq(own);
+    /* [journal.message] acquire <- J3. */
+    if (atom_cas_acquire_64(&place->block->own, own,
+                            block_own_make(BLOCK_OWNED, call->self->process_owner, seq)))
+        shl_free(place);
+}
+
 /* Both sides are ours and no handle is good any more. */
 static void free_contents(const struct ring_call *call)
 {
-    uint64_t descriptor;
-    for (; call->is_owned && shl_ring_first(call, &descriptor); shl_ring_drop(call))
-        shoal_free(receive(call, descriptor));
+    uint64_t own, descriptor, cells = call->ring->cells;
     struct shl_place place;
-    uint64_t cells = call->ring->cells;
-    if (cells < call->segment->size && shl_place_at(call->segment, cells, &place) &&
-        block_own_state(atom_load_relaxed(&place.block->own)) == BLOCK_PART)
-        shl_free(&place);
+    for (; call->is_owned && shl_ring_first(call, &descriptor); shl_ring_drop(call))
+        if (find_message(call, descriptor, &place, &own))
+            free_block(call, &place, own);
+    if (cells >= call->segment->size || !shl_place_at(call->segment, cells, &place))
+        return;
+    own = atom_load_relaxed(&place.block->own);
+    /* Who finished it before may have freed them, and they may be another queue's. */
+    if (block_own_state(own) == BLOCK_PART && ((own ^ call->ref) & BLOCK_REF_MASK) == 0)
+        free_block(call, &place, own);
 }
 
 int shoal_queue_open(shoal_segment segment, const char *name, shoal_queue *ret_queue)
@@ -461,11 +482,12 @@ static bool visit(const struct shl_segment *segment, struct object_shm *object,
 }
 
 static bool finish(const struct shl_segment *segment, struct shl_attachment *self,
-                   struct object_shm *object)
+                   struct object_shm *object, uint64_t own)
 {
     struct ring_call call = call_inside(segment, object);
     call.self = self;
-    if (!shl_ring_enter_ended(&call))
+    call.ref = own & BLOCK_REF_MASK; /* of the queue that was */
+    if (!shl_ring_enter_ended(&call, own))
         return false;
     free_contents(&call);
     shl_ring_leave(&call);

@@ -579,17 +579,25 @@ static bool enter_left(const struct ring_call *call, int which, uint64_t *ret_re
 {
     atom64 *word = &side_at(call, which)->word;
     uint64_t seen = atom_load_relaxed(word);
-    bool left = SIDE_OWNER(seen) == 0 || owner_is_gone(call->segment, SIDE_OWNER(seen));
-    return left && enter(call, word, seen, ret_rest);
+    bool free = SIDE_OWNER(seen) == 0;
+    if (!free && !owner_is_gone(call->segment, SIDE_OWNER(seen)))
+        return false;
+    if (!free)
+        shl_journal_void(call->segment, SIDE_OWNER(seen), call->ref);
+    return enter(call, word, seen, ret_rest);
 }
 
-bool shl_ring_enter_ended(const struct ring_call *call)
+bool shl_ring_enter_ended(const struct ring_call *call, uint64_t own)
 {
     uint64_t tail, head;
     if (!enter_left(call, TAIL, &tail))
         return false;
-    if (enter_left(call, HEAD, &head))
-        return true;
+    if (enter_left(call, HEAD, &head)) {
+        /* [object.own] acquire <- who finished it first, and who lives there now. */
+        if (atom_load_acquire(&call->object->own) == own || SHL_MISTAKE("object.finisher"))
+            return true;
+        leave(call, HEAD, head);
+    }
     leave(call, TAIL, tail);
     return false;
 }

@@ -44,8 +44,9 @@ int shl_ring_seal(const struct ring_call *call);
  * another did. The caller frees and drops the items left one by one, then calls shl_ring_leave().
  */
 int shl_ring_close(const struct ring_call *call);
-/* Likewise for one that has ended already and whose sides nobody alive holds. */
-bool shl_ring_enter_ended(const struct ring_call *call);
+/* Likewise for one that has ended already and whose sides nobody alive holds, while its place says
+ * `own`. */
+bool shl_ring_enter_ended(const struct ring_call *call, uint64_t own);
 bool shl_ring_first(const struct ring_call *call, uint64_t *ret_item);
 void shl_ring_drop(const struct ring_call *call);
 void shl_ring_leave(const struct ring_call *call);

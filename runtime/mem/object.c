@@ -228,20 +228,25 @@ static void end_for(struct object_shm *object, uint64_t own, const struct shl_de
     atom_cas_acq_rel_64(&object->own, own, block_own_make_ref(BLOCK_OBJECT, self));
 }
 
-/* Frees what belongs to an object that has ended, and its place; later, if somebody is inside. */
+/* Frees what belongs to an object that has ended, and its place; later, if somebody is inside. One
+ * of several who come here has the place: its next object may live there before they go on. */
 static void finish(const struct shl_segment *segment, struct object_shm *object, uint64_t own,
                    const struct shl_settler *settler)
 {
     struct shl_attachment *self = shl_self_attached(segment);
     if (!self || SHL_MISTAKE("object.settled") ||
-        (settler->finish && !settler->finish(segment, self, object)))
+        (settler->finish && !settler->finish(segment, self, object, own)))
+        return;
+    SHL_CHAOS("object.finished");
+    /* [object.own] acq_rel: who goes on, and may write there. */
+    if (!atom_cas_acq_rel_64(&object->own, own, block_own_make(BLOCK_FREE, self->owner, 0)) &&
+        !SHL_MISTAKE("object.finisher"))
         return;
     atom_store_relaxed(&object->kind, KIND_NONE);
-    SHL_CHAOS("object.finished");
     if (settler->bell)
         shl_futex_wake((atom32 *)(void *)((char *)object + settler->bell), INT32_MAX);
     /* [object.own] release -> who takes the place; its free bit is made by shl_runs_settle(). */
-    atom_cas_release_64(&object->own, own, 0);
+    atom_store_release(&object->own, 0);
 }
 
 static void settle(const struct shl_segment *segment, struct object_shm *object, enum shl_kind kind,
@@ -249,15 +254,16 @@ static void settle(const struct shl_segment *segment, struct object_shm *object,
 {
     static const struct shl_settler nothing;
     const struct shl_settler *settler = shl_settlers[kind] ? shl_settlers[kind] : &nothing;
-    if (kind != KIND_NONE) /* else of an object only if finish() was killed in between */
+    if (kind != KIND_NONE)
         end_for(object, atom_load_relaxed(&object->own), dead);
     /* [object.own] acquire <- shl_object_publish(): the object's fields. */
     uint64_t own = atom_load_acquire(&object->own);
     if (block_own_state(own) != BLOCK_OBJECT)
         return;
-    if (own != block_own_make_ref(BLOCK_OBJECT, atom_load_relaxed(&object->self)))
+    bool ended = own != block_own_make_ref(BLOCK_OBJECT, atom_load_relaxed(&object->self));
+    if (ended && !dead->left) /* who leaves takes nothing in his hands */
         finish(segment, object, own, settler);
-    else if (settler->settle)
+    else if (!ended && settler->settle)
         settler->settle(segment, object, dead);
 }
 

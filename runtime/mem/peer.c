@@ -524,8 +524,21 @@ void shl_peer_release_thread(const struct shl_segment *segment, uint32_t number)
     life_unlock(peer, 0);
 }
 
+/* What it still owns there is nobody's again, settled from a thread's slot. If none can be had, the
+ * slot is settled when the process has ended. */
 void shl_peer_release_process(const struct shl_segment *segment, uint32_t number)
 {
     struct peer_shm *peer = process_at(segment, number);
-    vacate(peer, atom_load_relaxed(&peer->word));
+    uint64_t word = atom_load_relaxed(&peer->word);
+    struct shl_slot thread;
+    if (shl_peer_claim_thread(segment, PEER_OWNER_MAKE(number, word_generation(word)), &thread) < 0)
+        return;
+    struct shl_dead left = { .left = true,
+                             .deputy = PEER_OWNER_MAKE(thread.number, thread.generation) };
+    left.processes[number] = (uint16_t)word_generation(word);
+    shl_objects_settle(segment, &left);
+    SHL_CHAOS("peer.left");
+    shl_alloc_settle(segment, &left);
+    vacate(peer, word);
+    shl_peer_release_thread(segment, thread.number);
 }

@@ -78,8 +78,8 @@ void shl_peer_bury(const struct shl_segment *segment, pid_t pid);
 struct shl_dead {
     uint16_t threads[PEERS_MAX];
     uint16_t processes[PEERS_MAX];
-    uint32_t deputy; /* one of them, short, for whom the settler may act; 0: none */
-    bool left;       /* one thread that is not dead but leaves, and has no step unfinished */
+    uint32_t deputy; /* a thread, short, for whom the settler may act; 0: none */
+    bool left;       /* a thread or process that is not dead but leaves, between two steps */
 };
 
 static inline bool shl_names_dead(const uint16_t *dead, struct shl_owner owner)
@@ -116,9 +116,10 @@ struct shl_settler {
     /* For every object: changes words that name the dead one, each by one compare-and-set. */
     void (*settle)(const struct shl_segment *segment, struct object_shm *object,
                    const struct shl_dead *dead);
-    /* For one that has ended: frees what belongs to it; false if somebody else is inside. */
+    /* For one that has ended, whose place said `own`: frees what belongs to it; false if somebody
+     * else is inside, or it is another's place by now. */
     bool (*finish)(const struct shl_segment *segment, struct shl_attachment *self,
-                   struct object_shm *object);
+                   struct object_shm *object, uint64_t own);
     /* Of a queue: calls this for every message in it, until it answers true, which it then does. */
     bool (*visit)(const struct shl_segment *segment, struct object_shm *object,
                   bool (*visitor)(void *context, uint64_t descriptor), void *context);

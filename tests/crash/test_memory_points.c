@@ -237,6 +237,34 @@ Test(memory_points, a_settler_with_a_slot_is_killed_and_the_next_one_goes_on, .t
     settlers_die(attaches_and_settles);
 }
 
+/* --- who leaves ---------------------------------------------------------------------------- */
+
+static int leaves(void)
+{
+    for (size_t size = 16; size < 6 << 20; size *= 16)
+        payload_new(size);
+    CHILD_CHECK(shoal_queue_put(board->queue, payload_new(1000), SHOAL_NOW) == 0);
+    CHILD_CHECK(shoal_segment_detach(segment) == 0);
+    return 0;
+}
+
+/* What it owned is freed, also if it is killed on its way out; what it has put stays. */
+Test(memory_points, a_process_that_detaches_leaves_nothing_behind, .timeout = 300)
+{
+    const struct deed in_peace = { leaves, "peer.R5", 0 }, killed = { leaves, "peer.left", 0 };
+    void *payload;
+    make_board();
+    cr_assert_not(dies(&in_peace));
+    cr_assert_eq(memory_audit(segment).payloads_count, 1);
+    assert_code(shoal_queue_get(board->queue, &payload, SHOAL_NOW), 0);
+    shoal_free(payload);
+    assert_settled(&in_peace, 0);
+    cr_assert(dies(&killed), "nobody comes to %s", killed.point);
+    assert_settled(&killed, 1);
+    assert_code(shoal_queue_destroy(board->queue), 0);
+    assert_code(shoal_segment_detach(segment), 0);
+}
+
 /* --- messages ------------------------------------------------------------------------------- */
 
 static int puts_one(void)
@@ -355,31 +383,88 @@ static int settles_and_stops(void *point)
     return settles();
 }
 
+static int attaches_settles_and_stops(void *point)
+{
+    shl_chaos_plan(&(struct shl_chaos_plan){ point, SHL_CHAOS_STALL, 0, stalled, released });
+    return attaches_and_settles();
+}
+
+static pid_t settler_stopped_at(int (*settler)(void *point), const char *point)
+{
+    stalled = harness_shared(sizeof *stalled);
+    released = harness_shared(sizeof *released);
+    const pid_t pid = harness_child(settler, (void *)point);
+    cr_assert(harness_until(atom_load_acquire(stalled))); /* acquire <- the settler */
+    return pid;
+}
+
+static void settler_goes_on(pid_t pid)
+{
+    atom_store_release(released, 1); /* release -> the settler, which may sleep there */
+    shl_futex_wake(released, 1);
+    cr_assert_eq(harness_wait(pid), 0);
+}
+
 /* The dead one had taken chunks. While one settler is stopped over them, somebody else settles the
  * same death, and uses whatever memory there is. */
 Test(memory_points, a_stopped_settler_does_no_harm_when_he_goes_on, .timeout = 300)
 {
     const struct deed deed = { lives, "pages.taken", 2 };
     make_board();
-    stalled = harness_shared(sizeof *stalled);
-    released = harness_shared(sizeof *released);
     cr_assert(dies(&deed));
-    const pid_t settler = harness_child(settles_and_stops, (void *)"pages.decommitted");
-    cr_assert(harness_until(atom_load_acquire(stalled))); /* acquire <- the settler */
+    const pid_t settler = settler_stopped_at(settles_and_stops, "pages.decommitted");
     shl_peer_recover_all(inside());
     unsigned char *payloads[64];
     size_t count = 0;
     while (count < 64 && (payloads[count] = shoal_alloc_in(segment, 1 << 20)))
         memset(payloads[count++], 7, 1 << 20);
-    atom_store_release(released, 1); /* release -> the settler, which may sleep there */
-    shl_futex_wake(released, 1);
-    cr_assert_eq(harness_wait(settler), 0);
+    settler_goes_on(settler);
     for (size_t i = 0; i < count; i++) {
         cr_assert_eq(shoal_size(payloads[i]), 1 << 20, "payload %zu is gone", i);
         cr_assert_eq(payloads[i][5000], 7, "payload %zu", i);
         shoal_free(payloads[i]);
     }
     assert_settled(&deed, 0);
+    assert_code(shoal_queue_destroy(board->queue), 0);
+    assert_code(shoal_segment_detach(segment), 0);
+}
+
+/* A queue's destroyer was killed. Who finishes it is stopped on his way; somebody else finishes it
+ * too, and makes a queue in the same place: true if that one stays whole. */
+static bool successor_of_a_queue_lives(const char *point)
+{
+    const shoal_queue_options options = { .segment = segment, .capacity_count = 8 };
+    shoal_queue queue;
+    void *payload;
+    cr_assert(dies(&(struct deed){ lives, "object.ended", 0 }));
+    const shoal_queue dead = board->own;
+    /* The first finisher is killed when he has left its sides. */
+    cr_assert(dies(&(struct deed){ attaches_and_settles, "object.finished", 0 }));
+    const pid_t settler = settler_stopped_at(attaches_settles_and_stops, point);
+    cr_assert(dies(&(struct deed){ lives, "alloc.owned", 0 })); /* an occasion */
+    shl_peer_recover_all(inside());
+    shl_alloc_flush(inside(), shl_self(inside()));
+    assert_code(shoal_queue_create(&options, &queue), 0);
+    cr_assert_eq(shl_ref_offset(queue.ref), shl_ref_offset(dead.ref), "not the same place");
+    settler_goes_on(settler);
+    bool lives_on = true;
+    for (size_t i = 0; i < 8; i++)
+        lives_on = lives_on && shoal_queue_put(queue, shoal_alloc_in(segment, 56), SHOAL_NOW) == 0;
+    for (size_t i = 0; i < 8 && lives_on; i++) {
+        lives_on = shoal_queue_get(queue, &payload, SHOAL_NOW) == 0;
+        shoal_free(lives_on ? payload : NULL);
+    }
+    shoal_queue_destroy(queue);
+    return lives_on;
+}
+
+Test(memory_points, a_late_finisher_of_a_queue_leaves_the_next_one_alone, .timeout = 300)
+{
+    make_board();
+    cr_expect(successor_of_a_queue_lives("ring.P2"));
+    assert_settled(&(struct deed){ lives, "ring.P2", 0 }, 0);
+    cr_expect(successor_of_a_queue_lives("object.finished"));
+    assert_settled(&(struct deed){ lives, "object.finished", 0 }, 0);
     assert_code(shoal_queue_destroy(board->queue), 0);
     assert_code(shoal_segment_detach(segment), 0);
 }
@@ -413,4 +498,9 @@ Test(memory_points, mistakes_are_found, .timeout = 300)
         shl_mistake = NULL;
         assert_code(shoal_segment_detach(segment), 0);
     }
+    make_board();
+    shl_mistake = "object.finisher";
+    cr_expect_not(successor_of_a_queue_lives("ring.P2"), "object.finisher is not found");
+    shl_mistake = NULL;
+    assert_code(shoal_segment_detach(segment), 0);
 }
