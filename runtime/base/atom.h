@@ -98,6 +98,36 @@ static inline bool atom_cas_seq_cst_64(atom64 *place, uint64_t expected, uint64_
                                                    memory_order_relaxed);
 }
 
+/*
+ * Two words side by side, 16-byte aligned: true if both were as expected and are now as desired.
+ * Without libatomic, whose locks would be a process's private ones. On AArch64 it may fail for no
+ * reason.
+ */
+static inline bool atom_cas_seq_cst_pair(atom64 *first, uint64_t expected, uint64_t expected_second,
+                                         uint64_t desired, uint64_t desired_second)
+{
+#if defined(__aarch64__)
+    uint64_t low, high;
+    uint32_t failed = 1;
+    __asm__ volatile("ldaxp %0, %1, [%3]\n\t"
+                     "cmp %0, %4\n\t"
+                     "ccmp %1, %5, #0, eq\n\t"
+                     "b.ne 1f\n\t"
+                     "stlxp %w2, %6, %7, [%3]\n"
+                     "1:"
+                     : "=&r"(low), "=&r"(high), "+&r"(failed)
+                     : "r"(first), "r"(expected), "r"(expected_second), "r"(desired),
+                       "r"(desired_second)
+                     : "memory", "cc");
+    return failed == 0;
+#else
+    __extension__ typedef unsigned __int128 pair __attribute__((may_alias));
+    return __sync_bool_compare_and_swap((pair *)(void *)first,
+                                        (pair)expected_second << 64 | expected,
+                                        (pair)desired_second << 64 | desired);
+#endif
+}
+
 /* Keeps the compiler, and only it, from moving accesses across: for what the kernel sees at a death
  * of this thread. */
 #define atom_compiler_barrier() __asm__ volatile("" ::: "memory")

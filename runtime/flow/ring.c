@@ -532,16 +532,6 @@ int shl_ring_take(const struct ring_call *call, void *ret_items, uint32_t count)
     return unlikely(code < 0) ? code : (int)attempt.count;
 }
 
-/* Each pending until it is rung: killed before the second one, its sleepers look at a tick. */
-static void ring_both_bells(struct ring_shm *ring)
-{
-    struct robust_list *before = shl_pending_set(&ring->not_empty.bell);
-    shl_park_ring(&ring->not_empty);
-    shl_pending_set(&ring->not_full.bell);
-    shl_park_ring(&ring->not_full);
-    shl_pending_clear(before);
-}
-
 int shl_ring_seal(const struct ring_call *call)
 {
     uint64_t tail = 0;
@@ -552,7 +542,7 @@ int shl_ring_seal(const struct ring_call *call)
     if (SHL_MISTAKE("ring.seal"))
         shl_pending_clear(before);
     leave(call, TAIL, tail | RING_SEALED);
-    ring_both_bells(call->ring);
+    shl_park_ring_both(&call->ring->not_empty, &call->ring->not_full);
     shl_pending_clear(before);
     return 0;
 }
@@ -635,7 +625,7 @@ void shl_ring_leave(const struct ring_call *call)
     atom_store_relaxed(&call->ring->head.other, tail);
     leave(call, HEAD, tail);
     leave(call, TAIL, tail); /* without its seal: the place is as new */
-    ring_both_bells(call->ring);
+    shl_park_ring_both(&call->ring->not_empty, &call->ring->not_full);
 }
 
 uint64_t shl_ring_count(const struct ring_shm *ring)

@@ -7,11 +7,15 @@
 #include "mem/self.h"
 #include "sync/park.h"
 
-/* One call on a ring that is part of an object. */
+struct cells_shm;
+
+/* One call on a ring that is part of an object: this dense one, or one of cells (cells.h). */
 struct ring_call {
     const struct shl_segment *segment;
     struct shl_attachment *self;
+    struct shl_found *found; /* the thread's own notes; NULL: none */
     struct ring_shm *ring;
+    struct cells_shm *cells;
     struct object_shm *object; /* what the handle must still name once a side is held */
     uint64_t ref;
     uint32_t item_size; /* of 8 bytes are also descriptors: */

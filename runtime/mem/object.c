@@ -1,5 +1,7 @@
 #include "mem/object.h"
 
+#include <string.h>
+
 #include "mem/alloc.h"
 #include "mem/readers.h"
 #include "os/chaos.h"
@@ -150,7 +152,7 @@ void shl_object_find_end(bool reading)
         shl_readers_leave();
 }
 
-const struct shl_found *shl_find_slow(uint64_t ref, enum shl_kind kind)
+struct shl_found *shl_find_slow(uint64_t ref, enum shl_kind kind)
 {
     shl_self_leave_detached();
     struct shl_segment *segment;
@@ -166,6 +168,7 @@ const struct shl_found *shl_find_slow(uint64_t ref, enum shl_kind kind)
     found->segment = segment;
     found->self = self;
     found->epoch = shl_self_pointer->detach_epoch;
+    memset(found->sides, 0, sizeof found->sides);
     atom_compiler_barrier();
     found->kind = kind;
     return found;

@@ -35,15 +35,15 @@ static inline bool shl_object_is(struct object_shm *object, uint64_t ref)
 }
 
 /* Finds it by the words of its page, and remembers it. */
-const struct shl_found *shl_find_slow(uint64_t ref, enum shl_kind kind);
+struct shl_found *shl_find_slow(uint64_t ref, enum shl_kind kind);
 
 /* What the thread has found lately; NULL (no error told) if it has not. */
-static inline const struct shl_found *shl_find_again(uint64_t ref, enum shl_kind kind)
+static inline struct shl_found *shl_find_again(uint64_t ref, enum shl_kind kind)
 {
     struct shl_self *self = shl_self_pointer;
     if (unlikely(!self))
         return NULL;
-    const struct shl_found *found = &self->found[shl_found_place(ref)];
+    struct shl_found *found = &self->found[shl_found_place(ref)];
     bool good = found->ref == ref && found->kind == (uint32_t)kind &&
                 found->epoch == atom_load_relaxed(&shl_detach_epoch) &&
                 shl_object_is(found->object, ref);
@@ -54,17 +54,17 @@ static inline const struct shl_found *shl_find_again(uint64_t ref, enum shl_kind
  * The object behind a handle of that kind, its segment and the calling thread in it; NULL with an
  * error. What the thread has found lately it finds again by one look at the object's own line.
  */
-static inline const struct shl_found *shl_find(uint64_t ref, enum shl_kind kind)
+static inline struct shl_found *shl_find(uint64_t ref, enum shl_kind kind)
 {
-    const struct shl_found *found = shl_find_again(ref, kind);
+    struct shl_found *found = shl_find_again(ref, kind);
     return likely(found) ? found : shl_find_slow(ref, kind);
 }
 
 /* Likewise, in the middle of a call that has found something before: which it keeps. */
-static inline const struct shl_found *shl_find_inside(uint64_t ref, enum shl_kind kind)
+static inline struct shl_found *shl_find_inside(uint64_t ref, enum shl_kind kind)
 {
     shl_self_pointer->inside++;
-    const struct shl_found *found = shl_find(ref, kind);
+    struct shl_found *found = shl_find(ref, kind);
     shl_self_pointer->inside--;
     return found;
 }

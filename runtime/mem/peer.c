@@ -457,6 +457,7 @@ static bool claim_thread(const struct shl_segment *segment, uint32_t number, uin
         return false;
     if (locked == EOWNERDEAD) /* its last one died between R4 and R5, or between two steps here */
         pthread_mutex_consistent(&peer->life.mutex);
+    atom_store_relaxed(&peer->journal.inside, 0); /* as its last one may have died */
     if (!become(peer, ret_generation)) {
         life_unlock(peer, 0);
         return false;

@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 
+#include "base/pace.h"
 #include "mem/peer.h"
 #include "mem/segment.h"
 
@@ -36,6 +37,13 @@ struct shl_attachment {
     struct shl_cache caches[CLASSES_COUNT];
 };
 
+/* Of a ring that the thread puts into or takes from: where it was last, and how it waits there. */
+struct shl_side {
+    uint64_t turn;
+    struct shl_pace pace;
+};
+enum { SHL_PUTS, SHL_TAKES, SHL_SIDES };
+
 /* An object that the thread has found by its handle: a cache, any entry may go at any time. */
 struct shl_found {
     uint64_t ref;
@@ -44,6 +52,7 @@ struct shl_found {
     struct shl_attachment *self;
     uint32_t kind;
     uint32_t epoch; /* the thread's detach_epoch of then: a detach makes all of them unsure */
+    struct shl_side sides[SHL_SIDES]; /* of a queue */
 } SHL_ALIGNED(64);
 
 enum { SHL_FOUND_PLACES = 64 };

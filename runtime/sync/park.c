@@ -231,6 +231,15 @@ int shl_park(struct bell_shm *bell, const struct shl_park_for *what, shoal_deadl
     return code;
 }
 
+void shl_park_ring_both(struct bell_shm *first, struct bell_shm *second)
+{
+    struct robust_list *before = shl_pending_set(&first->bell);
+    shl_park_ring(first);
+    shl_pending_set(&second->bell);
+    shl_park_ring(second);
+    shl_pending_clear(before);
+}
+
 bool shl_park_end(const struct shl_segment *segment, struct object_shm *object, uint64_t ref,
                   struct bell_shm *bell)
 {

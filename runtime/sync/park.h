@@ -79,6 +79,10 @@ static inline void shl_park_ring(struct bell_shm *bell)
         shl_park_ring_slow(bell, 1);
 }
 
+/* Both, one after the other, each pending until it is rung: killed before the second one, its
+ * sleepers look at a tick. */
+void shl_park_ring_both(struct bell_shm *first, struct bell_shm *second);
+
 /* For a word that a live, named peer is about to change, without waking anybody: sleeps until then
  * or for about `ns`. */
 void shl_park_nap(atom32 *word, uint32_t seen, uint64_t ns);

@@ -357,6 +357,24 @@ bool check_cas(void *place, unsigned size, uint64_t expected, uint64_t desired, 
     return same;
 }
 
+bool check_cas_pair(uint64_t *first, uint64_t expected, uint64_t expected_second, uint64_t desired,
+                    uint64_t desired_second, struct spot spot)
+{
+    must_be_part_of_state(first);
+    if (running)
+        touch(word_of(first + 1), 1u << number_of(current), true);
+    machine_arrive(OP_CHANGE, first);
+    machine_drain(current);
+    uint64_t before = first[0];
+    bool same = before == expected && first[1] == expected_second;
+    if (same) {
+        first[0] = desired;
+        first[1] = desired_second;
+    }
+    machine_note(OP_CHANGE, first, spot, before, desired, same);
+    return same;
+}
+
 /* --- the state ------------------------------------------------------------------------------ */
 
 void machine_add_region(void *start, size_t size)

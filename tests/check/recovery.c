@@ -102,8 +102,9 @@ static void begin_claim(void)
     begin();
     struct shl_segment *family = shl_segment_family();
     family->shm->peer_hint = slot_of(VICTIM);
-    machine_add_region(shl_thread_peer(family, slot_of(VICTIM) + 1),
-                       offsetof(struct peer_shm, name));
+    struct peer_shm *next = shl_thread_peer(family, slot_of(VICTIM) + 1);
+    machine_add_region(next, offsetof(struct peer_shm, name));
+    machine_add_region(&next->journal, sizeof next->journal);
 }
 
 /* While one settles the victim another one claims a slot, twice what it has. */

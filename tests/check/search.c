@@ -605,6 +605,7 @@ int main(int arguments_count, char **arguments)
     check_condition();
     check_barrier();
     check_ring();
+    check_cells();
     check_recovery();
     check_destroy();
     printf("1..%u\n", results);

@@ -55,6 +55,7 @@ void check_event(void);
 void check_condition(void);
 void check_barrier(void);
 void check_ring(void);
+void check_cells(void);
 void check_recovery(void);
 void check_destroy(void);
 

@@ -28,6 +28,10 @@ uint64_t check_change(void *place, unsigned size, enum change change, uint64_t v
                       struct spot spot);
 bool check_cas(void *place, unsigned size, uint64_t expected, uint64_t desired, struct spot spot);
 
+/* Two words side by side. */
+bool check_cas_pair(uint64_t *first, uint64_t expected, uint64_t expected_second, uint64_t desired,
+                    uint64_t desired_second, struct spot spot);
+
 #define CHECK_LOAD(place) \
     ((__typeof__(*(place) + 0))check_load((const void *)(place), sizeof *(place), SPOT(place)))
 #define CHECK_CHANGE(place, change, value) \
@@ -57,6 +61,8 @@ bool check_cas(void *place, unsigned size, uint64_t expected, uint64_t desired, 
 #define atom_cas_acquire_64(place, expected, desired) CHECK_CAS(place, expected, desired)
 #define atom_cas_release_64(place, expected, desired) CHECK_CAS(place, expected, desired)
 #define atom_cas_seq_cst_64(place, expected, desired) CHECK_CAS(place, expected, desired)
+#define atom_cas_seq_cst_pair(first, expected, expected_second, desired, desired_second) \
+    check_cas_pair(first, expected, expected_second, desired, desired_second, SPOT(first))
 
 /* Pointers are private to the process: no other thread sees them. */
 #define atom_load_acquire_pointer(place) (*(place))

@@ -1,0 +1,102 @@
+/*
+ * Purpose. R16, the ring of cells: a bounded queue of 8-byte items, first in first out, that any
+ * number of processes use at once, and that is neither held up nor damaged by one that dies or is
+ * stopped at any instruction.
+ *
+ * Layout. cells_shm.h: cells {turn, item}; a turn is {position, state}. Position p lies in the cell
+ * p mod capacity; positions count on lap after lap. Where the ring begins and ends is said by the
+ * cells alone: `tail` and `head` are hints.
+ *
+ * Invariants
+ *   I1 A cell's turn only goes up: {p FREE}, {p FULL}, {p + a lap FREE}; or {p FREE}, {p CLOSED}.
+ *   I2 Positions are filled, and emptied, without gaps: who steps on from p has seen that p was, or
+ *      a hint of one who had.
+ *   I3 While a turn is {p FULL} its item does not change: it is what the put of p brought.
+ *   I4 Whoever touches a cell has named the queue in his slot, `inside`, and has seen since that
+ *      the queue is there: the cells are not freed while a live thread names it.
+ *
+ * Protocol, put (take mirrors it)
+ *   P1 inside = the queue, and its handle is still good
+ *   P2 from the hint on, the first position t that is not filled; if its cell still is {t - a lap
+ *      FULL}, the ring is full; if it is CLOSED, or the ring sealed, put fails
+ *   P3 the bell of those who take is pending: the kernel rings it if we die before P5
+ *   P4 {t FREE, any} -> {t FULL, item}: one compare-and-set of both words, the commit
+ *      failed: another one has put there. From P2
+ *   P5 the hints; ring the bell; nothing is pending; inside = nothing
+ * take: P4 is {h FULL} -> {h + a lap FREE}, of the turn alone, the item having been read, and named
+ *   in the thread's journal, before. It finds the ring empty at {h FREE}; if the ring is sealed it
+ *   closes it there: {h FREE, any} -> {h CLOSED}, so that no late put can follow.
+ * seal: sealed = 1. A put that has passed P2 may still commit, as long as nobody has been told that
+ *   the ring is shut down and empty.
+ * close: the handle is good no more; all sleepers are woken; then nobody is inside, or the rest is
+ *   left to whoever settles a death: this thread does not wait for a stopped one.
+ *
+ * Linearization. A put and a take at their P4; "full" at the load of {t - a lap FULL}, "empty" at
+ * the load of {h FREE}: by I2 all before t was filled, all before h emptied, and the one word says
+ * that no more was, at that instant.
+ *
+ * Order
+ *   [cells.fill]   put's P4 release -> take's load of the turn, acquire: the item, the message
+ *   [cells.drain]  take's P4 release -> put's load of the turn, acquire: the reader is done
+ *   [cells.hint]   release -> P2's load of the hint, acquire: I2 also for who begins there
+ *   [cells.inside] P1 store, then look at the handle | close: end the handle, then look for those
+ *                  inside: all four are seq_cst, so that one of the two sees the other
+ *   P4 and the loads that decide empty and full are seq_cst for [park.flag], too.
+ *
+ * Progress. Lock-free: a compare-and-set fails only if another's has succeeded in that cell, and
+ * nobody waits for anybody's next step. Killed or stopped before P4: nothing was put or taken.
+ * After it: all was; a lagging hint costs the others some steps, which the next one's makes good.
+ *
+ * Limits. The turn's 64 bits come round after 2^60 items at least, decades. A futex compares a
+ * turn's low half: who is about to sleep and misses exactly 2^29 positions in between sleeps until
+ * the next wake-up. The ring holds exactly its capacity.
+ *
+ * Sources. Nikolaev's NCQ and Shann's ring (the commit is the cell's own compare-and-set; what is
+ * counted is a hint); LCRQ for the two-word cell. tests/check explores this code.
+ */
+#ifndef SHL_FLOW_CELLS_H
+#define SHL_FLOW_CELLS_H
+
+#include "flow/cells_shm.h"
+#include "flow/ring.h"
+
+/* How many cells a capacity needs, in bytes. */
+static inline uint64_t shl_cells_size(uint64_t capacity)
+{
+    return capacity * sizeof(struct cell_shm);
+}
+
+/* A ring that nobody sees yet, in a place that may have held another one. Its positions begin
+ * `laps` laps on: for tests. */
+void shl_cells_init(const struct shl_segment *segment, struct cells_shm *ring, uint64_t cells,
+                    uint64_t capacity, uint64_t laps);
+
+/* 0, -ETIMEDOUT, -EPIPE sealed (for take: and empty), -ESTALE. */
+int shl_cells_put(const struct ring_call *call, uint64_t item);
+int shl_cells_take(const struct ring_call *call, uint64_t *ret_item);
+
+/* From here on puts fail; 0 or -ESTALE. Wakes those who wait. */
+int shl_cells_seal(const struct ring_call *call);
+
+/*
+ * Ends the ring's object: 0, and nobody is inside or will be; -EAGAIN if somebody is stopped
+ * inside, then whoever settles a death does the rest; -ESTALE if another has ended it. The caller
+ * calls shl_cells_drain() and frees the cells.
+ */
+int shl_cells_close(const struct ring_call *call);
+/* Likewise for one that has ended already: true if nobody is inside, or drains it. */
+bool shl_cells_enter_ended(const struct ring_call *call);
+/* Calls it for every item that is left, which then is none any more. */
+void shl_cells_drain(const struct ring_call *call,
+                     void (*drop)(const struct ring_call *call, uint64_t item));
+void shl_cells_leave(const struct ring_call *call);
+
+/* Calls it for every item, until it answers true, which it then does; an item that is there all the
+ * time is not missed. */
+bool shl_cells_visit(const struct ring_call *call, bool (*visitor)(void *context, uint64_t item),
+                     void *context);
+
+/* Items in it; exact while nobody puts or takes. 0 if the queue is gone. */
+uint64_t shl_cells_count(const struct ring_call *call);
+
+#endif

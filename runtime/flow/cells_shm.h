@@ -1,0 +1,52 @@
+/* The layout of the ring of cells: see cells.h. */
+#ifndef SHL_FLOW_CELLS_SHM_H
+#define SHL_FLOW_CELLS_SHM_H
+
+#include "mem/peer_shm.h"
+#include "sync/park_shm.h"
+
+/*
+ * turn = {position:61, state:3}
+ *   FREE   the position may be filled, by a compare-and-set of turn and item to {same, FULL}
+ *   FULL   the item is there, and is taken by a compare-and-set of the turn to {a lap on, FREE}
+ *   CLOSED from FREE, by whoever found the ring empty and sealed: nothing is put here or later
+ * position = {lap, index}: the index of the cell in as many low bits as `mask` has.
+ */
+enum cell_state { CELL_FREE = 0, CELL_FULL = 1, CELL_CLOSED = 2 };
+#define CELL_STATE_BITS 3
+#define CELL_STATE_MASK ((UINT64_C(1) << CELL_STATE_BITS) - 1)
+#define CELL_ONE (UINT64_C(1) << CELL_STATE_BITS) /* the next position */
+
+struct cell_shm {
+    atom64 turn;
+    atom64 item;
+} SHL_ALIGNED(16);
+
+struct cells_shm {
+    /* written once, before the ring is visible */
+    uint64_t capacity; /* cells */
+    uint64_t mask;     /* all bits that an index below the capacity can have */
+    uint64_t cells;    /* their offset in the segment */
+    /* written once: by who shuts the ring down */
+    atom32 sealed; /* 1: nothing more is put */
+    uint32_t zero;
+    atom64 closer; /* written by: who frees what an ended queue left; his name, short; 0: nobody */
+    uint8_t padding[SHL_LINE - 40];
+
+    /* Hints: every position before it was filled, or was emptied, once. They may lag. */
+    atom64 tail; /* written by: producers */
+    uint8_t padding_1[SHL_LINE - 8];
+    atom64 head; /* written by: consumers */
+    uint8_t padding_2[SHL_LINE - 8];
+    struct bell_shm not_empty; /* written by: consumers that sleep, and producers that wake them */
+    uint8_t padding_3[SHL_LINE - sizeof(struct bell_shm)];
+    struct bell_shm not_full;
+    uint8_t padding_4[SHL_LINE - sizeof(struct bell_shm)];
+};
+
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "a futex watches a turn's low half");
+static_assert(sizeof(struct cell_shm) == 16, "one compare-and-set fills a cell");
+static_assert(offsetof(struct cells_shm, tail) == SHL_LINE, "the hints on lines of their own");
+static_assert(sizeof(struct cells_shm) == 5 * SHL_LINE, "nothing shares a line");
+
+#endif

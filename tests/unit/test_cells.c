@@ -1,0 +1,205 @@
+/* The ring of cells by itself, among threads: every item once, in order, in a ring that begins
+ * anywhere. ThreadSanitizer sees these. */
+#include "flow/cells.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "harness.h"
+#include "mem/pages.h"
+
+TestSuite(cells, .timeout = 120);
+
+enum { THREADS = 3 };
+#define ITEMS UINT64_C(20000)
+#define LAST_LAPS (~UINT64_C(0)) /* the counter comes round after one lap */
+
+/* A ring beside a queue, which lends it its handle. */
+struct ring {
+    shoal_queue queue;
+    struct cells_shm *shm;
+    void *cells;
+};
+
+static struct ring ring_of(uint64_t capacity, uint64_t laps)
+{
+    struct ring ring = { .shm = shoal_calloc(1, sizeof *ring.shm),
+                         .cells = shoal_calloc(1, shl_cells_size(capacity)) };
+    const struct shl_segment *family = shl_segment_family();
+    assert_code(shoal_queue_create(NULL, &ring.queue), 0);
+    cr_assert(ring.shm && ring.cells);
+    shl_cells_init(family, ring.shm, shl_offset(family, ring.cells), capacity, laps);
+    return ring;
+}
+
+static struct ring_call call_on(const struct ring *ring, shoal_deadline deadline)
+{
+    struct shl_found *found = shl_find(ring->queue.ref, KIND_QUEUE);
+    cr_assert_not_null(found);
+    return (struct ring_call){ .segment = found->segment,
+                               .self = found->self,
+                               .found = found,
+                               .cells = ring->shm,
+                               .object = found->object,
+                               .ref = ring->queue.ref,
+                               .deadline = deadline };
+}
+
+static void end(struct ring *ring)
+{
+    shoal_free(ring->shm);
+    shoal_free(ring->cells);
+    assert_code(shoal_queue_destroy(ring->queue), 0);
+}
+
+Test(cells, hold_exactly_their_capacity_wherever_they_begin, .timeout = 120)
+{
+    for (uint64_t capacity = 1; capacity <= 9; capacity++) {
+        struct ring ring = ring_of(capacity, LAST_LAPS);
+        const struct ring_call call = call_on(&ring, SHOAL_NOW);
+        uint64_t item;
+        for (uint64_t next = 0; next < 5 * capacity; next += capacity) {
+            assert_code(shl_cells_take(&call, &item), -ETIMEDOUT);
+            for (uint64_t i = 0; i < capacity; i++) {
+                cr_assert_eq(shl_cells_count(&call), i);
+                assert_code(shl_cells_put(&call, next + i), 0);
+            }
+            assert_code(shl_cells_put(&call, 0), -ETIMEDOUT);
+            for (uint64_t i = 0; i < capacity; i++) {
+                cr_assert_eq(shl_cells_count(&call), capacity - i);
+                assert_code(shl_cells_take(&call, &item), 0);
+                cr_assert_eq(item, next + i);
+            }
+        }
+        end(&ring);
+    }
+}
+
+Test(cells, lagging_hints_cost_nothing_but_steps, .timeout = 120)
+{
+    struct ring ring = ring_of(7, 0);
+    const struct ring_call call = call_on(&ring, SHOAL_NOW);
+    uint64_t item;
+    for (uint64_t i = 0; i < 100; i++) {
+        ring.shm->tail = ring.shm->head = 0;
+        memset(call.found->sides, 0, sizeof call.found->sides);
+        assert_code(shl_cells_put(&call, i), 0);
+        cr_assert_eq(shl_cells_count(&call), 1);
+        assert_code(shl_cells_take(&call, &item), 0);
+        cr_assert_eq(item, i);
+    }
+    end(&ring);
+}
+
+Test(cells, what_was_damaged_is_told, .timeout = 120)
+{
+    struct ring ring = ring_of(4, 0);
+    const struct ring_call call = call_on(&ring, SHOAL_NOW);
+    uint64_t item;
+    ring.shm->tail = ring.shm->head = 100 * CELL_ONE;
+    assert_code(shl_cells_put(&call, 1), -EUCLEAN);
+    assert_code(shl_cells_take(&call, &item), -EUCLEAN);
+    ring.shm->tail = ring.shm->head = 0;
+    ring.shm->cells = UINT64_C(1) << 60;
+    assert_code(shl_cells_put(&call, 1), -EUCLEAN);
+    assert_code(shl_cells_take(&call, &item), -EUCLEAN);
+    end(&ring);
+}
+
+Test(cells, a_sealed_ring_is_drained_and_then_closed, .timeout = 120)
+{
+    struct ring ring = ring_of(2, 0);
+    const struct ring_call call = call_on(&ring, SHOAL_NOW);
+    uint64_t item;
+    assert_code(shl_cells_put(&call, 1), 0);
+    assert_code(shl_cells_put(&call, 2), 0);
+    assert_code(shl_cells_seal(&call), 0);
+    assert_code(shl_cells_put(&call, 3), -EPIPE);
+    assert_code(shl_cells_take(&call, &item), 0);
+    assert_code(shl_cells_put(&call, 3), -EPIPE);
+    assert_code(shl_cells_take(&call, &item), 0);
+    cr_assert_eq(item, 2);
+    assert_code(shl_cells_take(&call, &item), -EPIPE);
+    ring.shm->sealed = 0; /* a put that had looked before */
+    assert_code(shl_cells_put(&call, 3), -EPIPE);
+    assert_code(shl_cells_take(&call, &item), -EPIPE);
+    end(&ring);
+}
+
+/* --- several at once ------------------------------------------------------------------------- */
+
+struct player {
+    pthread_t thread;
+    struct ring *ring;
+    uint64_t number;
+    uint64_t last[THREADS], sum;
+    bool disordered;
+};
+
+static void *puts_items(void *argument)
+{
+    struct player *player = argument;
+    const struct ring_call call = call_on(player->ring, harness_deadline());
+    for (uint64_t i = 1; i <= ITEMS; i++)
+        if (shl_cells_put(&call, player->number << 32 | i) < 0)
+            break;
+    return NULL;
+}
+
+static void *takes_items(void *argument)
+{
+    struct player *player = argument;
+    const struct ring_call call = call_on(player->ring, harness_deadline());
+    for (uint64_t item; shl_cells_take(&call, &item) == 0;) {
+        uint64_t *last = &player->last[(item >> 32) % THREADS];
+        player->disordered |= (uint32_t)item <= *last;
+        *last = (uint32_t)item;
+        player->sum += (uint32_t)item;
+    }
+    return NULL;
+}
+
+static void play(uint64_t capacity, size_t threads_count)
+{
+    struct ring ring = ring_of(capacity, LAST_LAPS);
+    struct player putters[THREADS], takers[THREADS];
+    for (size_t i = 0; i < threads_count; i++) {
+        putters[i] = takers[i] = (struct player){ .ring = &ring, .number = i };
+        cr_assert_eq(pthread_create(&takers[i].thread, NULL, takes_items, &takers[i]), 0);
+        cr_assert_eq(pthread_create(&putters[i].thread, NULL, puts_items, &putters[i]), 0);
+    }
+    for (size_t i = 0; i < threads_count; i++)
+        pthread_join(putters[i].thread, NULL);
+    const struct ring_call call = call_on(&ring, SHOAL_NOW);
+    assert_code(shl_cells_seal(&call), 0);
+    uint64_t sum = 0;
+    for (size_t i = 0; i < threads_count; i++) {
+        pthread_join(takers[i].thread, NULL);
+        cr_assert_not(takers[i].disordered);
+        sum += takers[i].sum;
+    }
+    cr_assert_eq(sum, threads_count * (ITEMS * (ITEMS + 1) / 2));
+    end(&ring);
+}
+
+Test(cells, one_putter_and_one_taker, .timeout = 120)
+{
+    play(1, 1);
+    play(64, 1);
+}
+
+Test(cells, several_putters_and_takers_share_one_cell, .timeout = 120)
+{
+    play(1, THREADS);
+}
+
+Test(cells, several_putters_and_takers_share_three_cells, .timeout = 120)
+{
+    play(3, THREADS);
+}
+
+Test(cells, several_putters_and_takers_share_many_cells, .timeout = 120)
+{
+    play(1000, THREADS);
+}
