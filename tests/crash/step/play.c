@@ -302,7 +302,10 @@ static void begin(struct play *play)
             player_dies(play, role);
     }
     board->deaths = 0;
-    image_begin(board->pids, ROLE_CHECKER);
+    pid_t known[ROLES_COUNT];
+    memcpy(known, board->pids, sizeof known);
+    known[ROLE_CHECKER] = board->companion; /* there is no checker yet */
+    image_begin(known, ROLES_COUNT);
 }
 
 /* Those who sleep, and are to wake by now. */

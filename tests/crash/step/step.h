@@ -56,6 +56,7 @@ struct board {
     bool over;              /* who acts now ends instead */
     int codes[ROLES_COUNT]; /* what the operations answered */
     pid_t pids[ROLES_COUNT];
+    pid_t companion; /* the victim's other thread, if it has one */
     bool killed[ROLES_COUNT];
     uint64_t words[BOARD_WORDS]; /* the scenario's own, zero at first; part of a state */
     unsigned failures;

@@ -1,6 +1,13 @@
 /* Slots: claimed at first use, given back by who leaves, settled for the dead by anybody. */
+#include <pthread.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include "../../../asleep.h"
 #include "../scenarios.h"
 #include "mem/self.h"
+
+enum { BLOCK_SIZE = 100 };
 
 static shoal_lock lock;
 static shoal_semaphore owned;
@@ -56,6 +63,43 @@ static int use(void)
     return code < 0 ? code : shoal_semaphore_release(owned);
 }
 
+/* The victim's other thread: has a lock and memory, and sleeps until both are killed. */
+static void *accompany(void *unused)
+{
+    STEP_CHECK(shoal_lock_acquire(lock, SHOAL_NOW) == 0 && shoal_alloc(BLOCK_SIZE));
+    board->companion = gettid();
+    STEP_CHECK(wait_in_condition() < 0);
+    return unused;
+}
+
+/* Only one of a process's threads is traced: the other one sleeps before the first step. */
+static int begin_companion(void)
+{
+    pthread_t thread;
+    const int code = step_attach();
+    if (code < 0 || pthread_create(&thread, NULL, accompany, NULL) != 0)
+        return code < 0 ? code : -1;
+    while (!__atomic_load_n(&board->companion, __ATOMIC_ACQUIRE) || !is_asleep(board->companion))
+        sched_yield();
+    return 0;
+}
+
+static int use_own(void)
+{
+    void *block = shoal_alloc(BLOCK_SIZE);
+    STEP_CHECK(block);
+    const int code = shoal_semaphore_acquire(owned, step_deadline());
+    shoal_free(block);
+    return code < 0 ? code : shoal_semaphore_release(owned);
+}
+
+/* What the other thread had, once both are dead. */
+static int use_all(void)
+{
+    const int code = board->killed[ROLE_VICTIM] ? use() : 0;
+    return code < 0 ? code : use_own();
+}
+
 static void check(void)
 {
     STEP_CHECK(use() == 0);
@@ -87,5 +131,11 @@ const struct scenario peer_scenarios[] = {
                   [ROLE_SURVIVOR_2] = { step_attach, use } },
       .check = check,
       .takes_long = true },
+    { .name = "threads",
+      .set_up = set_up_all,
+      .actors = { [ROLE_VICTIM] = { begin_companion, use_own },
+                  [ROLE_SURVIVOR] = { step_attach, use_all },
+                  [ROLE_SURVIVOR_2] = { step_attach, use_all } },
+      .check = check },
     { 0 },
 };
