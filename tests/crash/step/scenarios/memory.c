@@ -1,4 +1,5 @@
 /* Blocks and places for objects: given to one, and to nobody twice. */
+#include <errno.h>
 #include <string.h>
 
 #include "../scenarios.h"
@@ -94,6 +95,25 @@ static int use_run(void)
 static int use_chunks(void)
 {
     return use_blocks(1, CHUNKS_SIZE);
+}
+
+/* While the victim stands still somebody else's block, perhaps where the victim's was. */
+static int use_chunks_beside(void)
+{
+    static char *block;
+    if (!block) {
+        block = shoal_alloc(CHUNKS_SIZE);
+        STEP_CHECK(block);
+        if (!block)
+            return -1;
+        block[0] = block[CHUNKS_SIZE - 1] = 's';
+        if (board->stopped)
+            return -ETIMEDOUT;
+    }
+    STEP_CHECK(block[0] == 's' && block[CHUNKS_SIZE - 1] == 's');
+    shoal_free(block);
+    block = NULL;
+    return 0;
 }
 
 /* Each is a run of its own, in a chunk of its own; the third is one more than a thread keeps. Then
@@ -242,10 +262,12 @@ const struct scenario memory_scenarios[] = {
       .takes_long = true },
     { .name = "large block",
       .set_up = set_up,
-      .actors = { [ROLE_VICTIM] = { step_attach, use_chunks },
+      .actors = { [ROLE_DEAD] = { step_attach, sleep_on },
+                  [ROLE_VICTIM] = { step_attach, use_chunks },
                   [ROLE_SURVIVOR] = { step_attach, step_bury },
-                  [ROLE_SURVIVOR_2] = { step_attach, use_chunks } },
-      .check = check_chunks },
+                  [ROLE_SURVIVOR_2] = { step_attach, use_chunks_beside } },
+      .check = check_chunks,
+      .takes_long = true },
     { .name = "large block for both",
       .set_up = set_up,
       .actors = { [ROLE_VICTIM] = { step_attach, use_chunks },

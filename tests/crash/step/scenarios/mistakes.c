@@ -14,5 +14,8 @@ const struct mistake mistakes[] = {
     { "object.settled", "create and destroy", LEVEL_KILL },
     { "journal.settled", "queue put with a sleeper", LEVEL_KILL },
     { "peer.free_first", "recovery", LEVEL_KILL },
+    { "pages.successor", "large block", LEVEL_STOP },
+    { "park.tell", "cancel event set with sleepers", LEVEL_KILL },
+    { "barrier.B3", "barrier with an action", LEVEL_KILL },
     { 0 },
 };
