@@ -396,10 +396,21 @@ void shl_chaos_begin(uint32_t slot, bool started)
     (void)started;
 }
 
-/* Memory is no part of the state: what the dead had of it stays theirs. */
+/* Elsewhere memory is no part of the state: what the dead had of it stays theirs. */
+bool machine_settles_memory;
+void __real_shl_alloc_settle(const struct shl_segment *segment, const struct shl_dead *dead);
 void __wrap_shl_alloc_settle(const struct shl_segment *segment, const struct shl_dead *dead);
 void __wrap_shl_alloc_settle(const struct shl_segment *segment, const struct shl_dead *dead)
 {
-    (void)segment;
-    (void)dead;
+    if (machine_settles_memory)
+        __real_shl_alloc_settle(segment, dead);
+}
+
+/* The system takes nothing back: it stays part of the state. */
+bool __wrap_shl_memory_decommit(void *address, uint64_t size);
+bool __wrap_shl_memory_decommit(void *address, uint64_t size)
+{
+    (void)address;
+    (void)size;
+    return false;
 }

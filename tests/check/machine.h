@@ -183,6 +183,9 @@ void machine_await(bool (*is_so)(void));
 /* Its name in words that it owns, also once it is dead. */
 uint32_t machine_owner_long(unsigned thread);
 
+/* Set by a scenario of memory: who settles the dead does so with their memory too. */
+extern bool machine_settles_memory;
+
 /* Memory that is part of the state. */
 void machine_add_region(void *start, size_t size);
 

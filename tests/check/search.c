@@ -608,6 +608,7 @@ int main(int arguments_count, char **arguments)
     check_cells();
     check_recovery();
     check_destroy();
+    check_memory();
     printf("1..%u\n", results);
     return failures > 0;
 }

@@ -58,5 +58,6 @@ void check_ring(void);
 void check_cells(void);
 void check_recovery(void);
 void check_destroy(void);
+void check_memory(void);
 
 #endif

@@ -1,0 +1,185 @@
+/* mem/runs.c, mem/pages.c: whose a block is at every instant, and nobody writes where another's
+ * memory is, whatever has become of the chunk that he looks at. */
+#include <shoal/stats.h>
+
+#include "mem/alloc.h"
+#include "mem/runs.h"
+#include "search.h"
+
+enum { HELD, TAKEN }; /* ghosts: blocks that somebody alive has, as bits; the victim's */
+enum { VICTIM = 0, COLLECTOR = 1, SETTLER = 2 };
+enum {
+    CLASS = 56 /* 640 KiB */,
+    LARGE_SIZE = 0x1d0000 + PAGE_RUN /* its header looks alike too */
+};
+
+/* What a user may have in his memory: it looks like a run's page word, with free blocks. */
+static const uint64_t lookalike = PAGE_RUN | RUN_SOME | RUN_WHOLE | (uint64_t)CLASS << 48;
+
+static struct shl_run run;
+
+static const struct shl_segment *segment(void)
+{
+    return shl_segment_family();
+}
+
+static uint32_t owner(void)
+{
+    return current->self->attachments[SHL_FAMILY].owner;
+}
+
+/* A run that is free and fills its chunk, so that none can be elsewhere. */
+static void begin(void)
+{
+    struct block_shm *block;
+    machine_settles_memory = true;
+    if (shl_runs_take(segment(), owner(), CLASS, &block, 1) != 1 ||
+        !shl_run_find(segment(), shl_offset(segment(), block) / PAGE_SIZE_SHM, &run) ||
+        shl_sizes[CLASS].pages != PAGES_PER_CHUNK - 1)
+        machine_bail_out("no run");
+    shl_runs_give(segment(), owner(), CLASS, &block, 1);
+    uint64_t chunk = run.number / PAGES_PER_CHUNK;
+    machine_add_region(&segment()->shm->classes[CLASS], 2 * sizeof(atom64));
+    machine_add_region(&segment()->shm->classes[0], 2 * sizeof(atom64)); /* of what looks alike */
+    machine_add_region(shl_chunk_words(segment()), (chunk + 1) * sizeof(atom64));
+    machine_add_region(shl_page_words(segment(), chunk), PAGES_PER_CHUNK * sizeof(atom64));
+    machine_add_region(run.bits, sizeof(atom64));
+    for (uint32_t i = 0; i < shl_sizes[CLASS].blocks; i++)
+        machine_add_region(shl_run_block(&run, i), sizeof(struct block_shm));
+}
+
+static uint64_t bit_of(const struct block_shm *block)
+{
+    uint64_t inside = (uint64_t)((const char *)block - run.blocks);
+    return UINT64_C(1) << inside / shl_sizes[CLASS].stride;
+}
+
+/* As alloc and free do it with a thread's hands. */
+static void take_and_give(unsigned self)
+{
+    struct block_shm *block;
+    if (shl_runs_take(segment(), owner(), CLASS, &block, 1) != 1)
+        return; /* the chunk is a large block's */
+    if (machine.ghosts[HELD] & bit_of(block))
+        machine_fail("a block that two have");
+    machine.ghosts[HELD] |= bit_of(block);
+    machine.ghosts[TAKEN] = self == VICTIM ? bit_of(block) : machine.ghosts[TAKEN];
+    machine_pause();
+    machine.ghosts[HELD] &= ~bit_of(block);
+    machine.ghosts[TAKEN] = self == VICTIM ? 0 : machine.ghosts[TAKEN];
+    shl_runs_give(segment(), owner(), CLASS, &block, 1);
+}
+
+/* It is in its user's hands for a while. */
+static void use_large(void)
+{
+    uint64_t *payload = shl_alloc(segment(), LARGE_SIZE);
+    if (!payload)
+        return;
+    struct shl_place place;
+    uint64_t meta = shl_block(payload)->meta;
+    for (unsigned i = 0; i + 2 < PAGES_PER_CHUNK; i++)
+        payload[i] = lookalike;
+    *run.bits = 0;
+    machine_pause();
+    for (unsigned i = 0; i + 2 < PAGES_PER_CHUNK; i++)
+        if (payload[i] != lookalike || *run.bits != 0)
+            machine_fail("somebody wrote into a payload");
+    if (shl_block(payload)->meta != meta || !shl_place_find(payload, &place))
+        machine_fail("somebody wrote into a payload's header");
+    shl_free(&place);
+}
+
+static bool victim_has_ended(void)
+{
+    return machine.threads[VICTIM].phase == DONE || machine.threads[VICTIM].phase == DEAD;
+}
+
+static void one_settles(unsigned self)
+{
+    if (self != SETTLER) {
+        take_and_give(self);
+        return;
+    }
+    machine_await(victim_has_ended);
+    shl_peer_recover_all(segment());
+}
+
+static void one_collects_and_one_settles(unsigned self)
+{
+    one_settles(self);
+    if (self == COLLECTOR)
+        shl_runs_collect(segment(), owner(), true);
+}
+
+/* The chunk becomes a large block while another one is about to give to it. */
+static void one_uses_the_chunk(unsigned self)
+{
+    take_and_give(self);
+    if (self == COLLECTOR && shl_runs_collect(segment(), owner(), true))
+        use_large();
+}
+
+/* Likewise, while another one settles: nobody, for he is slow. */
+static void one_walks_the_chunk(unsigned self)
+{
+    if (self == COLLECTOR)
+        one_uses_the_chunk(self);
+    else
+        shl_alloc_settle(segment(), &(struct shl_dead){ .left = true });
+}
+
+static void killed(unsigned victim)
+{
+    if (victim == VICTIM)
+        machine.ghosts[HELD] &= ~machine.ghosts[TAKEN];
+}
+
+/* Every byte is where somebody can get it. */
+static const char *judge(void)
+{
+    shoal_audit audit;
+    if (threads_count > SETTLER && (is_dead(COLLECTOR) || is_dead(SETTLER)))
+        return NULL; /* nobody was left to settle it */
+    if (shoal_segment_audit((shoal_segment){ 0 }, &audit) < 0 || audit.damaged > 0)
+        return "the tables are damaged";
+    if (audit.lost > 0)
+        return "memory is lost";
+    return audit.kept + audit.owned > 0 ? "memory is somebody's who has none" : NULL;
+}
+
+void check_memory(void)
+{
+    struct scenario settle = { .name = "memory, 2 take and give, 1 settles, 1 kill",
+                               .threads = 3,
+                               .kills = 1,
+                               .victims = 1 << VICTIM,
+                               .preemptions = 1,
+                               .preemptions_full = 2,
+                               .begin = begin,
+                               .thread = one_settles,
+                               .killed = killed,
+                               .judge = judge };
+    holds(&settle);
+    fails(&settle, "runs.again");
+    fails(&settle, "runs.back");
+    struct scenario collect = settle;
+    collect.name = "memory, 2 take and give, 1 collects, 1 settles, 1 kill";
+    collect.preemptions_full = 1;
+    collect.thread = one_collects_and_one_settles;
+    holds(&collect);
+    struct scenario give = settle;
+    give.name = "memory, 1 gives to a chunk that becomes a large block";
+    give.threads = 2;
+    give.kills = give.victims = 0;
+    give.preemptions = 2;
+    give.preemptions_full = 3;
+    give.thread = one_uses_the_chunk;
+    holds(&give);
+    fails(&give, "pages.named");
+    struct scenario walk = give;
+    walk.name = "memory, 1 walks a chunk that becomes a large block";
+    walk.thread = one_walks_the_chunk;
+    holds(&walk);
+    fails(&walk, "pages.named");
+}
