@@ -103,6 +103,39 @@ static int call_queue_pass(uint64_t value)
     return code < 0 ? code : call_queue_get(value);
 }
 
+static int call_queue_put_many(uint64_t value)
+{
+    void *payloads[3];
+    size_t count = 0;
+    for (int i = 0; i < 3; i++)
+        payloads[i] = shoal_alloc_in(scene->segment, 8);
+    int code = shoal_queue_put_many(HANDLE(queue), payloads, 3, &count, soon());
+    fuzz_must(count <= 3 && (code < 0) == (count == 0), "so many were put");
+    for (size_t i = count; i < 3; i++)
+        shoal_free(payloads[i]);
+    return code;
+}
+
+static int call_queue_get_many(uint64_t value)
+{
+    void *payloads[3];
+    size_t count = 0;
+    int code = shoal_queue_get_many(HANDLE(queue), payloads, 3, &count, soon());
+    fuzz_must(count <= 3 && (code < 0) == (count == 0), "so many were got");
+    for (size_t i = 0; i < count; i++) {
+        payload_must_lie_inside(payloads[i]);
+        shoal_free(payloads[i]);
+    }
+    return code;
+}
+
+/* Room for whatever size the queue says: that it is not changed is believed. */
+static char values[3 * SHOAL_QUEUE_VALUE_SIZE_MAX];
+CALL(queue_put_values, shoal_queue_put_values(HANDLE(queue), values, 3, &(size_t){ 0 }, soon()))
+CALL(queue_get_values, shoal_queue_get_values(HANDLE(queue), values, 3, &(size_t){ 0 }, soon()))
+CALL(queue_put_end, shoal_queue_put_end(HANDLE(queue), soon()))
+CALL(queue_shutdown_now, side_is_held(value) ? -EBUSY : shoal_queue_shutdown_now(HANDLE(queue)))
+
 /* Calls that answer without one, or whether the handle is good or not. */
 #define CALL_ANY(name, statement)          \
     static int call_##name(uint64_t value) \
@@ -283,6 +316,12 @@ static int (*const calls[])(uint64_t value) = {
     call_audit,
     call_holders,
     call_attach_named,
+    call_queue_put_many,
+    call_queue_get_many,
+    call_queue_put_end,
+    call_queue_shutdown_now,
+    call_queue_put_values,
+    call_queue_get_values,
 };
 const uint32_t fuzz_calls_count = sizeof calls / sizeof *calls;
 

@@ -80,7 +80,7 @@ struct scene {
     char *base; /* where it is attached */
 };
 /* Chunks of 2 MiB: the tables, one of pages, two of a large block, and a free one. */
-enum { FUZZ_SEGMENT_SIZE = 10 << 20 };
+enum { FUZZ_SEGMENT_SIZE = 10 << 20, FUZZ_VALUE_SIZE = 24 };
 
 void scene_prepare(struct scene *scene);
 void scene_restore(const struct scene *scene);

@@ -67,6 +67,21 @@ static void add_queue(struct scene *scene)
     add_region(scene, "message", scene->message - sizeof(struct block_shm), 32);
 }
 
+static void add_values(struct scene *scene)
+{
+    shoal_queue_options options = { .segment = scene->segment, .capacity_count = 4 };
+    options.value_size = FUZZ_VALUE_SIZE;
+    shoal_queue queue;
+    int code = shoal_queue_create(&options, &queue);
+    char values[2 * FUZZ_VALUE_SIZE] = { 0 };
+    size_t count;
+    code |= shoal_queue_put_values(queue, values, 2, &count, SHOAL_NOW);
+    code |= shoal_queue_put_end(queue, SHOAL_NOW);
+    fuzz_must(code == 0, "the objects are made");
+    add_object(scene, "values", queue.ref);
+    add_region(scene, "ring of values", shl_ref_offset(queue.ref) + SHL_LINE, 5 * SHL_LINE);
+}
+
 static uint64_t add_payload(struct scene *scene, size_t size)
 {
     char *payload = shoal_alloc_in(scene->segment, size);
@@ -147,6 +162,7 @@ void scene_prepare(struct scene *scene)
     add_objects(scene);
     add_slots(scene);
     add_tables(scene);
+    add_values(scene);
     scene->memory = mmap(NULL, FUZZ_SEGMENT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, scene->fd, 0);
     fuzz_must(scene->memory != MAP_FAILED, "the segment is mapped");
     fuzz_must(shoal_segment_detach(scene->segment) == 0, "the segment is left");
