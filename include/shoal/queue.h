@@ -168,6 +168,31 @@ SHOAL_API int shoal_queue_shutdown(shoal_queue queue);
 SHOAL_API int shoal_queue_shutdown_now(shoal_queue queue);
 
 /*
+ * shoal_queue_close - this process puts and gets no more: its calls answer -EPIPE.
+ * @queue: none, a closed and an ended one are fine.
+ * Owns:    what is queued stays queued, for others.
+ * Blocks:  no; a call that is under way in another thread ends as it would have.
+ * Safe:    threads yes; after fork yes: a child has closed nothing; signal handler no.
+ * Death:   nothing to leave.
+ * Returns: 0; -EINVAL a handle of something else; -ENOMEM. Closed here it may still be asked for
+ *          its stats, shut down and destroyed; qsize answers 0, empty true, full false.
+ * Python:  Queue.close().
+ */
+SHOAL_API int shoal_queue_close(shoal_queue queue);
+
+/*
+ * shoal_queue_join_thread - what this process has put before it closed the queue can be got.
+ * @queue: closed in this process.
+ * Owns:    nothing.
+ * Blocks:  no: it could be got when the put returned.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   nothing to leave.
+ * Returns: 0; -EBUSY not closed here; -EINVAL; -ESTALE.
+ * Python:  Queue.join_thread(). There is no thread, and nothing for cancel_join_thread() to cancel.
+ */
+SHOAL_API int shoal_queue_join_thread(shoal_queue queue);
+
+/*
  * shoal_queue_qsize - messages in the queue.
  * @queue: as in shoal_queue_put().
  * Owns:    nothing.

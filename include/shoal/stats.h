@@ -1,6 +1,6 @@
 /*
- * Statistics: where the memory of a segment is, and who holds it. They are found by a walk over the
- * segment, exact while nobody works in it, and cost nothing to those who do.
+ * Statistics: where the memory of a segment is, who holds it, and what a queue has moved. They are
+ * exact while nobody works there, and cost next to nothing to those who do.
  */
 #ifndef SHOAL_STATS_H
 #define SHOAL_STATS_H
@@ -37,6 +37,18 @@ typedef struct {
     uint64_t reserved[4];
 } shoal_holder;
 
+/* What was moved through a queue since it was created; an end counts as a message. */
+typedef struct {
+    uint64_t puts;
+    uint64_t gets;
+    uint64_t count;       /* queued now */
+    uint64_t size;        /* bytes of what is queued now */
+    uint64_t put_waits;   /* puts that found it full, and had time to wait */
+    uint64_t get_waits;   /* gets that found it empty, likewise */
+    uint64_t copied_size; /* bytes that the library has copied: by put_bytes; values, in and out */
+    uint64_t reserved[8];
+} shoal_queue_counters;
+
 /*
  * shoal_segment_audit - accounts for every byte of a segment.
  * @segment: an attached one; none for the family's.
@@ -65,6 +77,19 @@ SHOAL_API int shoal_segment_audit(shoal_segment segment, shoal_audit *ret_audit)
  */
 SHOAL_API int shoal_segment_holders(shoal_segment segment, shoal_holder *ret_holders,
                                     unsigned holders_max);
+
+/*
+ * shoal_queue_stats - what a queue has moved, and what is in it.
+ * @queue: as in shoal_queue_put().
+ * @ret_counters: the result.
+ * Owns:    nothing.
+ * Blocks:  no; it reads the header of every payload in the queue.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   nothing to leave. A message counts from the instant on at which it is wholly put or got.
+ * Returns: 0; -EINVAL; -ESTALE.
+ * Python:  none.
+ */
+SHOAL_API int shoal_queue_stats(shoal_queue queue, shoal_queue_counters *ret_counters);
 
 SHOAL_END_DECLS
 #endif

@@ -6,14 +6,15 @@
  * between the two steps: a sweep decides that by looking for its descriptor.
  */
 #include <shoal/queue.h>
+#include <shoal/stats.h>
 #include <shoal/values.h>
-
 #include <string.h>
 
 #include "flow/queue_shm.h"
 #include "flow/ring.h"
 #include "flow/settle.h"
 #include "mem/alloc.h"
+#include "mem/closed.h"
 #include "mem/journal.h"
 #include "mem/name.h"
 #include "os/chaos.h"
@@ -23,7 +24,6 @@ static struct queue_shm *queue_of(const struct ring_call *call)
     return (struct queue_shm *)call->object;
 }
 
-/* Items of a queue that was damaged are never larger than its callers' room may be. */
 static void set_items(struct ring_call *call)
 {
     uint32_t value_size = queue_of(call)->value_size;
@@ -40,6 +40,27 @@ static struct ring_call call_inside(const struct shl_segment *segment, struct ob
     return call;
 }
 
+static int check_items(const struct ring_call *call)
+{
+    REQUIRE(call->item_size <= SHOAL_QUEUE_VALUE_SIZE_MAX, -EUCLEAN, "a process damaged the queue");
+    return 0;
+}
+
+/* The queue behind a handle, for those who do not mind that it is closed here. */
+static int find_even_closed(shoal_queue handle, struct ring_call *ret_call)
+{
+    struct shl_segment *segment;
+    struct object_shm *object = shl_object_find(handle.ref, KIND_QUEUE, &segment);
+    struct shl_attachment *self = object ? shl_self(segment) : NULL;
+    if (!self)
+        return shl_error_code();
+    *ret_call = call_inside(segment, object);
+    ret_call->self = self;
+    ret_call->ref = handle.ref;
+    ret_call->deadline = SHOAL_FOREVER;
+    return check_items(ret_call);
+}
+
 /* The queue behind a handle, and the calling thread's slot in its segment. 0 or an error. */
 static int find(shoal_queue handle, shoal_deadline deadline, struct ring_call *ret_call)
 {
@@ -52,9 +73,7 @@ static int find(shoal_queue handle, shoal_deadline deadline, struct ring_call *r
                                     .ref = handle.ref,
                                     .deadline = deadline };
     set_items(ret_call);
-    REQUIRE(ret_call->item_size <= SHOAL_QUEUE_VALUE_SIZE_MAX, -EUCLEAN,
-            "a process damaged the queue");
-    return 0;
+    return check_items(ret_call);
 }
 
 /* Likewise for a call that is for queues of payloads, or for those of values. */
@@ -121,6 +140,7 @@ int shoal_queue_create(const shoal_queue_options *options, shoal_queue *ret_queu
     if (!object)
         return shl_error_code();
     ((struct queue_shm *)object)->value_size = (uint32_t)chosen.value_size;
+    atom_store_relaxed(&((struct queue_shm *)object)->copied_size, 0);
     code = init_ring(segment, object, chosen.capacity_count);
     if (code < 0) {
         if (!SHL_MISTAKE("queue.place"))
@@ -188,6 +208,7 @@ int shoal_queue_put_bytes(shoal_queue queue, const void *data, size_t size, shoa
         return shl_error_code();
     if (size > 0)
         memcpy(payload, data, size);
+    atom_add_relaxed(&queue_of(&call)->copied_size, size);
     code = put(&call, payload);
     if (code < 0)
         shoal_free(payload);
@@ -379,7 +400,7 @@ int shoal_queue_put_end(shoal_queue queue, shoal_deadline deadline)
 int shoal_queue_shutdown(shoal_queue queue)
 {
     struct ring_call call;
-    int code = find(queue, SHOAL_FOREVER, &call);
+    int code = find_even_closed(queue, &call);
     return code < 0 ? code : shl_ring_seal(&call);
 }
 
@@ -398,9 +419,10 @@ static int drop_some(const struct ring_call *call)
 int shoal_queue_shutdown_now(shoal_queue queue)
 {
     struct ring_call call;
-    int code = find(queue, SHOAL_NOW, &call);
+    int code = find_even_closed(queue, &call);
     if (code == 0)
         code = shl_ring_seal(&call);
+    call.deadline = SHOAL_NOW;
     while (code >= 0 && shl_ring_count(call.ring) > 0) {
         code = drop_some(&call);
         code = code == -EPIPE ? 0 : code;
@@ -444,7 +466,7 @@ int shoal_queue_destroy(shoal_queue queue)
     if (SHOAL_IS_NONE(queue))
         return 0;
     struct ring_call call;
-    int code = find(queue, SHOAL_FOREVER, &call);
+    int code = find_even_closed(queue, &call);
     if (code == 0)
         code = shl_ring_close(&call);
     if (code < 0)
@@ -452,7 +474,26 @@ int shoal_queue_destroy(shoal_queue queue)
     free_contents(&call);
     shl_ring_leave(&call);
     shl_object_free(call.segment, call.object);
+    shl_closed_remove(queue.ref);
     return 0;
+}
+
+int shoal_queue_close(shoal_queue queue)
+{
+    struct ring_call call;
+    int code = SHOAL_IS_NONE(queue) ? -ESTALE : find_even_closed(queue, &call);
+    if (code == 0)
+        return shl_closed_add(queue.ref);
+    return code == -ESTALE ? 0 : code;
+}
+
+int shoal_queue_join_thread(shoal_queue queue)
+{
+    struct ring_call call;
+    int code = find_even_closed(queue, &call);
+    if (code == 0)
+        REQUIRE(shl_closed_has(queue.ref), -EBUSY, "the queue is not closed in this process");
+    return code;
 }
 
 size_t shoal_queue_qsize(shoal_queue queue)
@@ -479,6 +520,45 @@ static bool visit(const struct shl_segment *segment, struct object_shm *object,
 {
     struct ring_call call = call_inside(segment, object);
     return call.is_owned && shl_ring_visit(&call, visitor, context);
+}
+
+struct measure {
+    const struct shl_segment *segment;
+    uint64_t size;
+};
+
+static bool add_size(void *context, uint64_t descriptor)
+{
+    struct measure *measure = context;
+    uint64_t offset = descriptor_offset(descriptor);
+    struct shl_place place;
+    if (offset < measure->segment->size && shl_place_at(measure->segment, offset, &place))
+        measure->size += block_meta_size(atom_load_relaxed(&place.block->meta));
+    return false;
+}
+
+int shoal_queue_stats(shoal_queue queue, shoal_queue_counters *ret_counters)
+{
+    struct ring_call call;
+    int code = find_even_closed(queue, &call);
+    if (code < 0)
+        return code;
+    REQUIRE(ret_counters, -EINVAL, "no place for the counters");
+    shoal_queue_counters counters = { .count = shl_ring_count(call.ring),
+                                      .put_waits = atom_load_relaxed(&call.ring->put_waits),
+                                      .get_waits = atom_load_relaxed(&call.ring->take_waits) };
+    struct measure measure = { .segment = call.segment };
+    shl_ring_counters(call.ring, &counters.puts, &counters.gets);
+    if (call.is_owned) {
+        shl_ring_visit(&call, add_size, &measure);
+        counters.size = measure.size;
+        counters.copied_size = atom_load_relaxed(&queue_of(&call)->copied_size);
+    } else {
+        counters.size = counters.count * call.item_size;
+        counters.copied_size = (counters.puts + counters.gets) * call.item_size;
+    }
+    *ret_counters = counters;
+    return 0;
 }
 
 static bool finish(const struct shl_segment *segment, struct shl_attachment *self,

@@ -10,6 +10,8 @@ struct queue_shm {
     uint32_t value_size; /* 0: its items are descriptors of payloads. Written once */
     uint8_t padding[SHL_LINE - sizeof(struct object_shm) - 4];
     struct ring_shm ring;
+    atom64 copied_size; /* bytes that put_bytes has copied */
+    uint8_t padding_1[SHL_LINE - 8];
 };
 
 static_assert(sizeof(struct queue_shm) <= OBJECT_BIG_SIZE, "a queue fits a place");

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "mem/alloc.h"
+#include "mem/closed.h"
 #include "mem/readers.h"
 #include "os/chaos.h"
 #include "os/futex.h"
@@ -160,6 +161,10 @@ struct shl_found *shl_find_slow(uint64_t ref, enum shl_kind kind)
     struct shl_attachment *self = object ? shl_self(segment) : NULL;
     if (!self)
         return NULL;
+    if (unlikely(shl_closed_has(ref))) {
+        shl_error(-EPIPE, "it is closed in this process");
+        return NULL;
+    }
     struct shl_found *found = &shl_self_pointer->found[shl_found_place(ref)];
     found->kind = KIND_NONE; /* a signal handler may look meanwhile */
     atom_compiler_barrier();

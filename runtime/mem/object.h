@@ -52,7 +52,8 @@ static inline struct shl_found *shl_find_again(uint64_t ref, enum shl_kind kind)
 
 /*
  * The object behind a handle of that kind, its segment and the calling thread in it; NULL with an
- * error. What the thread has found lately it finds again by one look at the object's own line.
+ * error, -EPIPE if this process has closed it. What the thread has found lately it finds again by
+ * one look at the object's own line.
  */
 static inline struct shl_found *shl_find(uint64_t ref, enum shl_kind kind)
 {

@@ -460,8 +460,7 @@ static int close_place(struct shl_shared *shared, shoal_segment handle,
     REQUIRE(segment->index != SHL_FAMILY, -EINVAL, "the family's segment is never unmapped");
     atom_store_relaxed(&segment->closing, 1);
     shared->pins[segment->index]++;
-    /* [segment.detach] release -> shl_self_leave_detached(): the place is closing. */
-    atom_store_release(&shl_detach_epoch, atom_load_relaxed(&shl_detach_epoch) + 1);
+    shl_self_forget_found(); /* and to each thread that the place is closing */
     *ret_segment = segment;
     return 0;
 }

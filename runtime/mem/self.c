@@ -63,6 +63,12 @@ void shl_self_leave_detached_slow(struct shl_self *self, uint32_t epoch)
     self->detach_epoch = epoch;
 }
 
+void shl_self_forget_found(void)
+{
+    /* [segment.detach] release -> shl_self_leave_detached(). */
+    atom_store_release(&shl_detach_epoch, atom_load_relaxed(&shl_detach_epoch) + 1);
+}
+
 void shl_self_bury(pid_t pid)
 {
     struct shl_shared *shared = shl_shared();

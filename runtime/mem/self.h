@@ -77,6 +77,8 @@ struct shl_shared {
     uint32_t pins[SHL_SEGMENTS_MAX]; /* threads that are in a segment, or are about to be */
     bool readers_known;              /* mem/readers.c */
     struct shl_slot process_slots[SHL_SEGMENTS_MAX];
+    uint64_t *closed; /* mem/closed.c */
+    atom32 closed_count;
 
     /* of proc/ */
     pthread_mutex_t children_lock;
@@ -139,6 +141,9 @@ static inline void shl_self_leave_detached(void)
 
 /* With the table locked, and none of the process's threads in the segment: gives back its slot. */
 void shl_self_leave_process(const struct shl_segment *segment);
+
+/* With the table locked: no thread believes any more that it knows what its handles name. */
+void shl_self_forget_found(void);
 
 /* Settles what a reaped process left behind, in every segment. */
 void shl_self_bury(pid_t pid);

@@ -303,6 +303,10 @@ static int create_large_queue(void)
 {
     return shoal_queue_create(&(shoal_queue_options){ .capacity_count = 1 << 18 }, &output.queue);
 }
+static int create_queue_of_values(void)
+{
+    return shoal_queue_create(&(shoal_queue_options){ .value_size = 4096 }, &output.queue);
+}
 static void destroy_the_queue(void)
 {
     CHILD_CHECK(shoal_queue_destroy(output.queue) == 0);
@@ -326,6 +330,15 @@ void get_one(void)
     void *payload;
     CHILD_CHECK(shoal_queue_get(queue, &payload, SHOAL_NOW) == 0);
     shoal_free(payload);
+}
+static int close_queue(void)
+{
+    return shoal_queue_close(queue);
+}
+static void open_another_queue(void)
+{
+    CHILD_CHECK(shoal_queue_destroy(queue) == 0);
+    prepare_queue();
 }
 void finish_queue(void)
 {
@@ -375,6 +388,15 @@ static const struct operation objects[] = {
       .prepare = prepare_thread,
       .run = create_large_queue,
       .undo = destroy_the_queue },
+    { .name = "queue_create of values",
+      .prepare = prepare_thread,
+      .run = create_queue_of_values,
+      .undo = destroy_the_queue },
+    { .name = "queue_close",
+      .prepare = prepare_queue,
+      .run = close_queue,
+      .undo = open_another_queue,
+      .finish = finish_queue },
     { .name = "queue_put_bytes",
       .prepare = prepare_queue,
       .run = put_small,
