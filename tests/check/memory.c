@@ -1,7 +1,10 @@
 /* mem/runs.c, mem/pages.c: whose a block is at every instant, and nobody writes where another's
  * memory is, whatever has become of the chunk that he looks at. */
+#include <shoal/memory.h>
+#include <shoal/queue.h>
 #include <shoal/stats.h>
 
+#include "flow/queue_shm.h"
 #include "mem/alloc.h"
 #include "mem/runs.h"
 #include "search.h"
@@ -148,6 +151,142 @@ static const char *judge(void)
     return audit.kept + audit.owned > 0 ? "memory is somebody's who has none" : NULL;
 }
 
+/* --- a message on its way --------------------------------------------------------------------- */
+
+enum { PUTTER = 0, GETTER = 1, QUEUE = 0, PAYLOAD = 1 }; /* threads; ghosts */
+enum { MESSAGE_SIZE = 7000 };
+
+/* A block, and what is to be known of its class. */
+static void add_block(void *payload)
+{
+    struct shl_run at;
+    if (!shl_run_find(segment(), shl_offset(segment(), payload) / PAGE_SIZE_SHM, &at))
+        machine_bail_out("no payload");
+    machine_add_region(payload, sizeof(struct block_shm));
+    machine_add_region(&segment()->shm->classes[at.size_class], 2 * sizeof(atom64));
+    machine_add_region(at.word, sizeof *at.word);
+    machine_add_region(at.bits, sizeof *at.bits);
+    for (unsigned i = 0; i < threads_count; i++)
+        machine_add_region(&machine.threads[i].self->attachments[SHL_FAMILY].caches[at.size_class],
+                           sizeof(struct shl_cache));
+}
+
+/* A queue, and a payload of the putter's with nothing in anybody's hands. */
+static void begin_message(void)
+{
+    shoal_queue queue;
+    machine_settles_memory = true;
+    if (shoal_queue_create(&(shoal_queue_options){ .capacity_count = 1 }, &queue) < 0)
+        machine_bail_out("no queue");
+    machine.ghosts[QUEUE] = queue.ref;
+    struct queue_shm *shm = machine_add_object(queue.ref, KIND_QUEUE, sizeof *shm);
+    machine_add_region(shl_at(segment(), shm->ring.cells), (shm->ring.mask + 1) * sizeof(uint64_t));
+    void *payload = shl_alloc(segment(), MESSAGE_SIZE);
+    machine.ghosts[PAYLOAD] = (uint64_t)(uintptr_t)payload;
+    shl_alloc_flush(segment(), &current->self->attachments[SHL_FAMILY]);
+    add_block(shl_block(payload));
+    add_block((char *)shm - offsetof(struct queue_shm, object));
+    add_block(shl_block(shl_at(segment(), shm->ring.cells)));
+}
+
+static bool one_is_dead_or_all_have_ended(void)
+{
+    enum phase putter = machine.threads[PUTTER].phase, getter = machine.threads[GETTER].phase;
+    return putter == DEAD || getter == DEAD || (putter == DONE && getter == DONE);
+}
+
+static void put_and_get(unsigned self)
+{
+    shoal_queue queue = { machine.ghosts[QUEUE] };
+    void *payload = (void *)(uintptr_t)machine.ghosts[PAYLOAD], *got = NULL;
+    if (self == PUTTER) {
+        if (shoal_queue_put(queue, payload, SHOAL_FOREVER) < 0)
+            machine_fail("put failed");
+    } else if (self == GETTER) {
+        if (shoal_queue_get(queue, &got, SHOAL_FOREVER) < 0 || got != payload)
+            machine_fail("get failed");
+        shoal_free(got);
+    } else {
+        machine_await(one_is_dead_or_all_have_ended);
+        shl_peer_recover_all(segment());
+    }
+}
+
+static bool putter_is_out(void)
+{
+    return machine.threads[PUTTER].phase == DEAD ||
+           (machine.threads[PUTTER].phase == DONE && one_is_dead_or_all_have_ended());
+}
+
+/* The queue ends meanwhile, and what was put goes with it. */
+static void put_and_destroy(unsigned self)
+{
+    shoal_queue queue = { machine.ghosts[QUEUE] };
+    void *payload = (void *)(uintptr_t)machine.ghosts[PAYLOAD];
+    if (self == PUTTER && shoal_queue_put(queue, payload, SHOAL_FOREVER) < 0)
+        shoal_free(payload);
+    if (self == GETTER && shoal_queue_destroy(queue) < 0)
+        machine_fail("destroy failed");
+    if (self == SETTLER) { /* who is inside of a queue that ended would put it off */
+        machine_await(putter_is_out);
+        shl_peer_recover_all(segment());
+    }
+}
+
+static const char *judge_end(void)
+{
+    shoal_audit audit;
+    if (shoal_segment_audit((shoal_segment){ 0 }, &audit) < 0 || audit.damaged > 0)
+        return "the tables are damaged";
+    if (audit.lost + audit.owned > 0)
+        return "memory is lost";
+    struct object_shm *queue = shl_at(segment(), shl_ref_offset(machine.ghosts[QUEUE]));
+    if (queue->self != machine.ghosts[QUEUE] && audit.queued + audit.objects > 0)
+        return "a queue was destroyed, and is there";
+    return NULL;
+}
+
+/* The message lies in the queue, or its memory is free; in no other case does the getter sleep. */
+static const char *judge_message(void)
+{
+    shoal_audit audit;
+    if (shoal_segment_audit((shoal_segment){ 0 }, &audit) < 0 || audit.damaged > 0)
+        return "the tables are damaged";
+    if (audit.lost + audit.owned > 0)
+        return "the message is lost";
+    if (!is_dead(GETTER) && audit.payloads_count > 0)
+        return "a message that nobody gets";
+    if (is_asleep(GETTER) && !is_dead(PUTTER))
+        return "a getter sleeps though a message was put";
+    return NULL;
+}
+
+static void check_message(void)
+{
+    struct scenario message = { .name = "message, 1 puts, 1 gets, 1 settles, 1 kill",
+                                .threads = 3,
+                                .kills = 1,
+                                .victims = 1 << PUTTER | 1 << GETTER,
+                                .preemptions = 3,
+                                .preemptions_full = UNBOUNDED,
+                                .begin = begin_message,
+                                .thread = put_and_get,
+                                .judge = judge_message,
+                                .may_sleep = true };
+    holds(&message);
+    fails(&message, "journal.settled");
+    fails(&message, "journal.written");
+    struct scenario end = message;
+    end.name = "message, 1 puts, 1 destroys, 1 settles, 1 kill";
+    end.preemptions = 1;
+    end.preemptions_full = 3;
+    end.thread = put_and_destroy;
+    end.judge = judge_end;
+    end.may_sleep = false;
+    holds(&end);
+    fails(&end, "object.settled");
+}
+
 void check_memory(void)
 {
     struct scenario settle = { .name = "memory, 2 take and give, 1 settles, 1 kill",
@@ -182,4 +321,5 @@ void check_memory(void)
     walk.thread = one_walks_the_chunk;
     holds(&walk);
     fails(&walk, "pages.named");
+    check_message();
 }
