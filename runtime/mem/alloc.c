@@ -11,11 +11,11 @@
 bool shl_place_at(const struct shl_segment *segment, uint64_t payload_offset,
                   struct shl_place *ret_place)
 {
-    if (likely(shl_place_in_run(segment, payload_offset, ret_place)))
+    struct block_shm *block = shl_block(shl_at(segment, payload_offset));
+    if (likely(shl_place_in_run(segment, block, ret_place)))
         return true;
-    uint64_t offset = payload_offset - sizeof(struct block_shm);
-    void *payload = shl_at(segment, payload_offset); /* its block may lie before the segment */
-    *ret_place = (struct shl_place){ segment, shl_block(payload), BLOCK_CLASS_LARGE };
+    uint64_t offset = shl_offset(segment, block);
+    *ret_place = (struct shl_place){ segment, block, CLASS_LARGE };
     return offset % CHUNK_SIZE == 0 &&
            chunk_word_kind(shl_chunk_word(segment, offset)) == CHUNK_LARGE;
 }
@@ -115,7 +115,7 @@ static SHL_COLD void *alloc_large(const struct shl_segment *segment,
         return NULL;
     uint32_t generation = (uint32_t)atom_add_relaxed(&segment->shm->large_count, 1);
     void *payload = shl_hand_out(self, shl_at(segment, chunk * CHUNK_SIZE),
-                                 block_meta_make(BLOCK_CLASS_LARGE, generation, size), 0);
+                                 block_meta_make(generation, size), 0);
     shl_chunks_publish(segment, chunk, count);
     return payload;
 }
@@ -143,7 +143,7 @@ void shl_free(const struct shl_place *place)
     uint32_t seq = block_own_seq(atom_load_relaxed(&block->own));
     if (unlikely(!self))
         return; /* no slot, so no hands: it is settled with its owner */
-    if (likely(place->size_class != BLOCK_CLASS_LARGE)) {
+    if (likely(place->size_class != CLASS_LARGE)) {
         keep(place->segment, self, place->size_class, block, seq);
         return;
     }

@@ -6,7 +6,7 @@
  *          owner: a slot and its generation, short (peer_shm.h): the thread of a FREE block, else
  *                 the process; seq: counts the block's sends
  *          ref: the low bits of the object's reference
- *   meta = {class:8, generation:12, size:44}
+ *   meta = {zero:8, generation:12, size:44}
  *          generation: counts the block's allocations, for shoal_ref; size: the payload's bytes
  *
  *   FREE, nobody -> FREE, thread    taken out of its run's free bits, by who works on the run
@@ -36,7 +36,6 @@ static_assert(sizeof(struct block_shm) == 16, "the payload behind it is 16-byte 
 #define BLOCK_SIZE_BITS 44
 #define BLOCK_SIZE_MASK ((UINT64_C(1) << BLOCK_SIZE_BITS) - 1)
 #define BLOCK_REF_MASK ((UINT64_C(1) << 48) - 1)
-#define BLOCK_CLASS_LARGE 0xffu /* whole chunks */
 
 static inline uint64_t block_own_make(enum block_state state, uint32_t owner, uint32_t seq)
 {
@@ -70,21 +69,9 @@ static inline uint64_t block_own_make_ref(enum block_state state, uint64_t ref)
     return (uint64_t)state << 60 | (ref & BLOCK_REF_MASK);
 }
 
-static inline uint64_t block_meta_make(uint32_t size_class, uint32_t generation, uint64_t size)
+static inline uint64_t block_meta_make(uint32_t generation, uint64_t size)
 {
-    return (uint64_t)size_class << 56 | (uint64_t)(generation & 0xfff) << BLOCK_SIZE_BITS | size;
-}
-
-/* Of the block's next allocation. */
-static inline uint64_t block_meta_next(uint64_t meta, uint32_t size_class, uint64_t size)
-{
-    uint64_t generation = (meta + BLOCK_SIZE_MASK + 1) & (UINT64_C(0xfff) << BLOCK_SIZE_BITS);
-    return (uint64_t)size_class << 56 | generation | size;
-}
-
-static inline uint32_t block_meta_class(uint64_t meta)
-{
-    return (uint32_t)(meta >> 56);
+    return (uint64_t)(generation & 0xfff) << BLOCK_SIZE_BITS | size;
 }
 
 static inline uint32_t block_meta_generation(uint64_t meta)

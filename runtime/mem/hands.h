@@ -16,7 +16,7 @@
 struct shl_place {
     const struct shl_segment *segment;
     struct block_shm *block;
-    uint32_t size_class; /* or BLOCK_CLASS_LARGE */
+    uint32_t size_class; /* or CLASS_LARGE */
 };
 
 static inline struct block_shm *shl_block(const void *payload)
@@ -29,12 +29,12 @@ static inline void *shl_payload(struct block_shm *block)
     return block + 1;
 }
 
-/* The place of the block whose payload begins at this offset, whoever owns it, if it is cut from a
- * run: false for every other offset, inside the segment or not. */
-static inline bool shl_place_in_run(const struct shl_segment *segment, uint64_t payload_offset,
+/* The place of a block, whoever owns it, if one that is cut from a run begins there: false for
+ * every other address, in the segment or not. */
+static inline bool shl_place_in_run(const struct shl_segment *segment, struct block_shm *block,
                                     struct shl_place *ret_place)
 {
-    uint64_t offset = payload_offset - sizeof(struct block_shm);
+    uint64_t offset = shl_offset(segment, block);
     uint64_t word = shl_page_word(segment, offset);
     uint32_t size_class = page_word_class(word), first = page_word_first(word);
     if (unlikely(page_word_kind(word) < PAGE_RUN || size_class > CLASS_PAYLOAD_LAST))
@@ -42,11 +42,11 @@ static inline bool shl_place_in_run(const struct shl_segment *segment, uint64_t 
     const struct shl_size *size = &shl_sizes[size_class];
     if (unlikely(first > size->first_most) && !SHL_MISTAKE("alloc.run"))
         return false; /* damaged: the run would reach beyond its chunk */
-    *ret_place = (struct shl_place){ segment, shl_at(segment, offset), size_class };
+    *ret_place = (struct shl_place){ segment, block, size_class };
     return shl_block_begins(size, offset % CHUNK_SIZE - first * PAGE_SIZE_SHM);
 }
 
-/* The same block of this process's, if so its header says: then `*ret_seq` is its sends. */
+/* Does the block's header say that it is this process's? Then `*ret_seq` counts its sends. */
 static inline bool shl_block_is_owned(const struct shl_attachment *self,
                                       const struct block_shm *block, uint64_t *ret_seq)
 {
@@ -59,11 +59,13 @@ static inline bool shl_hands_keep(struct shl_attachment *self, uint32_t size_cla
                                   struct block_shm *block, uint64_t seq)
 {
     struct shl_cache *cache = &self->caches[size_class];
-    if (unlikely(cache->count >= cache->limit))
+    uint32_t count = cache->count;
+    if (unlikely(count >= cache->limit))
         return false;
     atom_store_relaxed(&block->own, self->own_of_thread | seq);
     SHL_CHAOS("alloc.kept");
-    cache->blocks[cache->count++] = block;
+    cache->blocks[count] = block;
+    cache->count = count + 1;
     return true;
 }
 
@@ -88,13 +90,12 @@ static inline void *shl_hand_out(const struct shl_attachment *self, struct block
 static inline void *shl_hands_alloc(struct shl_attachment *self, uint64_t size)
 {
     uint32_t size_class = shl_class_of(size);
-    if (unlikely(size_class > CLASS_PAYLOAD_LAST))
+    if (unlikely(size_class > CLASS_PAYLOAD_LAST || self->caches[size_class].count == 0))
         return NULL;
     struct block_shm *block = shl_hands_take(self, size_class);
-    if (unlikely(!block))
-        return NULL;
-    uint64_t meta = block_meta_next(atom_load_relaxed(&block->meta), size_class, size);
-    return shl_hand_out(self, block, meta, block_own_seq(atom_load_relaxed(&block->own)));
+    uint32_t generation = block_meta_generation(atom_load_relaxed(&block->meta)) + 1;
+    uint32_t seq = block_own_seq(atom_load_relaxed(&block->own));
+    return shl_hand_out(self, block, block_meta_make(generation, size), seq);
 }
 
 /* free, into the thread's hands. */
@@ -103,7 +104,7 @@ static inline bool shl_hands_free(const struct shl_segment *segment, struct shl_
 {
     struct shl_place place;
     uint64_t seq;
-    return likely(shl_place_in_run(segment, shl_offset(segment, payload), &place) &&
+    return likely(shl_place_in_run(segment, shl_block(payload), &place) &&
                   shl_block_is_owned(self, place.block, &seq)) &&
            shl_hands_keep(self, place.size_class, place.block, seq);
 }

@@ -108,10 +108,11 @@ static inline uint64_t shl_chunks_count(const struct shl_segment *segment)
 /* The word of the chunk an offset lies in; CHUNK_FREE also for the tables and beyond the end. */
 static inline uint64_t shl_chunk_word(const struct shl_segment *segment, uint64_t offset)
 {
-    if (unlikely(offset >= segment->size || offset / CHUNK_SIZE < segment->chunks_at))
+    uint64_t chunk = offset / CHUNK_SIZE;
+    if (unlikely(chunk - segment->chunks_at >= segment->chunks_most))
         return CHUNK_FREE;
     /* [pages.chunk] acquire <- publishing: the chunk has memory, and its page words are there. */
-    return atom_load_acquire(&shl_chunk_words(segment)[offset / CHUNK_SIZE]);
+    return atom_load_acquire(&shl_chunk_words(segment)[chunk]);
 }
 
 static inline atom64 *shl_page_words(const struct shl_segment *segment, uint64_t chunk)
@@ -122,11 +123,11 @@ static inline atom64 *shl_page_words(const struct shl_segment *segment, uint64_t
 /* The word of the page an offset lies in; PAGE_FREE if it is no page of a chunk of pages. */
 static inline uint64_t shl_page_word(const struct shl_segment *segment, uint64_t offset)
 {
-    if (unlikely(chunk_word_kind(shl_chunk_word(segment, offset)) != CHUNK_PAGES))
-        return PAGE_FREE;
     uint64_t page = offset % CHUNK_SIZE / PAGE_SIZE_SHM;
+    if (unlikely(chunk_word_kind(shl_chunk_word(segment, offset)) != CHUNK_PAGES || page == 0))
+        return PAGE_FREE;
     atom64 *words = shl_page_words(segment, offset / CHUNK_SIZE);
-    return likely(page != 0) ? atom_load_relaxed(&words[page]) : PAGE_FREE;
+    return atom_load_relaxed(&words[page]);
 }
 
 /* A page's number in the segment. */

@@ -88,7 +88,7 @@ static bool find_payload(const void *payload, struct shl_place *ret_place)
 /* Bytes behind the header of a block. */
 static uint64_t room(const struct shl_place *place)
 {
-    if (place->size_class != BLOCK_CLASS_LARGE)
+    if (place->size_class != CLASS_LARGE)
         return shl_sizes[place->size_class].stride - sizeof(struct block_shm);
     uint64_t offset = shl_offset(place->segment, place->block);
     uint64_t count = chunk_word_value(shl_chunk_word(place->segment, offset));

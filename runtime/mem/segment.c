@@ -77,6 +77,7 @@ bool shl_segment_peek(uint32_t id, struct shl_segment *ret_segment)
                                          .size = found->size,
                                          .id = found->id,
                                          .chunks_at = found->chunks_at,
+                                         .chunks_most = found->chunks_most,
                                          .index = found->index,
                                          .epoch = found->epoch,
                                          .fd = found->fd };
@@ -239,6 +240,7 @@ static void publish(struct shl_segment *place, const struct segment_shm *header,
     place->inode = identity->inode;
     place->id = header->id;
     place->chunks_at = header->chunks_at;
+    place->chunks_most = header->size / CHUNK_SIZE - header->chunks_at;
     place->index = (uint32_t)(place - shl_segments);
     place->epoch = ++epochs;
     place->fd = fd;

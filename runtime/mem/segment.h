@@ -28,9 +28,10 @@ struct shl_segment {
     uint64_t size;
     uint64_t device, inode; /* which file it is */
     uint32_t id;
-    uint32_t chunks_at; /* the first chunk behind the tables */
-    uint32_t index;     /* its place in the table */
-    uint32_t epoch;     /* which attachment of this process it is: tells the place's users apart */
+    uint64_t chunks_at;   /* the first chunk behind the tables, */
+    uint64_t chunks_most; /* and how many may follow */
+    uint32_t index;       /* its place in the table */
+    uint32_t epoch; /* which attachment of this process it is: tells the place's users apart */
     int fd;
     atom32 closing; /* detached, but threads of this process are in it; under the table's lock */
 };

@@ -108,15 +108,15 @@ static inline struct shl_attachment *shl_self(const struct shl_segment *segment)
     return shl_self_attach(segment);
 }
 
-/* Likewise in the family's, which never goes; NULL (no error told) if it is not attached. */
+/* Likewise in the family's, which never goes: NULL, or all zero with empty hands that may keep
+ * nothing, if it is not attached. */
 static inline struct shl_attachment *shl_self_in_family(void)
 {
     struct shl_self *self = shl_self_pointer;
-    bool attached = self && self->attachments[SHL_FAMILY].epoch != 0;
-    return likely(attached) ? &self->attachments[SHL_FAMILY] : NULL;
+    return likely(self) ? &self->attachments[SHL_FAMILY] : NULL;
 }
 
-/* Likewise in any, NULL (no error told) if it is not attached. */
+/* Likewise in any; NULL (no error told) if it is not attached. */
 static inline struct shl_attachment *shl_self_attached(const struct shl_segment *segment)
 {
     struct shl_self *self = shl_self_pointer;
