@@ -24,6 +24,23 @@ __attribute__((constructor)) static void die_with_parent(void)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
+static int argument_count;
+static char **arguments;
+
+int harness_init(const shoal_init_options *options)
+{
+    return shoal_init(&argument_count, &arguments, options);
+}
+
+/* Before main() as well: a child that shoal has exec'd runs its target in here, and ends. */
+__attribute__((constructor)) static void enter(int count, char **vector)
+{
+    argument_count = count;
+    arguments = vector;
+    if (getenv("SHOAL_CHILD") && harness_init(NULL) < 0)
+        _exit(HARNESS_CHILD_FAILED);
+}
+
 pid_t harness_child(int (*function)(void *argument), void *argument)
 {
     const pid_t parent = getpid();

@@ -103,6 +103,10 @@ void *harness_shared(size_t size);
 #define HARNESS_CHILD_FAILED 99
 _Noreturn void harness_child_failed(const char *file, int line, const char *condition);
 
+/* shoal_init() as if from main(): children that are exec'd come to the harness's own call of it
+ * before main(). */
+int harness_init(const shoal_init_options *options);
+
 /* --- waiting -------------------------------------------------------------------------------- */
 
 uint64_t harness_now_ns(void);

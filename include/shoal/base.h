@@ -142,9 +142,24 @@ SHOAL_API shoal_deadline shoal_until(shoal_deadline deadline, shoal_event cancel
  */
 SHOAL_API int shoal_remaining_ms(shoal_deadline deadline);
 
-/* How a child begins. Only fork exists so far; the others answer -ENOTSUP. */
+/*
+ * How a child begins.
+ *
+ * FORK        a copy of this process, by fork(2). In a program with several threads the child may
+ *             call only what is safe after fork(2); the cost grows with the program's memory.
+ * SPAWN       the program anew, by exec: main() runs up to shoal_init(), which runs the target and
+ *             does not return. Safe in any program, and the slowest.
+ * FORKSERVER  the program anew once, as a server that shoal_init() makes of it; each child is a
+ *             fork of that. Safe in any program, at the same small cost however large it is.
+ *
+ * A child of the latter two has nothing of its creator's memory but the segment, and none of his
+ * descriptors but stdout and stderr; environment, working directory, limits and the like are those
+ * of now with SPAWN, those of the first start with FORKSERVER, whose server is replaced when the
+ * caller has become another user. The server is a child of this process, which shoal_shutdown()
+ * ends; if it is killed, the next start makes another.
+ */
 enum shoal_start_method {
-    SHOAL_START_DEFAULT = 0, /* fork, until the fork server exists */
+    SHOAL_START_DEFAULT = 0, /* FORKSERVER if shoal_init() was given main's arguments, else FORK */
     SHOAL_START_FORK,
     SHOAL_START_SPAWN,
     SHOAL_START_FORKSERVER
@@ -160,21 +175,22 @@ typedef struct {
 
 /*
  * shoal_init - make this process the root of a family and say how it shall behave.
- * @argc: main's, or NULL; unchanged by the fork method.
- * @argv: main's, or NULL.
+ * @argc: main's, unchanged; or NULL.
+ * @argv: main's, unchanged: it says that main() itself calls, so that children can be exec'd, which
+ *        come by here too; NULL: there is only FORK.
  * @options: NULL for the defaults.
- * Owns:    the options are read, not kept.
- * Blocks:  no.
+ * Owns:    the options are read, not kept; *argv must stay as long as children are started.
+ * Blocks:  no. In a child that was exec'd it does not return: it runs the target, and exits.
  * Safe:    threads one at a time, before other calls; after fork no; signal handler no.
  * Death:   nothing to leave: the family's memory has no name and goes with its last process.
- * Returns: 0; -EALREADY initialised; -EINVAL; -ENOMEM a limit; -ENOTSUP start method; -EMFILE;
- *          -EUSERS; -EADDRINUSE.
+ * Returns: 0; -EALREADY initialised; -EINVAL; -ENOMEM a limit; -EMFILE; -EUSERS; -EADDRINUSE;
+ *          -ECHILD in what a child that is being exec'd has started before it came to its own.
  * Python:  the main module, with multiprocessing.set_start_method().
  */
 SHOAL_MUST int shoal_init(int *argc, char ***argv, const shoal_init_options *options);
 
 /*
- * shoal_shutdown - the exit sequence, now: join this process's children.
+ * shoal_shutdown - the exit sequence, now: join this process's children, end its fork server.
  * @deadline: for all of them together.
  * Owns:    the handles stay the caller's; exit codes can still be asked for.
  * Blocks:  until every child that this process started has ended, or @deadline.

@@ -16,7 +16,7 @@
 SHOAL_BEGIN_DECLS
 
 #define SHOAL_EXITCODE_NONE INT_MIN          /* not started, or running */
-#define SHOAL_EXITCODE_UNKNOWN (INT_MIN + 1) /* ended; somebody else took the status */
+#define SHOAL_EXITCODE_UNKNOWN (INT_MIN + 1) /* somebody else took the status, before Linux 6.15 */
 #define SHOAL_PROCESS_NAME_MAX 63            /* bytes of a name, without the final zero */
 #define SHOAL_PROCESS_ARGUMENT_MAX 65536     /* bytes of an argument */
 
@@ -40,7 +40,7 @@ typedef struct {
  * Safe:    threads yes; after fork yes; signal handler no.
  * Death:   killed inside: its memory goes with the segment.
  * Returns: 0; -EINVAL no target, an argument without size or the reverse; -EMSGSIZE argument or
- *          name too long; -ENOTSUP start method; -ENOMEM.
+ *          name too long; -ENOMEM.
  * Python:  multiprocessing.Process(target, name, args).
  */
 SHOAL_MUST int shoal_process_create(const shoal_process_options *options,
@@ -49,18 +49,19 @@ SHOAL_MUST int shoal_process_create(const shoal_process_options *options,
 /*
  * shoal_process_start - start it.
  * @process: created by this process, not started yet.
- * Owns:    the child shares the segment; it holds this process's descriptors as after fork(2), but
- *          its stdin is /dev/null.
- * Blocks:  for the time of a fork, and while another thread holds the lock of stdout or stderr,
- *          which are flushed first.
- * Safe:    threads yes; after fork yes; signal handler no. In a program with several threads the
- *          child may call only what is safe after fork(2).
+ * Owns:    the child shares the segment; its stdin is /dev/null. What else it has depends on the
+ *          method: see enum shoal_start_method.
+ * Blocks:  until the child begins: for the time of a fork, or of the program's way to shoal_init();
+ *          and while another thread holds the lock of stdout or stderr, which are flushed first.
+ * Safe:    threads yes; after fork yes; signal handler no.
  * Death:   the child is killed by the kernel when this process ends, however it ends. A process
  *          forked by other means delays that until it uses shoal, execs or ends; a child that execs
  *          or closes descriptors that are not its own is not killed.
  * Returns: 0; -EALREADY started before; -ECHILD not the creator; -EUSERS no process to be had;
- *          -EMFILE; -ENOMEM; -EINVAL; -ESTALE;
- *          -EIO the child could not be tied to this process, and is gone.
+ *          -EMFILE; -ENOMEM; -ESTALE; -EINVAL, also a target that is no function of a loaded file;
+ *          -ENOTSUP a file without build id, or nothing to exec: see shoal_init();
+ *          -EPROTO the target's library was replaced; -ENOENT it is gone, or its name not known;
+ *          -EIO the child ended on its way, or could not be tied to this process.
  * Python:  Process.start().
  */
 SHOAL_MUST int shoal_process_start(shoal_process process);
@@ -205,6 +206,20 @@ SHOAL_API bool shoal_process_is_alive(shoal_process process);
  * Python:  Process.sentinel.
  */
 SHOAL_API int shoal_process_sentinel(shoal_process process);
+
+/*
+ * shoal_register - name a target, for programs whose files have no build id.
+ * @name: not copied: a constant.
+ * @target: found by this name in processes that are started by exec, not by its place in its file.
+ * Owns:    nothing.
+ * Blocks:  no.
+ * Safe:    threads one at a time, before shoal_init(); after fork no; signal handler no.
+ * Death:   nothing to leave.
+ * Returns: 0, also if it is known already; -EEXIST the name is another target's; -EMSGSIZE;
+ *          -EINVAL; -ENOMEM.
+ * Python:  a target that can be imported.
+ */
+SHOAL_MUST int shoal_register(const char *name, void (*target)(void *argument));
 
 /*
  * shoal_current_process - the calling process.

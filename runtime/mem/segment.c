@@ -386,8 +386,17 @@ static int map_attached(const struct segment_shm *header, const struct shl_file_
     return code;
 }
 
-/* With the table locked. What is `named` nobody but this user can reach; anything else must be
- * sealed. */
+/* What is `named` nobody but this user can reach; anything else must be sealed. */
+static int read_header(int fd, bool named, const struct shl_file_identity *identity,
+                       struct segment_shm *ret_header)
+{
+    REQUIRE(named || shl_memfd_is_sealed(fd), -EPROTO,
+            "the file is not sealed, hence not a segment");
+    int code = shl_file_peek(fd, ret_header, sizeof *ret_header);
+    return code < 0 ? code : check_header(ret_header, identity->size);
+}
+
+/* With the table locked. */
 static int attach(int fd, bool named, struct shl_segment **ret_segment)
 {
     struct shl_file_identity identity;
@@ -399,17 +408,42 @@ static int attach(int fd, bool named, struct shl_segment **ret_segment)
         atom_store_relaxed(&(*ret_segment)->closing, 0); /* those who are in may stay */
         return 0;
     }
-    REQUIRE(named || shl_memfd_is_sealed(fd), -EPROTO,
-            "the file is not sealed, hence not a segment");
     struct segment_shm header;
-    code = shl_file_peek(fd, &header, sizeof header);
-    if (code == 0)
-        code = check_header(&header, identity.size);
+    code = read_header(fd, named, &identity, &header);
     if (code < 0)
         return code;
     REQUIRE(!find_id(header.id), -EADDRINUSE, "another attached segment has the same number");
     *ret_segment = free_place(false);
     return *ret_segment ? map_attached(&header, &identity, fd, *ret_segment) : -EUSERS;
+}
+
+/* With the table locked. */
+static int adopt(int fd)
+{
+    struct shl_segment *family = &shl_segments[SHL_FAMILY];
+    REQUIRE(!family->shm, -EALREADY, "the family's segment exists already");
+    struct shl_file_identity identity;
+    struct segment_shm header;
+    int code = shl_file_identify(fd, &identity);
+    if (code == 0)
+        code = read_header(fd, false, &identity, &header);
+    void *base;
+    if (code == 0)
+        code = shl_memfd_map(fd, header.size, (void *)(uintptr_t)header.base, &base);
+    if (code == 0)
+        publish(family, &header, base, &identity, fd);
+    return code;
+}
+
+int shl_segment_family_adopt(int fd)
+{
+    struct shl_shared *shared = shl_shared();
+    if (!shared)
+        return shl_error_code();
+    pthread_mutex_lock(&shared->lock);
+    int code = adopt(fd);
+    pthread_mutex_unlock(&shared->lock);
+    return code;
 }
 
 static int attach_locked(int fd, bool named, shoal_segment *ret_segment)

@@ -72,6 +72,10 @@ static inline uint64_t shl_offset(const struct shl_segment *segment, const void 
 /* Makes the family with a limit of its own; -EALREADY if it exists. */
 int shl_segment_family_create(uint64_t size_max);
 
+/* The family that another process has made, by its descriptor, which is the segment's from then on;
+ * at the same address, or not at all. */
+int shl_segment_family_adopt(int fd);
+
 /* A place in the table is published by its shm pointer. */
 static inline bool shl_segment_attached(const struct shl_segment *segment)
 {

@@ -2,13 +2,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdalign.h>
 #include <stdio.h>
 #include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -31,13 +37,127 @@ void shl_child_flush(void)
     fflush(stderr);
 }
 
+static int no_process(const char *call, int number)
+{
+    bool full = number == EAGAIN;
+    return shl_errorf(full ? -EUSERS : shl_error_of_errno(number), "%s: %s", call,
+                      full ? "no more processes" : "no memory or no descriptor");
+}
+
 pid_t shl_child_fork(void)
 {
     pid_t pid = fork();
+    return pid < 0 ? no_process("fork", errno) : pid;
+}
+
+struct exec_call {
+    const struct shl_exec *exec;
+    sigset_t mask;
+    pid_t creator;
+    int error;
+};
+
+/* In memory that is the creator's: its handlers must not run here. */
+static void reset_handlers(void)
+{
+    for (int number = 1; number < NSIG; number++) {
+        struct sigaction action;
+        if (sigaction(number, NULL, &action) < 0 || action.sa_handler == SIG_IGN ||
+            action.sa_handler == SIG_DFL)
+            continue;
+        action.sa_handler = SIG_DFL;
+        action.sa_flags = 0;
+        sigaction(number, &action, NULL);
+    }
+}
+
+/* Leaves the standard streams and SHL_EXEC_FD open. */
+static int keep_alone(int fd)
+{
+    if (fd == SHL_EXEC_FD ? fcntl(fd, F_SETFD, 0) < 0 : dup2(fd, SHL_EXEC_FD) < 0)
+        return -1;
+    if (close_range(SHL_EXEC_FD + 1, UINT_MAX, 0) == 0)
+        return 0;
+    long end = sysconf(_SC_OPEN_MAX); /* before Linux 5.9 */
+    for (int other = SHL_EXEC_FD + 1; other < end; other++)
+        close(other);
+    return 0;
+}
+
+static void write_pid(char *text)
+{
+    unsigned pid = (unsigned)getpid();
+    for (int i = SHL_EXEC_PID_SIZE; i-- > 0; pid /= 10)
+        text[i] = (char)('0' + pid % 10);
+}
+
+/* In the creator's memory, while the creator's thread waits. */
+static int exec_self(void *argument)
+{
+    struct exec_call *call = argument;
+    const struct shl_exec *exec = call->exec;
+    reset_handlers();
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != call->creator)
+        _exit(EXIT_FAILURE);
+    write_pid(exec->pid_text);
+    if (keep_alone(exec->fd) == 0 && pthread_sigmask(SIG_SETMASK, &call->mask, NULL) == 0)
+        execve("/proc/self/exe", exec->argv, exec->envp);
+    call->error = errno;
+    _exit(EXIT_FAILURE);
+}
+
+pid_t shl_child_exec(const struct shl_exec *exec, int *ret_pidfd)
+{
+    alignas(16) char stack[16384];
+    struct exec_call call = { .exec = exec, .creator = getpid() };
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &call.mask);
+    pid_t pid = clone(exec_self, stack + sizeof stack,
+                      CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &call, ret_pidfd);
+    int number = errno;
+    pthread_sigmask(SIG_SETMASK, &call.mask, NULL);
     if (pid < 0)
-        return shl_errorf(errno == EAGAIN ? -EUSERS : shl_error_of_errno(errno), "fork: %s",
-                          errno == EAGAIN ? "no more processes" : "no memory");
-    return pid;
+        return no_process("clone", number);
+    if (call.error == 0)
+        *ret_pidfd = shl_fd_above_stdio(*ret_pidfd);
+    if (call.error == 0 && *ret_pidfd >= 0)
+        return pid;
+    int code = call.error ? shl_errorf(-EIO, "/proc/self/exe: %s", strerrordesc_np(call.error))
+                          : shl_error(-EMFILE, "no descriptor for the new process");
+    shl_child_discard(pid, *ret_pidfd);
+    return code;
+}
+
+void shl_exec_is_tied(void)
+{
+    prctl(PR_SET_PDEATHSIG, 0);
+}
+
+/*
+ * fork(2) cannot make a sibling, so this is the bare system call. What it leaves out of the C
+ * library's fork is done here: the thread's number, where the library keeps it (the address that
+ * the kernel clears at the thread's end), and the list of robust mutexes. Locks need no care: there
+ * is one thread.
+ */
+pid_t shl_child_fork_sibling(atom32 *ret_pid)
+{
+    int *tid = NULL;
+    struct robust_list_head *head = NULL;
+    size_t size;
+    if (prctl(PR_GET_TID_ADDRESS, &tid) < 0 || !tid || *tid != getpid() ||
+        syscall(SYS_get_robust_list, 0, &head, &size) < 0)
+        return shl_error(-ENOTSUP, "the kernel does not tell what the fork server needs");
+    atom_store_relaxed(ret_pid, 0); /* it is mapped: the kernel's store cannot fail */
+    unsigned long flags = CLONE_PARENT | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID |
+                          CLONE_CHILD_CLEARTID;
+    /* On some processors the fourth argument is the child's word, on others the fifth; the other
+     * one does not count. */
+    long pid = syscall(SYS_clone, flags, NULL, ret_pid, tid, tid);
+    if (pid == 0)
+        syscall(SYS_set_robust_list, head, size);
+    return pid < 0 ? no_process("clone", errno) : (pid_t)pid;
 }
 
 int shl_child_pidfd(pid_t pid)
@@ -48,8 +168,11 @@ int shl_child_pidfd(pid_t pid)
 
 void shl_child_discard(pid_t pid, int pidfd)
 {
-    kill(pid, SIGKILL);
-    while (!SHL_MISTAKE("child.zombie") && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+    if (pidfd >= 0)
+        shl_child_signal(pidfd, SIGKILL);
+    else
+        kill(pid, SIGKILL);
+    while (!SHL_MISTAKE("child.zombie") && waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
         ;
     if (pidfd >= 0)
         close(pidfd);
@@ -83,17 +206,37 @@ void shl_child_pause(void)
     nanosleep(&(struct timespec){ .tv_nsec = (long)SHL_NS_PER_MS }, NULL);
 }
 
+#ifndef PIDFD_GET_INFO
+#define PIDFD_GET_INFO _IOWR(0xff, 11, struct pidfd_info)
+#define PIDFD_INFO_EXIT (UINT64_C(1) << 3)
+struct pidfd_info {
+    uint64_t mask;
+    /* cppcheck-suppress unusedStructMember ; the kernel's: a cgroup and eleven numbers of ids */
+    uint32_t others[13];
+    int32_t exit_code; /* as wait(2) tells it */
+};
+#endif
+
+/* What the kernel still knows of a process that somebody else has reaped: since Linux 6.15. */
+static int exitcode_of_reaped(int pidfd)
+{
+    struct pidfd_info info = { .mask = PIDFD_INFO_EXIT };
+    if (ioctl(pidfd, PIDFD_GET_INFO, &info) < 0 || !(info.mask & PIDFD_INFO_EXIT))
+        return SHOAL_EXITCODE_UNKNOWN;
+    return WIFEXITED(info.exit_code) ? WEXITSTATUS(info.exit_code) : -WTERMSIG(info.exit_code);
+}
+
 bool shl_child_reap(int pidfd, int *ret_exitcode)
 {
     siginfo_t info = { .si_pid = 0 };
     int result;
     do
-        result = waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG);
+        result = waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG | __WALL);
     while (result < 0 && errno == EINTR);
     if (result < 0) { /* ECHILD: the host reaped it, or ignores SIGCHLD */
         if (shl_child_wait(pidfd, 0) < 0)
             return false;
-        *ret_exitcode = SHOAL_EXITCODE_UNKNOWN;
+        *ret_exitcode = exitcode_of_reaped(pidfd);
         return true;
     }
     if (info.si_pid == 0)
@@ -134,10 +277,10 @@ void shl_lifeline_close(struct shl_lifeline *lifeline)
  * may be SIGKILL. Unlike PR_SET_PDEATHSIG this follows the creator's process, not the thread that
  * forked. The reading end is opened anew, because siblings share the inherited one and its owner.
  */
-static int kill_at_hangup(int fd_inherited)
+int shl_lifeline_hang(const struct shl_lifeline *lifeline)
 {
     char path[32];
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd_inherited);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", lifeline->fd_read);
     int fd = shl_fd_above_stdio(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (fd < 0)
         return -errno;
@@ -151,7 +294,7 @@ static int kill_at_hangup(int fd_inherited)
     while (hung_up < 0 && errno == EINTR);
     if (hung_up > 0) /* before the signal was armed */
         raise(SIGKILL);
-    return hung_up < 0 ? -errno : 0;
+    return hung_up < 0 ? -errno : fd;
 }
 
 int shl_lifeline_tie(struct shl_lifeline *lifeline)
@@ -159,9 +302,9 @@ int shl_lifeline_tie(struct shl_lifeline *lifeline)
     if (lifeline->fd_write)
         close(lifeline->fd_write);
     lifeline->fd_write = 0;
-    int code = kill_at_hangup(lifeline->fd_read);
+    int fd = shl_lifeline_hang(lifeline);
     shl_lifeline_close(lifeline);
-    return code;
+    return fd < 0 ? fd : 0;
 }
 
 void shl_child_null_stdin(void)

@@ -1,5 +1,5 @@
-/* Child processes: the only fork, the pidfd, the kernel's word on who lives, and the lifeline that
- * ends a child with its creator. */
+/* Child processes: the only fork and exec, the pidfd, the kernel's word on who lives, and the
+ * lifeline that ends a child with its creator. */
 #ifndef SHL_OS_CHILD_H
 #define SHL_OS_CHILD_H
 
@@ -7,12 +7,38 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/atom.h"
+
 /* What stdout and stderr hold back goes out, so that the child does not print it again. May wait
  * for another thread's lock: not to be called with one of ours. */
 void shl_child_flush(void);
 
 /* fork(2). Answers the pid in the parent, 0 in the child, or -errno. */
 pid_t shl_child_fork(void);
+
+/*
+ * This program, exec'd anew. All its descriptors but the standard ones are closed, except for `fd`,
+ * which becomes SHL_EXEC_FD. It is killed if the calling thread ends before it has called
+ * shl_exec_is_tied(). Answers the pid or -errno.
+ */
+enum { SHL_EXEC_FD = 3 };
+struct shl_exec {
+    char *const *argv;
+    char *const *envp;
+    char *pid_text; /* in one of envp's strings: becomes its pid, in SHL_EXEC_PID_SIZE digits */
+    int fd;
+};
+enum { SHL_EXEC_PID_SIZE = 10 };
+pid_t shl_child_exec(const struct shl_exec *exec, int *ret_pidfd);
+void shl_exec_is_tied(void);
+
+/*
+ * Forks a child of the calling process's parent, for processes of one thread alone. The kernel has
+ * written its pid to `ret_pid` before it runs or the caller can be killed: whoever shares that word
+ * can tell whether there is a child. Answers as fork(2), or -errno; -ENOTSUP if the kernel does not
+ * tell what that needs.
+ */
+pid_t shl_child_fork_sibling(atom32 *ret_pid);
 
 /* Ends a child that waits for us, and its descriptor unless that is negative. */
 void shl_child_discard(pid_t pid, int pidfd);
@@ -42,7 +68,11 @@ struct shl_lifeline {
 int shl_lifeline_open(struct shl_lifeline *lifeline);
 void shl_lifeline_close(struct shl_lifeline *lifeline);
 
-/* In the child: SIGKILL to this process once the creator is gone, also if it is already. */
+/* In the child: SIGKILL to this process once the creator is gone, also if it is already. Answers
+ * the descriptor that it hangs on, as long as it is open, or -errno. */
+int shl_lifeline_hang(const struct shl_lifeline *lifeline);
+
+/* The same for good, with all that is left of the lifeline itself closed. 0 or -errno. */
 int shl_lifeline_tie(struct shl_lifeline *lifeline);
 
 /* In the child: stdin becomes /dev/null; failing to do so leaves it as it was. */

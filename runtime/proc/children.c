@@ -1,5 +1,5 @@
 /* The private table of children: who was started here, and by which descriptor he is watched. */
-#include "proc/process.h"
+#include "proc/start.h"
 
 #include <unistd.h>
 
@@ -17,6 +17,7 @@ static void forget_parents(void)
     table.list = NULL;
     table.count = table.capacity = 0;
     shl_lifeline_close(&table.lifeline);
+    shl_server_forget(&table.server);
 }
 
 /* If the table is locked, whoever locked it has seen to that: perhaps we, further up. */

@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "mem/self.h"
 #include "os/chaos.h"
-#include "proc/process.h"
+#include "proc/start.h"
 
 #define TEXT_(number) #number
 #define TEXT(number) TEXT_(number)
@@ -32,26 +32,35 @@ static int register_hook(void)
     return 0;
 }
 
-/* NOLINTNEXTLINE(readability-non-const-parameter): other start methods will change it */
+/* Who gives main's arguments is in main, where a child that is exec'd comes by as well. */
+static void choose_method(char ***argv, enum shoal_start_method asked)
+{
+    shl_start_argv = argv ? *argv : NULL;
+    shl_start_method = asked ? asked : shl_start_argv ? SHOAL_START_FORKSERVER : SHOAL_START_FORK;
+}
+
+/* NOLINTNEXTLINE(readability-non-const-parameter): main's, as elsewhere */
 int shoal_init(int *argc, char ***argv, const shoal_init_options *options)
 {
-    (void)argc; /* other start methods pass arguments of their own */
-    (void)argv;
+    (void)argc;
     shoal_init_options chosen = options ? *options : (shoal_init_options){ 0 };
     REQUIRE_RESERVED(&chosen);
     REQUIRE((unsigned)chosen.start_method <= SHOAL_START_FORKSERVER, -EINVAL,
             "no such start method");
-    REQUIRE(chosen.start_method <= SHOAL_START_FORK, -ENOTSUP,
-            "only the fork method exists so far");
     int code = shl_chaos_check();
     /* cppcheck-suppress knownConditionTrueFalse ; not in the builds with kill points */
     if (code == 0 && !chosen.no_exit_hook)
         code = register_hook();
-    if (code == 0)
+    if (code < 0)
+        return code;
+    bool child = shl_enter_pending();
+    if (!child)
         code = shl_segment_family_create(chosen.size_max);
-    if (code == 0)
-        leaves_at_exit = !chosen.no_exit_hook;
-    return code;
+    if (code < 0)
+        return code;
+    leaves_at_exit = !chosen.no_exit_hook;
+    choose_method(argv, chosen.start_method);
+    return child ? shl_enter() : 0;
 }
 
 /* A started child that has not been joined; or none, and the auto-closed ones are closed. */
@@ -74,17 +83,28 @@ static shoal_process next_running(void)
     return found;
 }
 
+static void stop_server(void)
+{
+    struct shl_children *children = shl_children_lock();
+    if (!children)
+        return;
+    shl_server_stop(&children->server);
+    shl_children_unlock();
+}
+
 int shoal_shutdown(shoal_deadline deadline)
 {
     int code = shl_join_check(deadline);
     for (;;) {
         shoal_process running = code == 0 ? next_running() : (shoal_process){ 0 };
         if (SHOAL_IS_NONE(running))
-            return code;
+            break;
         code = shoal_process_join(running, deadline);
         if (code == -ESTALE)
             code = 0; /* another thread joined and closed it */
     }
+    stop_server();
+    return code;
 }
 
 unsigned shoal_cpu_count(void)

@@ -16,6 +16,7 @@
 #include "mem/alloc.h"
 #include "mem/self.h"
 #include "os/chaos.h"
+#include "proc/start.h"
 
 static_assert(SHOAL_PROCESS_NAME_MAX == sizeof(((struct process_shm *)0)->name) - 1, "names fit");
 
@@ -41,8 +42,18 @@ static struct process_shm *find_own(shoal_process handle, struct shl_segment **r
     return NULL;
 }
 
+/* A process that starts others before it has come to shoal_init() would do so in each of them. */
+static void check_entered(void)
+{
+    if (shl_start_argv || !shl_enter_pending())
+        return;
+    fputs("shoal: a process that is being started starts others before shoal_init()\n", stderr);
+    _exit(EXIT_FAILURE);
+}
+
 static int check_options(const shoal_process_options *options)
 {
+    check_entered();
     REQUIRE(options && options->target, -EINVAL, "no target");
     REQUIRE_RESERVED(options);
     REQUIRE(!options->argument == (options->argument_size == 0), -EINVAL,
@@ -54,8 +65,6 @@ static int check_options(const shoal_process_options *options)
             -EMSGSIZE, "the name is longer than SHOAL_PROCESS_NAME_MAX");
     REQUIRE((unsigned)options->start_method <= SHOAL_START_FORKSERVER, -EINVAL,
             "no such start method");
-    REQUIRE(options->start_method <= SHOAL_START_FORK, -ENOTSUP,
-            "only the fork method exists so far");
     return 0;
 }
 
@@ -130,6 +139,7 @@ static int describe(struct shl_children *children, const shoal_process_options *
     int code = shl_children_add(children, &(struct shl_child){ .ref = ref,
                                                                .target = options->target,
                                                                .argument = argument,
+                                                               .method = options->start_method,
                                                                .pidfd = -1,
                                                                .auto_close = options->auto_close });
     if (SHL_MISTAKE("process.output"))
@@ -205,7 +215,7 @@ static int start(struct shl_children *children, shoal_process handle)
     /* [process.state] acq_rel: the one who starts it. */
     REQUIRE(atom_cas_acq_rel_32(&process->state, PROCESS_CREATED, PROCESS_STARTING), -EALREADY,
             "the process was started before");
-    int code = shl_start_fork(children, child, segment, process);
+    int code = shl_start(&(struct shl_start){ children, child, segment, process });
     if (code < 0 && !SHL_MISTAKE("process.state"))
         /* [process.state] release -> state_of(): as before. */
         atom_store_release(&process->state, PROCESS_CREATED);

@@ -13,17 +13,27 @@ struct shl_child {
     uint64_t ref;
     void (*target)(void *);
     uint64_t argument; /* its block's payload, as an offset; 0: none */
-    int pidfd;         /* -1: not started */
-    unsigned users;    /* threads that poll the descriptor without the lock */
-    bool ended;        /* reaped */
-    bool closing;      /* the last user closes it */
+    enum shoal_start_method method;
+    int pidfd;      /* -1: not started */
+    unsigned users; /* threads that poll the descriptor without the lock */
+    bool ended;     /* reaped */
+    bool closing;   /* the last user closes it */
     bool auto_close;
+};
+
+/* This program once more, which forks children on request: start_server.c. */
+struct shl_server {
+    pid_t pid; /* 0: none */
+    int pidfd, channel;
+    uid_t uid; /* as whom it was started */
+    gid_t gid;
 };
 
 struct shl_children {
     struct shl_child *list;
     size_t count, capacity;
     struct shl_lifeline lifeline; /* what the children of this process hang on */
+    struct shl_server server;
 };
 
 /* Locks the table, emptied first if it is the parent's; NULL with an error. */
@@ -49,9 +59,5 @@ struct process_shm *shl_process_find(shoal_process handle, struct shl_segment **
 
 /* The end of a process: joins its children and leaves its segments. */
 void shl_process_leave(void);
-
-/* Forks a described child, with the table locked; the child does not return. 0 or an error. */
-int shl_start_fork(struct shl_children *children, struct shl_child *child,
-                   const struct shl_segment *segment, struct process_shm *process);
 
 #endif

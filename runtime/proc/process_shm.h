@@ -6,8 +6,10 @@
 
 /*
  * state: CREATED -> STARTING  by the one thread that starts it
- *        STARTING -> TIED     by the child, when it is certain to die with its creator
- *        STARTING -> UNTIED   by the child, when it cannot be: the creator ends it
+ *        STARTING -> TIED     by the child, when it is certain to die with its creator and has
+ *                             its target
+ *        STARTING -> FAILED   by the child or the fork server, when it cannot be: the exit code
+ *                             says why, and the creator ends it
  *        TIED -> RUNNING      by the creator, when it has a descriptor for the child; the child
  *                             waits for it, so that it cannot end and be reaped before
  *        any of them -> CREATED  the start failed
@@ -17,7 +19,7 @@ enum {
     PROCESS_CREATED = 0,
     PROCESS_STARTING,
     PROCESS_TIED,
-    PROCESS_UNTIED,
+    PROCESS_FAILED,
     PROCESS_RUNNING,
     PROCESS_ENDED
 };
@@ -25,8 +27,8 @@ enum {
 struct process_shm {
     struct object_shm object;
     atom32 state;
-    atom32 pid;
-    atom32 exitcode; /* written before ENDED */
+    atom32 pid;      /* for the fork server's children written by the kernel, before they run */
+    atom32 exitcode; /* written before ENDED and FAILED */
     uint32_t creator_pid;
     atom64 start_time; /* with the pid it names the process for ever; 0: not known */
     char name[64];

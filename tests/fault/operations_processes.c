@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* --- threads -------------------------------------------------------------------------------- */
@@ -65,9 +66,34 @@ static int start_new(void)
     return shoal_process_start_new(&(shoal_process_options){ .target = ends }, &output.process);
 }
 
+static int start_spawned(void)
+{
+    const shoal_process_options options = { .target = ends, .start_method = SHOAL_START_SPAWN };
+    return shoal_process_start_new(&options, &output.process);
+}
+
+static int start_by_server(void)
+{
+    const shoal_process_options options = { .target = ends,
+                                            .start_method = SHOAL_START_FORKSERVER };
+    return shoal_process_start_new(&options, &output.process);
+}
+
+static void prepare_program(void)
+{
+    CHILD_CHECK(harness_init(NULL) == 0);
+    prepare_thread();
+}
+
 static void join_and_close(void)
 {
     has_ended(output.process);
+}
+
+static void join_and_shut_down(void)
+{
+    join_and_close();
+    CHILD_CHECK(shoal_shutdown(harness_deadline()) == 0);
 }
 
 static int start_auto_close(void)
@@ -149,6 +175,19 @@ static int join_all(void)
 static int shutdown_waits(void)
 {
     return shoal_shutdown(harness_deadline());
+}
+
+/* Its status is taken by the host. */
+static void start_stolen(void)
+{
+    start_ending();
+    CHILD_CHECK(waitpid(shoal_process_pid(process), NULL, 0) > 0);
+}
+
+static void close_and_start_stolen(void)
+{
+    close_described();
+    start_stolen();
 }
 
 static void end_and_start(void)
@@ -263,6 +302,14 @@ static const struct operation processes[] = {
       .prepare = prepare_thread,
       .run = start_new,
       .undo = join_and_close },
+    { .name = "process_start_new by spawn",
+      .prepare = prepare_program,
+      .run = start_spawned,
+      .undo = join_and_close },
+    { .name = "process_start_new by the fork server",
+      .prepare = prepare_program,
+      .run = start_by_server,
+      .undo = join_and_shut_down },
     { .name = "process_start_new in a fork",
       .inherited = have_children,
       .run = start_new,
@@ -296,6 +343,11 @@ static const struct operation processes[] = {
       .run = join,
       .undo = end_and_start,
       .finish = end },
+    { .name = "process_join after another's wait",
+      .prepare = start_stolen,
+      .run = join,
+      .undo = close_and_start_stolen,
+      .finish = close_described },
     { .name = "process_join_all",
       .prepare = start_ending,
       .run = join_all,

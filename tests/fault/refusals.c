@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -55,7 +56,7 @@ const struct refusal refusals[REFUSALS_MAX] = {
     { "open stat", EACCES, 0, 0 },
     { "read", ESRCH, 0, 0 },
     { "close", EINTR, 0, 0 },
-    { "dup2", EBUSY, 0, 0 },
+    { "dup2", EBUSY, 0, -EIO }, /* of /dev/null; of what an exec'd child is told by */
     { "pipe2", EMFILE, -EMFILE, 0 },
     { "pipe2", ENFILE, -EMFILE, 0 },
     { "fchmod", EPERM, -EIO, -EPERM }, /* of the lifeline; of a named segment */
@@ -68,6 +69,16 @@ const struct refusal refusals[REFUSALS_MAX] = {
     { "linkat", EEXIST, -EEXIST, 0 },
     { "lstat64", EACCES, -EPERM, 0 },
     { "unlink", EACCES, -EPERM, 0 },
+    { "fcntl a look", EBADF, 0, 0 },
+    { "socketpair", EMFILE, -EMFILE, 0 },
+    { "sendmsg", EINTR, 0, 0 },
+    { "sendmsg", ENOMEM, -ENOMEM, 0 },
+    { "sendmsg", EPIPE, 0, -EIO }, /* to a server: another one is told; to a spawned child */
+    { "clone", EAGAIN, -EUSERS, 0 },
+    { "clone", ENOMEM, -ENOMEM, 0 },
+    { "close_range", ENOSYS, 0, 0 },
+    { "execve", EACCES, -EIO, 0 },
+    { "ioctl", ENOTTY, 0, 0 },
     { "fork", EAGAIN, -EUSERS, 0 },
     { "fork", ENOMEM, -ENOMEM, 0 },
     { "pidfd_open", EMFILE, -EMFILE, 0 },
@@ -195,6 +206,20 @@ WRAPPED(int, -1, linkat, "linkat",
         (from_folder, from, to_folder, to, flags))
 WRAPPED(int, -1, lstat64, "lstat64", (const char *path, struct stat *status), (path, status))
 WRAPPED(int, -1, unlink, "unlink", (const char *path), (path))
+WRAPPED(int, -1, socketpair, "socketpair", (int domain, int type, int protocol, int *ends),
+        (domain, type, protocol, ends))
+WRAPPED(ssize_t, -1, sendmsg, "sendmsg", (int fd, const struct msghdr *message, int flags),
+        (fd, message, flags))
+WRAPPED(int, -1, close_range, "close_range", (unsigned first, unsigned last, int flags),
+        (first, last, flags))
+WRAPPED(int, -1, execve, "execve", (const char *path, char *const *argv, char *const *envp),
+        (path, argv, envp))
+WRAPPED(int, -1, ioctl, "ioctl", (int fd, unsigned long request, void *argument),
+        (fd, request, argument))
+/* With one more argument than it names: the only caller gives just this one. */
+WRAPPED(int, -1, clone, "clone",
+        (int (*function)(void *), void *stack, int flags, void *argument, int *pidfd),
+        (function, stack, flags, argument, pidfd))
 WRAPPED(int, -1, poll, "poll", (struct pollfd * fds, nfds_t count, int timeout_ms),
         (fds, count, timeout_ms))
 WRAPPED(int, -1, ppoll, "ppoll",
@@ -333,6 +358,8 @@ static const char *fcntl_name(int command)
         return "fcntl seals";
     case F_SETFD:
         return "fcntl flags";
+    case F_GETFD:
+        return "fcntl a look";
     default:
         return "fcntl signal";
     }

@@ -12,11 +12,15 @@ from lint import Tap
 
 NOT_WRAPPED = {
     "has no failure": """
-        __errno_location __fpurge __sched_cpucount _exit abort exit geteuid getpid getppid gettid
-        raise sched_yield memchr memcpy memset qsort strchr strnlen strrchr strtoull""",
-    "fails only for a wrong argument": "clock_gettime prctl snprintf vsnprintf",
+        __errno_location __fpurge __sched_cpucount _exit abort dl_iterate_phdr exit getegid geteuid
+        getpid getppid gettid raise sched_yield secure_getenv memchr memcmp memcpy memset qsort
+        strchr strcmp strerrordesc_np strlen strnlen strrchr strtoul strtoull""",
+    "fails only for a wrong argument": """
+        clock_gettime prctl pthread_sigmask sigaction sigfillset snprintf unsetenv vsnprintf""",
+    "only in exec'd processes: see proc/test_exec.c and crash/test_starts_kill.c":
+        "dlopen recvmsg",
     "tells of the end of the process, to stderr: nobody is left to hear of it":
-        "fprintf fputc vfprintf",
+        "fprintf fputc fwrite vfprintf",
     "a shorter pause does no harm": "nanosleep",
     "fails only to say something of a mutex's owner": """
         pthread_mutex_consistent pthread_mutex_init pthread_mutex_lock pthread_mutex_trylock
@@ -27,7 +31,7 @@ NOT_WRAPPED = {
         urcu_bp_after_fork_child urcu_bp_after_fork_parent urcu_bp_before_fork urcu_bp_read_lock
         urcu_bp_read_unlock urcu_bp_synchronize_rcu""",
     "jemalloc's, there or not: refused as realloc is": "dallocx mallctl mallocx rallocx",
-    "a variable": "stderr stdin stdout",
+    "a variable": "environ stderr stdin stdout",
 }
 
 

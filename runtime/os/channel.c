@@ -1,0 +1,87 @@
+#include "os/channel.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "os/fd.h"
+
+int shl_channel_open(int ret_ends[2])
+{
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+        return shl_error(shl_error_of_errno(errno), "no channel to the new process");
+    ends[0] = shl_fd_above_stdio(ends[0]);
+    ends[1] = shl_fd_above_stdio(ends[1]);
+    if (ends[0] >= 0 && ends[1] >= 0) {
+        memcpy(ret_ends, ends, sizeof ends);
+        return 0;
+    }
+    for (int i = 0; i < 2; i++)
+        if (ends[i] >= 0)
+            close(ends[i]);
+    return shl_error(-EMFILE, "no descriptor for the channel to the new process");
+}
+
+union control {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(SHL_CHANNEL_FDS_MAX * sizeof(int))];
+};
+
+int shl_channel_send(int end, const void *data, size_t size, const int *fds, size_t fds_count)
+{
+    union control control;
+    struct iovec part = { (void *)data, size };
+    struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+    if (fds_count > 0) {
+        message.msg_control = control.bytes;
+        message.msg_controllen = CMSG_SPACE(fds_count * sizeof(int));
+        struct cmsghdr *header = &control.header;
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(fds_count * sizeof(int));
+        memcpy(CMSG_DATA(header), fds, fds_count * sizeof(int));
+    }
+    ssize_t sent;
+    do
+        sent = sendmsg(end, &message, MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    if (sent >= 0)
+        return 0;
+    if (errno == EPIPE || errno == ECONNRESET)
+        return -EPIPE;
+    return shl_error(shl_error_of_errno(errno), "the new process could not be told what to do");
+}
+
+static size_t take_fds(struct msghdr *message, int *ret_fds)
+{
+    struct cmsghdr *header = CMSG_FIRSTHDR(message);
+    if (!header || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
+        return 0;
+    size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    memcpy(ret_fds, CMSG_DATA(header), count * sizeof(int));
+    for (size_t i = 0; i < count; i++)
+        ret_fds[i] = shl_fd_above_stdio(ret_fds[i]);
+    return count;
+}
+
+size_t shl_channel_receive(int end, void *ret_data, size_t size, int *ret_fds,
+                           size_t *ret_fds_count)
+{
+    union control control;
+    struct iovec part = { ret_data, size };
+    struct msghdr message = { .msg_iov = &part,
+                              .msg_iovlen = 1,
+                              .msg_control = control.bytes,
+                              .msg_controllen = sizeof control };
+    ssize_t got;
+    do
+        got = recvmsg(end, &message, MSG_CMSG_CLOEXEC);
+    while (got < 0 && errno == EINTR);
+    if (got <= 0)
+        return 0;
+    *ret_fds_count = take_fds(&message, ret_fds);
+    return (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) ? 0 : (size_t)got;
+}

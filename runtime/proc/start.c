@@ -1,0 +1,146 @@
+/* What all ways to begin a child have in common. */
+#include "proc/start.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "mem/self.h"
+#include "os/chaos.h"
+#include "os/futex.h"
+
+enum shoal_start_method shl_start_method = SHOAL_START_FORK;
+char *const *shl_start_argv;
+
+void shl_start_set_state(struct process_shm *process, uint32_t state)
+{
+    /* [process.state] release -> shl_start_wait_while(), and everybody who asks for the pid. */
+    atom_store_release(&process->state, state);
+    shl_futex_wake(&process->state, 1);
+}
+
+bool shl_start_wait_while(struct process_shm *process, uint32_t state, uint64_t deadline_ns)
+{
+    struct shl_futex_watch watch = { &process->state, state };
+    /* [process.state] acquire <- shl_start_set_state(). */
+    while (atom_load_acquire(&process->state) == state)
+        if (shl_futex_wait(&watch, 1, deadline_ns) == -ETIMEDOUT)
+            return false;
+    return true;
+}
+
+/* Waits for a tick at most: true if the state is another one. */
+static bool has_left(struct process_shm *process, uint32_t state)
+{
+    return shl_start_wait_while(process, state, shl_clock_ns() + SHL_START_TICK_NS);
+}
+
+/* --- the creator ---------------------------------------------------------------------------- */
+
+int shl_start(const struct shl_start *start)
+{
+    static int (*const methods[])(const struct shl_start *) = {
+        [SHOAL_START_FORK] = shl_start_fork,
+        [SHOAL_START_SPAWN] = shl_start_spawn,
+        [SHOAL_START_FORKSERVER] = shl_start_server,
+    };
+    enum shoal_start_method asked = start->child->method;
+    enum shoal_start_method method = asked ? asked : shl_start_method;
+    REQUIRE(method == SHOAL_START_FORK || shl_start_argv, -ENOTSUP,
+            "shoal_init() was not given main's arguments: the program cannot be started anew");
+    int code = shl_children_open_lifeline(start->children);
+    if (code == 0)
+        code = methods[method](start);
+    if (code == -ENOTSUP && !asked && method == SHOAL_START_FORKSERVER) {
+        atom_store_relaxed(&start->process->state, PROCESS_STARTING);
+        code = shl_start_spawn(start);
+    }
+    return code;
+}
+
+int shl_start_failure(struct process_shm *process)
+{
+    if (atom_load_relaxed(&process->state) != PROCESS_FAILED)
+        return 0;
+    int code = (int)atom_load_relaxed(&process->exitcode);
+    switch (code) {
+    case -ENOENT:
+        return shl_error(code, "the new process does not know the target: its library cannot be "
+                               "loaded there, or its name was not registered before shoal_init()");
+    case -EPROTO:
+        return shl_error(code, "the target's library is another one in the new process");
+    case -EUSERS:
+        return shl_error(code, "the fork server: no more processes");
+    case -ENOMEM:
+        return shl_error(code, "the fork server: no memory");
+    case -ENOTSUP:
+        return shl_error(code, "the kernel does not tell what the fork server needs");
+    default:
+        return shl_error(-EIO,
+                         "the new process could not be tied to its creator: /proc is not readable");
+    }
+}
+
+int shl_start_adopt(const struct shl_start *start, pid_t pid, int pidfd)
+{
+    struct process_shm *process = start->process;
+    int code = pidfd < 0 ? pidfd : 0;
+    while (code == 0 && !has_left(process, PROCESS_STARTING))
+        if (shl_child_wait(pidfd, 0) == 0)
+            code = shl_error(-EIO, "the new process ended before its target began");
+    if (code == 0)
+        code = shl_start_failure(process);
+    if (code < 0) {
+        shl_child_discard(pid, pidfd);
+        return code;
+    }
+    SHL_CHAOS("start.adopt");
+    start->child->pidfd = pidfd;
+    atom_store_relaxed(&process->pid, (uint32_t)pid);
+    shl_start_set_state(process, PROCESS_RUNNING);
+    return 0;
+}
+
+/* --- the child ------------------------------------------------------------------------------ */
+
+/* Tells why it cannot run. Then the creator kills us; or it is dead, and nobody else would. */
+static _Noreturn void fail(struct process_shm *process, int code)
+{
+    atom_store_relaxed(&process->exitcode, (uint32_t)code);
+    shl_start_set_state(process, PROCESS_FAILED);
+    while (getppid() == (pid_t)process->creator_pid)
+        has_left(process, PROCESS_FAILED);
+    _exit(EXIT_FAILURE);
+}
+
+void shl_start_tie(struct process_shm *process, struct shl_lifeline *lifeline, int code)
+{
+    if (shl_lifeline_tie(lifeline) < 0)
+        code = -EIO;
+    shl_exec_is_tied();
+    SHL_CHAOS("start.tied");
+    if (code < 0)
+        fail(process, code);
+    atom_store_relaxed(&process->start_time, shl_process_start_time());
+    shl_start_set_state(process, PROCESS_TIED);
+    while (!has_left(process, PROCESS_TIED)) {}
+    SHL_CHAOS("start.runs");
+}
+
+void shl_start_run(const struct process_shm *process, const struct shl_child *child,
+                   const struct shl_segment *segment, bool ends_by_exit)
+{
+    struct shl_shared *shared = shl_shared();
+    shl_child_null_stdin();
+    prctl(PR_SET_NAME, process->name);
+    atom_store_relaxed(&shared->process_ref, child->ref);
+    memcpy(shared->process_name, process->name, sizeof process->name);
+    child->target(child->argument ? shl_at(segment, child->argument) : NULL);
+    if (ends_by_exit)
+        exit(EXIT_SUCCESS); /* NOLINT(concurrency-mt-unsafe): as when main returns */
+    shl_process_leave();
+    fflush(stdout);
+    fflush(stderr);
+    _exit(EXIT_SUCCESS);
+}

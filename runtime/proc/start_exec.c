@@ -1,0 +1,140 @@
+/*
+ * Start by exec of the program itself. The new process comes to shoal_init() as its creator did,
+ * knows by a mark in its environment what it is, and is told by a packet on SHL_EXEC_FD what to do:
+ * to run a target, or to fork others that do. The mark has the process's pid: whatever the code
+ * before shoal_init() starts, by fork or by exec, is told from the child itself and may not use
+ * the library, so that a program that does not get to shoal_init() cannot multiply.
+ */
+#include "proc/start.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/heap.h"
+#include "mem/self.h"
+#include "os/channel.h"
+#include "os/chaos.h"
+
+/* --- the creator ---------------------------------------------------------------------------- */
+
+#define MARK "SHOAL_CHILD"
+
+static size_t strings_count(char *const *strings)
+{
+    size_t count = 0;
+    while (strings && strings[count])
+        count++;
+    return count;
+}
+
+/* Runs it with this environment and the mark. */
+static pid_t exec_marked(int fd, int *ret_pidfd)
+{
+    char mark[] = MARK "=0000000000";
+    size_t count = strings_count(environ);
+    char **envp = shl_heap_resize(NULL, (count + 2) * sizeof *envp);
+    REQUIRE(envp, -ENOMEM, "no memory for the environment of a new process");
+    for (size_t i = 0; i < count; i++)
+        envp[i] = environ[i];
+    envp[count] = mark;
+    envp[count + 1] = NULL;
+    const struct shl_exec exec = {
+        .argv = shl_start_argv, .envp = envp, .pid_text = mark + sizeof MARK, .fd = fd
+    };
+    pid_t pid = shl_child_exec(&exec, ret_pidfd);
+    shl_heap_free(envp);
+    return pid;
+}
+
+pid_t shl_start_exec(int *ret_channel, int *ret_pidfd)
+{
+    int ends[2];
+    int code = shl_channel_open(ends);
+    if (code < 0)
+        return code;
+    pid_t pid = exec_marked(ends[1], ret_pidfd);
+    close(ends[1]);
+    if (pid < 0)
+        close(ends[0]);
+    else
+        *ret_channel = ends[0];
+    return pid;
+}
+
+static int tell(const struct shl_start *start, const struct shl_request *request, int channel)
+{
+    const int fds[] = { start->segment->fd, start->children->lifeline.fd_read };
+    int code = shl_channel_send(channel, request, shl_request_size(request), fds, 2);
+    return code == -EPIPE ? 0 : code; /* it has ended: found out when it is waited for */
+}
+
+int shl_start_spawn(const struct shl_start *start)
+{
+    struct shl_request request = { .order = SHL_ORDER_RUN,
+                                   .ref = start->child->ref,
+                                   .argument = start->child->argument };
+    int code = shl_target_describe(start->child->target, &request.target);
+    if (code < 0)
+        return code;
+    int channel, pidfd;
+    pid_t pid = shl_start_exec(&channel, &pidfd);
+    if (pid < 0)
+        return pid;
+    SHL_CHAOS("start.exec");
+    code = tell(start, &request, channel);
+    close(channel);
+    SHL_CHAOS("start.told");
+    if (code == 0)
+        return shl_start_adopt(start, pid, pidfd);
+    shl_child_discard(pid, pidfd);
+    return code;
+}
+
+/* --- the child ------------------------------------------------------------------------------ */
+
+void shl_start_run_request(const struct shl_request *request, struct shl_lifeline *lifeline,
+                           bool ends_by_exit)
+{
+    struct shl_segment *segment;
+    struct process_shm *process = shl_process_find((shoal_process){ request->ref }, &segment);
+    if (!process)
+        _exit(EXIT_FAILURE);
+    SHL_CHAOS("start.begins");
+    struct shl_child child = { .ref = request->ref, .argument = request->argument };
+    int code = shl_target_find(&request->target, &child.target);
+    shl_start_tie(process, lifeline, code);
+    shl_start_run(process, &child, segment, ends_by_exit);
+}
+
+/* What cannot be told to the creator shows him by the end of this process. */
+static _Noreturn void enter(void)
+{
+    struct shl_request request;
+    int fds[SHL_CHANNEL_FDS_MAX];
+    size_t fds_count;
+    if (shl_channel_receive(SHL_EXEC_FD, &request, sizeof request, fds, &fds_count) == 0 ||
+        fds_count != 2 || !shl_shared() || shl_segment_family_adopt(fds[0]) < 0)
+        _exit(EXIT_FAILURE);
+    struct shl_lifeline lifeline = { .fd_read = fds[1] };
+    if (request.order == SHL_ORDER_SERVE)
+        shl_serve(SHL_EXEC_FD, &lifeline);
+    close(SHL_EXEC_FD);
+    shl_start_run_request(&request, &lifeline, true);
+}
+
+/* NOLINTBEGIN(concurrency-mt-unsafe): the program has not begun */
+bool shl_enter_pending(void)
+{
+    return secure_getenv(MARK) != NULL;
+}
+
+int shl_enter(void)
+{
+    const char *pid = secure_getenv(MARK);
+    REQUIRE(pid && strtoul(pid, NULL, 10) == (unsigned long)getpid(), -ECHILD,
+            "this was started by a process that has not come to shoal_init() itself");
+    unsetenv(MARK);
+    enter();
+}
+/* NOLINTEND(concurrency-mt-unsafe) */
