@@ -275,10 +275,25 @@ static void settle(const struct shl_segment *segment, struct object_shm *object,
         settler->settle(segment, object, dead);
 }
 
+/* Since the walk looked, the chunk may have become something else, whose user writes what he wants;
+ * but one that holds a place never does. */
+static bool is_place(const struct shl_segment *segment, uint32_t owner, struct object_shm *object)
+{
+    uint64_t offset = shl_offset(segment, object);
+    if (owner == 0 || !shl_pages_enter(segment, owner, shl_page_number(offset / CHUNK_SIZE, 0)))
+        return false;
+    bool is = shl_object_pool(segment, offset) >= 0;
+    shl_pages_leave(segment, owner);
+    return is;
+}
+
 void shl_objects_settle(const struct shl_segment *segment, const struct shl_dead *dead)
 {
     enum shl_kind kind;
+    const struct shl_attachment *self = shl_self_attached(segment);
+    uint32_t owner = self ? self->owner : dead->deputy;
     uint64_t offset = segment->chunks_at * CHUNK_SIZE;
     for (struct object_shm *object; (object = next_place(segment, &offset, &kind));)
-        settle(segment, object, kind, dead);
+        if (is_place(segment, owner, object))
+            settle(segment, object, kind, dead);
 }
