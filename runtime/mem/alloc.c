@@ -6,6 +6,10 @@
 
 #define DECAY_NS SHL_NS_PER_S
 
+/* A large block's sends are numbered from here on, not from 0: chunks forget what they were, but a
+ * dead thread's journal (journal.h) may still name a send of the block that lay there before. */
+#define LARGE_SENDS_BITS 8
+
 /* ---- what lies where */
 
 bool shl_place_at(const struct shl_segment *segment, uint64_t payload_offset,
@@ -115,7 +119,7 @@ static SHL_COLD void *alloc_large(const struct shl_segment *segment,
         return NULL;
     uint32_t generation = (uint32_t)atom_add_relaxed(&segment->shm->large_count, 1);
     void *payload = shl_hand_out(self, shl_at(segment, chunk * CHUNK_SIZE),
-                                 block_meta_make(generation, size), 0);
+                                 block_meta_make(generation, size), generation << LARGE_SENDS_BITS);
     shl_chunks_publish(segment, chunk, count);
     return payload;
 }

@@ -218,6 +218,20 @@ Test(runs, a_large_block_is_committed_only_as_far_as_needed, .timeout = 120)
     assert_code(shoal_segment_detach(segment), 0);
 }
 
+/* Else what the journal of a dead sender says would be taken for the next block's send. */
+Test(runs, sends_of_a_large_block_are_not_numbered_as_its_predecessor_s, .timeout = 120)
+{
+    const shoal_segment segment = memory_segment(64 << 20);
+    void *before = shoal_alloc_in(segment, 3 << 20);
+    const uint32_t seq = block_own_seq(shl_block(before)->own);
+    shoal_free(before);
+    void *after = shoal_alloc_in(segment, 3 << 20);
+    cr_assert_eq(before, after, "the place was not used anew");
+    cr_assert_geq((block_own_seq(shl_block(after)->own) - seq) & 0xffff, 256);
+    shoal_free(after);
+    assert_code(shoal_segment_detach(segment), 0);
+}
+
 static void *zeroed_in(shoal_segment segment, size_t size)
 {
     void *payload = shoal_alloc_in(segment, size);
