@@ -27,6 +27,7 @@ static void learn(struct shl_pace *pace, uint32_t hits, uint64_t capacity)
     uint64_t many = capacity / 8 < MANY ? capacity / 8 : MANY;
     if (hits > capacity / 2) { /* the other side may have had to wait */
         pace->pauses = pace->pauses / 2 < PAUSES_MIN ? PAUSES_MIN : pace->pauses / 2;
+        /* cppcheck-suppress knownConditionTrueFalse ; of a large capacity a few are less */
     } else if (hits >= many && hits > FEW) {
         if (hits < capacity / 4)
             pace->pauses = smaller((uint16_t)(pace->pauses * 2), PAUSES_MAX);

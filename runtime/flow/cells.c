@@ -45,9 +45,9 @@ static uint64_t distance(const struct cells_shm *ring, uint64_t from, uint64_t t
     return laps / lap_of(ring) * ring->capacity + index_of(ring, to) - index_of(ring, from);
 }
 
-static bool is_later(uint64_t turn, uint64_t than)
+static bool is_later(uint64_t one, uint64_t two)
 {
-    return (int64_t)(turn - than) > 0;
+    return (int64_t)(one - two) > 0;
 }
 
 /* NULL if it cannot be: another process may have damaged the ring. */
@@ -283,7 +283,7 @@ static int take_once(struct attempt *attempt, bool slept)
 /* --- waiting --------------------------------------------------------------------------------- */
 
 /* Who waits watches the cell that kept it from going on, and the seal. */
-static void watch(const struct attempt *attempt, struct shl_watches *watches)
+static void watch_cell(const struct attempt *attempt, struct shl_watches *watches)
 {
     atom32 *half = (atom32 *)(void *)&attempt->cell->turn;
     shl_watch(watches, half)->expected = (uint32_t)attempt->seen;
@@ -299,7 +299,7 @@ static int attempt_put(void *context, struct shl_watches *ret_watches)
     if (code == -EPIPE)
         return shl_error(code, "the queue was shut down");
     if (code == -EAGAIN)
-        watch(attempt, ret_watches);
+        watch_cell(attempt, ret_watches);
     return code;
 }
 
@@ -312,7 +312,7 @@ static int attempt_take(void *context, struct shl_watches *ret_watches)
     if (code == -EPIPE)
         return shl_error(code, "the queue was shut down and is empty");
     if (code == -EAGAIN)
-        watch(attempt, ret_watches);
+        watch_cell(attempt, ret_watches);
     return code;
 }
 

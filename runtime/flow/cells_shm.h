@@ -47,6 +47,6 @@ struct cells_shm {
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "a futex watches a turn's low half");
 static_assert(sizeof(struct cell_shm) == 16, "one compare-and-set fills a cell");
 static_assert(offsetof(struct cells_shm, tail) == SHL_LINE, "the hints on lines of their own");
-static_assert(sizeof(struct cells_shm) == 5 * SHL_LINE, "nothing shares a line");
+static_assert(sizeof(struct cells_shm) == (size_t)5 * SHL_LINE, "nothing shares a line");
 
 #endif
