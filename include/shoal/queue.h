@@ -6,7 +6,8 @@
  *
  * A process that is killed inside a call takes nothing along: its message is wholly in the queue
  * or was never put, and the next caller takes the side of the ring over from it. A process that is
- * stopped (SIGSTOP) inside a call holds up its side of the queue until it goes on.
+ * stopped (SIGSTOP) inside a call holds up its side of the queue until it goes on. Not so of a
+ * queue of values of 8 bytes, unless its options say bulk: there nobody waits for another's step.
  *
  * docs/examples/face.c is a complete program.
  */
@@ -27,6 +28,7 @@ typedef struct {
     shoal_segment segment; /* none: the family's */
     size_t capacity_count; /* messages; 0: SHOAL_QUEUE_CAPACITY_DEFAULT */
     size_t value_size;     /* 0: of payloads; else of values of so many bytes */
+    bool bulk;             /* of values: fastest if many are moved by one call; see above */
     uint64_t reserved[8];  /* zero */
 } shoal_queue_options;
 

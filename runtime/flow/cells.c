@@ -1,10 +1,10 @@
 #include "flow/cells.h"
 
-#include "mem/journal.h"
+#include "mem/alloc.h"
 #include "os/chaos.h"
 
-/* Who has been outrun by so many more cells than there are looks from the hint again. */
-#define STEPS_MAX 1024
+/* Who is outrun by so many more cells than there are waits, as if it had found none. */
+#define STEPS_MORE 1024
 /* After a lost compare-and-set: the winner keeps the line for a moment. */
 #define PAUSES_LOST 8
 /* How long who ends a ring waits for those inside: not for one that is stopped. */
@@ -18,6 +18,12 @@ static const char damaged[] = "a process damaged the queue";
 static uint64_t state_of(uint64_t turn)
 {
     return turn & CELL_STATE_MASK;
+}
+
+/* Somebody has put something there that nobody has taken. */
+static bool is_filled(uint64_t turn)
+{
+    return state_of(turn) == CELL_FULL || state_of(turn) == CELL_END;
 }
 
 static uint64_t index_of(const struct cells_shm *ring, uint64_t turn)
@@ -61,12 +67,19 @@ static struct cell_shm *cell_at(const struct ring_call *call, uint64_t turn)
     return likely(possible) ? shl_at(call->segment, offset) : NULL;
 }
 
+/* Of a damaged ring no more is walked than could lie in the segment. */
+static uint64_t steps_max(const struct ring_call *call)
+{
+    uint64_t most = call->segment->size / sizeof(struct cell_shm);
+    return (call->cells->capacity < most ? call->cells->capacity : most) + STEPS_MORE;
+}
+
 /* P2: where a turn's cell says that the ring has come to; the turn itself if the cell is as the one
  * who stands there wants to find it. */
 static uint64_t step_on(const struct cells_shm *ring, uint64_t seen)
 {
     /* What is FREE or CLOSED was emptied a lap ago: all before that was filled, and emptied. */
-    return state_of(seen) == CELL_FULL ? next_of(ring, seen) : next_of(ring, seen - lap_of(ring));
+    return is_filled(seen) ? next_of(ring, seen) : next_of(ring, seen - lap_of(ring));
 }
 
 /* --- hints ----------------------------------------------------------------------------------- */
@@ -114,6 +127,7 @@ static int enter(const struct ring_call *call)
         atom_store_release(inside, call->ref);
     else
         atom_exchange_seq_cst(inside, call->ref);
+    SHL_CHAOS("cells.P1");
     /* [cells.inside] seq_cst, acquire <- shl_cells_close(). */
     if (likely(atom_load_seq_cst(&call->object->self) == call->ref))
         return 0;
@@ -133,7 +147,8 @@ static atom64 *who_is_inside(const struct ring_call *call)
     for (uint32_t i = 0; i < PEERS_MAX; i++) {
         atom64 *inside = &shl_thread_peer(call->segment, i)->journal.inside;
         /* [cells.inside] seq_cst, acquire <- enter() and leave(). */
-        if (atom_load_seq_cst(inside) == call->ref && i != call->self->thread &&
+        uint64_t named = atom_load_seq_cst(inside);
+        if (named && ((named ^ call->ref) & BLOCK_REF_MASK) == 0 && i != call->self->thread &&
             !shl_thread_slot_is_dead(call->segment, i))
             return inside;
     }
@@ -145,6 +160,7 @@ static atom64 *who_is_inside(const struct ring_call *call)
 struct attempt {
     const struct ring_call *call;
     uint64_t item;
+    enum cell_state state; /* of the cell with the item */
     struct cell_shm *cell; /* which kept it from succeeding */
     uint64_t seen;         /* as it was then */
 };
@@ -154,17 +170,20 @@ static bool fill(struct attempt *attempt, uint64_t turn, bool slept)
 {
     struct cells_shm *ring = attempt->call->cells;
     struct cell_shm *cell = attempt->cell;
-    uint64_t before = atom_load_relaxed(&cell->item), full = turn | CELL_FULL;
+    uint64_t before = atom_load_relaxed(&cell->item);
     if (unlikely(slept))
         shl_futex_wake(&ring->not_full.bell, 1); /* while our own bell is pending: see W4 */
     struct robust_list *pending = shl_pending_set(&ring->not_empty.bell);
     if (SHL_MISTAKE("cells.P3"))
         shl_pending_clear(pending);
+    SHL_CHAOS("cells.P4");
     if (SHL_MISTAKE("cells.two_steps"))
         atom_store_relaxed(&cell->item, before = attempt->item);
     /* [cells.fill] release; seq_cst for [park.flag]. */
-    bool done = atom_cas_seq_cst_pair(&cell->turn, turn, before, full, attempt->item);
+    bool done = atom_cas_seq_cst_pair(&cell->turn, turn, before, turn | attempt->state,
+                                      attempt->item);
     if (likely(done)) {
+        SHL_CHAOS("cells.P5");
         remember(attempt->call, SHL_PUTS, next_of(ring, turn));
         shl_park_ring(&ring->not_empty);
     }
@@ -179,17 +198,17 @@ static bool empty(struct attempt *attempt, uint64_t turn, bool slept)
     struct cell_shm *cell = attempt->cell;
     uint64_t lap = SHL_MISTAKE("cells.same_turn") ? 0 : lap_of(ring);
     attempt->item = atom_load_relaxed(&cell->item);
-    shl_journal_taking(attempt->call->self, attempt->call->ref, attempt->item);
+    attempt->state = (enum cell_state)state_of(attempt->seen);
     if (unlikely(slept) && !SHL_MISTAKE("cells.slept"))
         shl_futex_wake(&ring->not_empty.bell, 1); /* likewise */
     struct robust_list *pending = shl_pending_set(&ring->not_full.bell);
+    SHL_CHAOS("cells.P4");
     /* [cells.drain] release; seq_cst for [park.flag]. */
-    bool done = atom_cas_seq_cst_64(&cell->turn, turn | CELL_FULL, turn + lap);
+    bool done = atom_cas_seq_cst_64(&cell->turn, attempt->seen, turn + lap);
     if (likely(done)) {
+        SHL_CHAOS("cells.P5");
         remember(attempt->call, SHL_TAKES, next_of(ring, turn));
         shl_park_ring(&ring->not_full);
-    } else {
-        shl_journal_done(attempt->call->self);
     }
     shl_pending_clear(pending);
     return done;
@@ -225,15 +244,16 @@ static int put_once(struct attempt *attempt, bool slept)
 {
     const struct cells_shm *ring = attempt->call->cells;
     uint64_t turn = first_turn(attempt->call, SHL_PUTS);
-    for (uint64_t step = 0; step <= ring->mask + STEPS_MAX; step++) {
+    for (uint64_t step = steps_max(attempt->call); step > 0; step--) {
         enum look look = look_at(attempt, turn);
-        if (look == LOOK_BEHIND && attempt->seen == turn - lap_of(ring) + CELL_FULL)
+        if (look == LOOK_BEHIND && is_filled(attempt->seen) &&
+            attempt->seen - state_of(attempt->seen) == turn - lap_of(ring))
             return -EAGAIN;
         if (unlikely(look == LOOK_BEHIND || look == LOOK_DAMAGED))
             return shl_error(-EUCLEAN, damaged);
         if (unlikely(look == LOOK_OK && state_of(attempt->seen) == CELL_CLOSED))
             return -EPIPE;
-        if (look == LOOK_AHEAD || state_of(attempt->seen) == CELL_FULL)
+        if (look == LOOK_AHEAD || is_filled(attempt->seen))
             turn = step_on(ring, attempt->seen);
         else if (likely(fill(attempt, turn, slept)))
             return 0;
@@ -251,6 +271,7 @@ static int end_at(const struct attempt *attempt, uint64_t turn)
     if (!is_sealed(attempt->call))
         return -EAGAIN;
     uint64_t item = atom_load_relaxed(&cell->item);
+    SHL_CHAOS("cells.closes");
     if (SHL_MISTAKE("cells.closes"))
         return -EPIPE;
     /* [cells.drain] release: as a take. seq_cst because it is the pair's only one. */
@@ -261,13 +282,15 @@ static int take_once(struct attempt *attempt, bool slept)
 {
     const struct cells_shm *ring = attempt->call->cells;
     uint64_t turn = first_turn(attempt->call, SHL_TAKES);
-    for (uint64_t step = 0; step <= ring->mask + STEPS_MAX; step++) {
+    for (uint64_t step = steps_max(attempt->call); step > 0; step--) {
         enum look look = look_at(attempt, turn);
         if (unlikely(look == LOOK_BEHIND || look == LOOK_DAMAGED))
             return shl_error(-EUCLEAN, damaged);
         if (look == LOOK_AHEAD) {
             turn = next_of(ring, attempt->seen - lap_of(ring));
-        } else if (state_of(attempt->seen) == CELL_FULL) {
+        } else if (is_filled(attempt->seen)) {
+            if (unlikely(attempt->call->leaves_end && state_of(attempt->seen) == CELL_END))
+                return -EAGAIN;
             if (likely(empty(attempt, turn, slept)))
                 return 0;
             pause_lost();
@@ -341,6 +364,8 @@ static SHL_COLD int wait_for(const struct shl_park_for *what, unsigned side)
     struct attempt *attempt = what->context;
     struct cells_shm *ring = attempt->call->cells;
     struct shl_side *own = side_of(attempt->call, side);
+    if (!shl_deadline_is_now(attempt->call->deadline))
+        atom_add_relaxed(side == SHL_PUTS ? &ring->put_waits : &ring->take_waits, 1);
     if (own && !shl_deadline_is_now(attempt->call->deadline)) {
         struct shl_watches watches;
         shl_watches_init(&watches);
@@ -353,9 +378,9 @@ static SHL_COLD int wait_for(const struct shl_park_for *what, unsigned side)
                     attempt->call->deadline);
 }
 
-int shl_cells_put(const struct ring_call *call, uint64_t item)
+static int put(const struct ring_call *call, enum cell_state state, uint64_t item)
 {
-    struct attempt attempt = { .call = call, .item = item };
+    struct attempt attempt = { .call = call, .item = item, .state = state };
     struct shl_watches watches;
     int code = enter(call);
     if (unlikely(code < 0))
@@ -371,7 +396,19 @@ int shl_cells_put(const struct ring_call *call, uint64_t item)
         code = wait_for(&what, SHL_PUTS);
     }
     leave(call);
+    if (likely(code == 0))
+        return 1;
     return code == -ETIMEDOUT ? shl_error(code, "the queue is full") : code;
+}
+
+int shl_cells_put(const struct ring_call *call, uint64_t item)
+{
+    return put(call, CELL_FULL, item);
+}
+
+int shl_cells_put_end(const struct ring_call *call)
+{
+    return put(call, CELL_END, 0);
 }
 
 int shl_cells_take(const struct ring_call *call, uint64_t *ret_item)
@@ -392,8 +429,10 @@ int shl_cells_take(const struct ring_call *call, uint64_t *ret_item)
         code = wait_for(&what, SHL_TAKES);
     }
     leave(call);
-    if (likely(code == 0))
+    if (likely(code == 0 && attempt.state == CELL_FULL))
         *ret_item = attempt.item;
+    if (likely(code == 0))
+        return attempt.state == CELL_FULL;
     return code == -ETIMEDOUT ? shl_error(code, "the queue is empty") : code;
 }
 
@@ -406,10 +445,13 @@ void shl_cells_init(const struct shl_segment *segment, struct cells_shm *ring, u
     ring->mask = capacity <= 1 ? 0 : UINT64_MAX >> __builtin_clzll(capacity - 1);
     ring->cells = cells;
     uint64_t first = laps * lap_of(ring);
+    ring->first = first;
     atom_store_relaxed(&ring->sealed, 0);
     atom_store_relaxed(&ring->closer, 0);
     atom_store_relaxed(&ring->tail, first);
     atom_store_relaxed(&ring->head, first);
+    atom_store_relaxed(&ring->put_waits, 0);
+    atom_store_relaxed(&ring->take_waits, 0);
     struct cell_shm *cell = shl_at(segment, cells);
     for (uint64_t i = 0; i < capacity; i++)
         atom_store_relaxed(&cell[i].turn, first + i * CELL_ONE);
@@ -426,6 +468,7 @@ int shl_cells_seal(const struct ring_call *call)
         shl_pending_clear(before);
     /* [park.flag] seq_cst. */
     atom_exchange_seq_cst(&ring->sealed, 1);
+    SHL_CHAOS("cells.sealed");
     shl_park_ring_both(&ring->not_empty, &ring->not_full);
     shl_pending_clear(before);
     leave(call);
@@ -449,13 +492,19 @@ static bool wait_for_others(const struct ring_call *call)
 
 int shl_cells_close(const struct ring_call *call)
 {
-    if (!shl_object_end(call->segment, call->object, call->ref))
+    struct cells_shm *ring = call->cells;
+    struct robust_list *before = shl_pending_set(&ring->not_empty.bell);
+    bool ended = shl_object_end(call->segment, call->object, call->ref);
+    SHL_CHAOS("cells.ended");
+    if (ended)
+        shl_park_ring_both(&ring->not_empty, &ring->not_full);
+    shl_pending_clear(before);
+    if (!ended)
         return shl_error(-ESTALE, "the queue was destroyed");
-    shl_park_ring_both(&call->cells->not_empty, &call->cells->not_full);
     return wait_for_others(call) ? 0 : -EAGAIN;
 }
 
-bool shl_cells_enter_ended(const struct ring_call *call)
+bool shl_cells_enter_ended(const struct ring_call *call, uint64_t own)
 {
     atom64 *closer = &call->cells->closer;
     uint64_t seen = atom_load_relaxed(closer);
@@ -464,7 +513,8 @@ bool shl_cells_enter_ended(const struct ring_call *call)
     /* [cells.closer] acquire <- shl_cells_leave(). */
     if (!atom_cas_acquire_64(closer, seen, call->self->owner))
         return false;
-    if (!who_is_inside(call))
+    /* [object.own] acquire <- who finished it first, and who lives there now. */
+    if (atom_load_acquire(&call->object->own) == own && !who_is_inside(call))
         return true;
     shl_cells_leave(call);
     return false;
@@ -476,51 +526,12 @@ void shl_cells_leave(const struct ring_call *call)
     atom_cas_release_64(&call->cells->closer, call->self->owner, 0);
 }
 
-/* Of a damaged ring no more is looked at than could lie in the segment. */
-static uint64_t cells_count(const struct ring_call *call)
+void shl_cells_settle(struct cells_shm *ring, const struct shl_dead *dead)
 {
-    uint64_t most = call->segment->size / sizeof(struct cell_shm);
-    return call->cells->capacity < most ? call->cells->capacity : most;
-}
-
-/* The item of a cell by its index, if there is one. */
-static bool item_at(const struct ring_call *call, uint64_t index, uint64_t *ret_turn,
-                    uint64_t *ret_item)
-{
-    struct cell_shm *cell = cell_at(call, index * CELL_ONE);
-    if (!cell)
-        return false;
-    /* [cells.fill] acquire <- put's P4. */
-    *ret_turn = atom_load_acquire(&cell->turn);
-    if (state_of(*ret_turn) != CELL_FULL)
-        return false;
-    /* [cells.drain] acquire: the turn below is not older. */
-    *ret_item = atom_load_acquire(&cell->item);
-    return atom_load_relaxed(&cell->turn) == *ret_turn;
-}
-
-void shl_cells_drain(const struct ring_call *call,
-                     void (*drop)(const struct ring_call *call, uint64_t item))
-{
-    uint64_t turn, item;
-    for (uint64_t i = 0; i < cells_count(call); i++)
-        if (item_at(call, i, &turn, &item)) {
-            drop(call, item);
-            atom_store_relaxed(&cell_at(call, turn)->turn, turn - CELL_FULL + lap_of(call->cells));
-        }
-}
-
-bool shl_cells_visit(const struct ring_call *call, bool (*visitor)(void *context, uint64_t item),
-                     void *context)
-{
-    bool stopped = false;
-    uint64_t turn, item;
-    if (enter(call) < 0)
-        return false;
-    for (uint64_t i = 0; i < cells_count(call) && !stopped; i++)
-        stopped = item_at(call, i, &turn, &item) && visitor(context, item);
-    leave(call);
-    return stopped;
+    uint64_t seen = atom_load_relaxed(&ring->closer);
+    if (shl_is_dead_thread(dead, (uint32_t)seen))
+        /* [cells.closer] release. */
+        atom_cas_release_64(&ring->closer, seen, 0);
 }
 
 /* The first position that is not filled, or not emptied. */
@@ -528,9 +539,9 @@ static uint64_t walk(const struct ring_call *call, unsigned side)
 {
     struct attempt attempt = { .call = call };
     uint64_t turn = first_turn(call, side);
-    for (uint64_t step = 0; step <= call->cells->mask + STEPS_MAX; step++) {
+    for (uint64_t step = steps_max(call); step > 0; step--) {
         enum look look = look_at(&attempt, turn);
-        bool filled = look == LOOK_OK && state_of(attempt.seen) == CELL_FULL;
+        bool filled = look == LOOK_OK && is_filled(attempt.seen);
         if (look == LOOK_AHEAD && side == SHL_TAKES)
             turn = next_of(call->cells, attempt.seen - lap_of(call->cells));
         else if (look == LOOK_AHEAD || (filled && side == SHL_PUTS))
@@ -560,4 +571,22 @@ uint64_t shl_cells_count(const struct ring_call *call)
     uint64_t count = count_inside(call);
     leave(call);
     return count;
+}
+
+bool shl_cells_full(const struct ring_call *call)
+{
+    if (enter(call) < 0)
+        return false;
+    bool full = count_inside(call) >= call->cells->capacity;
+    leave(call);
+    return full;
+}
+
+void shl_cells_counters(const struct ring_call *call, uint64_t *ret_put, uint64_t *ret_taken)
+{
+    if (enter(call) < 0)
+        return;
+    *ret_taken = distance(call->cells, call->cells->first, walk(call, SHL_TAKES));
+    *ret_put = distance(call->cells, call->cells->first, walk(call, SHL_PUTS));
+    leave(call);
 }

@@ -23,8 +23,8 @@
  *   P4 {t FREE, any} -> {t FULL, item}: one compare-and-set of both words, the commit
  *      failed: another one has put there. From P2
  *   P5 the hints; ring the bell; nothing is pending; inside = nothing
- * take: P4 is {h FULL} -> {h + a lap FREE}, of the turn alone, the item having been read, and named
- *   in the thread's journal, before. It finds the ring empty at {h FREE}; if the ring is sealed it
+ * take: P4 is {h FULL} -> {h + a lap FREE}, of the turn alone, the item having been read before. It
+ *   finds the ring empty at {h FREE}; if the ring is sealed it
  *   closes it there: {h FREE, any} -> {h CLOSED}, so that no late put can follow.
  * seal: sealed = 1. A put that has passed P2 may still commit, as long as nobody has been told that
  *   the ring is shut down and empty.
@@ -36,7 +36,7 @@
  * that no more was, at that instant.
  *
  * Order
- *   [cells.fill]   put's P4 release -> take's load of the turn, acquire: the item, the message
+ *   [cells.fill]   put's P4 release -> take's load of the turn, acquire: the item
  *   [cells.drain]  take's P4 release -> put's load of the turn, acquire: the reader is done
  *   [cells.hint]   release -> P2's load of the hint, acquire: I2 also for who begins there
  *   [cells.inside] P1 store, then look at the handle | close: end the handle, then look for those
@@ -71,8 +71,9 @@ static inline uint64_t shl_cells_size(uint64_t capacity)
 void shl_cells_init(const struct shl_segment *segment, struct cells_shm *ring, uint64_t cells,
                     uint64_t capacity, uint64_t laps);
 
-/* 0, -ETIMEDOUT, -EPIPE sealed (for take: and empty), -ESTALE. */
+/* As shl_ring_put() and its like, of one item: 1, or 0 for an end that was taken, or an error. */
 int shl_cells_put(const struct ring_call *call, uint64_t item);
+int shl_cells_put_end(const struct ring_call *call);
 int shl_cells_take(const struct ring_call *call, uint64_t *ret_item);
 
 /* From here on puts fail; 0 or -ESTALE. Wakes those who wait. */
@@ -81,22 +82,20 @@ int shl_cells_seal(const struct ring_call *call);
 /*
  * Ends the ring's object: 0, and nobody is inside or will be; -EAGAIN if somebody is stopped
  * inside, then whoever settles a death does the rest; -ESTALE if another has ended it. The caller
- * calls shl_cells_drain() and frees the cells.
+ * frees the cells.
  */
 int shl_cells_close(const struct ring_call *call);
-/* Likewise for one that has ended already: true if nobody is inside, or drains it. */
-bool shl_cells_enter_ended(const struct ring_call *call);
-/* Calls it for every item that is left, which then is none any more. */
-void shl_cells_drain(const struct ring_call *call,
-                     void (*drop)(const struct ring_call *call, uint64_t item));
+/* Likewise for one that has ended already: true if nobody is inside, or drains it, while its place
+ * says `own`. */
+bool shl_cells_enter_ended(const struct ring_call *call, uint64_t own);
 void shl_cells_leave(const struct ring_call *call);
+/* Leaves what a dead thread was draining. */
+void shl_cells_settle(struct cells_shm *ring, const struct shl_dead *dead);
 
-/* Calls it for every item, until it answers true, which it then does; an item that is there all the
- * time is not missed. */
-bool shl_cells_visit(const struct ring_call *call, bool (*visitor)(void *context, uint64_t item),
-                     void *context);
-
-/* Items in it; exact while nobody puts or takes. 0 if the queue is gone. */
+/* Items in it, ends too; exact while nobody puts or takes. 0 if the queue is gone. */
 uint64_t shl_cells_count(const struct ring_call *call);
+bool shl_cells_full(const struct ring_call *call);
+/* Of all items that were ever put, and of those that were taken; unchanged if the queue is gone. */
+void shl_cells_counters(const struct ring_call *call, uint64_t *ret_put, uint64_t *ret_taken);
 
 #endif

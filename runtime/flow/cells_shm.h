@@ -9,10 +9,11 @@
  * turn = {position:61, state:3}
  *   FREE   the position may be filled, by a compare-and-set of turn and item to {same, FULL}
  *   FULL   the item is there, and is taken by a compare-and-set of the turn to {a lap on, FREE}
+ *   END    likewise, but there is no item: one taker is told the end
  *   CLOSED from FREE, by whoever found the ring empty and sealed: nothing is put here or later
  * position = {lap, index}: the index of the cell in as many low bits as `mask` has.
  */
-enum cell_state { CELL_FREE = 0, CELL_FULL = 1, CELL_CLOSED = 2 };
+enum cell_state { CELL_FREE = 0, CELL_FULL = 1, CELL_END = 2, CELL_CLOSED = 3 };
 #define CELL_STATE_BITS 3
 #define CELL_STATE_MASK ((UINT64_C(1) << CELL_STATE_BITS) - 1)
 #define CELL_ONE (UINT64_C(1) << CELL_STATE_BITS) /* the next position */
@@ -27,11 +28,12 @@ struct cells_shm {
     uint64_t capacity; /* cells */
     uint64_t mask;     /* all bits that an index below the capacity can have */
     uint64_t cells;    /* their offset in the segment */
+    uint64_t first;    /* the turn at which both sides began: what was moved since counts itself */
     /* written once: by who shuts the ring down */
     atom32 sealed; /* 1: nothing more is put */
     uint32_t zero;
     atom64 closer; /* written by: who frees what an ended queue left; his name, short; 0: nobody */
-    uint8_t padding[SHL_LINE - 40];
+    uint8_t padding[SHL_LINE - 48];
 
     /* Hints: every position before it was filled, or was emptied, once. They may lag. */
     atom64 tail; /* written by: producers */
@@ -39,9 +41,11 @@ struct cells_shm {
     atom64 head; /* written by: consumers */
     uint8_t padding_2[SHL_LINE - 8];
     struct bell_shm not_empty; /* written by: consumers that sleep, and producers that wake them */
-    uint8_t padding_3[SHL_LINE - sizeof(struct bell_shm)];
-    struct bell_shm not_full;
-    uint8_t padding_4[SHL_LINE - sizeof(struct bell_shm)];
+    atom64 take_waits;         /* how often a take had to wait */
+    uint8_t padding_3[SHL_LINE - sizeof(struct bell_shm) - 8];
+    struct bell_shm not_full; /* likewise */
+    atom64 put_waits;
+    uint8_t padding_4[SHL_LINE - sizeof(struct bell_shm) - 8];
 };
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "a futex watches a turn's low half");

@@ -1,5 +1,6 @@
 /*
- * Purpose. Queues of payloads over the dense ring: who owns a message at each instant.
+ * Purpose. Queues over a ring, of one of two kinds: who owns a message at each instant. Values of
+ * eight bytes are in a ring of cells, unless the options ask for bulk; all else in a dense one.
  *
  * A put marks the block SENDING and then commits the ring; a get commits the ring and then marks
  * the block OWNED. So a block whose header says SENDING is in a ring, or its putter or getter died
@@ -10,6 +11,7 @@
 #include <shoal/values.h>
 #include <string.h>
 
+#include "flow/cells.h"
 #include "flow/queue_shm.h"
 #include "flow/ring.h"
 #include "flow/settle.h"
@@ -26,8 +28,10 @@ static struct queue_shm *queue_of(const struct ring_call *call)
 
 static void set_items(struct ring_call *call)
 {
-    uint32_t value_size = queue_of(call)->value_size;
-    call->ring = &queue_of(call)->ring;
+    struct queue_shm *queue = queue_of(call);
+    uint32_t value_size = queue->has_cells ? sizeof(uint64_t) : queue->value_size;
+    call->ring = queue->has_cells ? NULL : &queue->ring;
+    call->cells = queue->has_cells ? &queue->cells : NULL;
     call->is_owned = value_size == 0;
     call->item_size = call->is_owned ? sizeof(uint64_t) : value_size;
 }
@@ -64,11 +68,12 @@ static int find_even_closed(shoal_queue handle, struct ring_call *ret_call)
 /* The queue behind a handle, and the calling thread's slot in its segment. 0 or an error. */
 static int find(shoal_queue handle, shoal_deadline deadline, struct ring_call *ret_call)
 {
-    const struct shl_found *found = shl_find(handle.ref, KIND_QUEUE);
+    struct shl_found *found = shl_find(handle.ref, KIND_QUEUE);
     if (unlikely(!found))
         return shl_error_code();
     *ret_call = (struct ring_call){ .segment = found->segment,
                                     .self = found->self,
+                                    .found = found,
                                     .object = found->object,
                                     .ref = handle.ref,
                                     .deadline = deadline };
@@ -93,17 +98,87 @@ static int find_values(shoal_queue handle, shoal_deadline deadline, struct ring_
     return code;
 }
 
+/* --- either ring ---------------------------------------------------------------------------- */
+
+/* In a ring of cells items are values of eight bytes, and are moved one by one. */
+static int ring_put(const struct ring_call *call, const void *items, uint32_t count)
+{
+    uint64_t item;
+    if (!call->cells)
+        return shl_ring_put(call, items, count);
+    memcpy(&item, items, sizeof item);
+    return shl_cells_put(call, item);
+}
+
+static int ring_take(const struct ring_call *call, void *ret_items, uint32_t count)
+{
+    uint64_t item;
+    if (!call->cells)
+        return shl_ring_take(call, ret_items, count);
+    int code = shl_cells_take(call, &item);
+    if (likely(code > 0 && ret_items))
+        memcpy(ret_items, &item, sizeof item);
+    return code;
+}
+
+static int ring_seal(const struct ring_call *call)
+{
+    return call->cells ? shl_cells_seal(call) : shl_ring_seal(call);
+}
+
+static uint64_t ring_count(const struct ring_call *call)
+{
+    return call->cells ? shl_cells_count(call) : shl_ring_count(call->ring);
+}
+
+static void ring_counters(const struct ring_call *call, shoal_queue_counters *ret_counters)
+{
+    atom64 *put_waits = call->cells ? &call->cells->put_waits : &call->ring->put_waits;
+    atom64 *take_waits = call->cells ? &call->cells->take_waits : &call->ring->take_waits;
+    ret_counters->put_waits = atom_load_relaxed(put_waits);
+    ret_counters->get_waits = atom_load_relaxed(take_waits);
+    if (call->cells)
+        shl_cells_counters(call, &ret_counters->puts, &ret_counters->gets);
+    else
+        shl_ring_counters(call->ring, &ret_counters->puts, &ret_counters->gets);
+}
+
+static int ring_close(const struct ring_call *call)
+{
+    return call->cells ? shl_cells_close(call) : shl_ring_close(call);
+}
+
+static bool ring_enter_ended(const struct ring_call *call, uint64_t own)
+{
+    return call->cells ? shl_cells_enter_ended(call, own) : shl_ring_enter_ended(call, own);
+}
+
+static void ring_leave(const struct ring_call *call)
+{
+    if (call->cells)
+        shl_cells_leave(call);
+    else
+        shl_ring_leave(call);
+}
+
+/* --- making ---------------------------------------------------------------------------------- */
+
 static int init_ring(const struct shl_segment *segment, struct object_shm *object,
                      uint64_t capacity)
 {
     struct ring_call call = call_inside(segment, object);
-    void *cells = shl_alloc(segment,
-                            shl_ring_cells_size(shl_ring_cells_count(capacity), call.item_size));
+    uint64_t size = call.cells
+                        ? shl_cells_size(capacity)
+                        : shl_ring_cells_size(shl_ring_cells_count(capacity), call.item_size);
+    void *cells = shl_alloc(segment, size);
     struct shl_place place;
     if (!cells || !shl_place_find(cells, &place))
         return shl_error_code();
     shl_object_part(&place, object);
-    shl_ring_init(&call, capacity, shl_offset(segment, cells));
+    if (call.cells)
+        shl_cells_init(segment, call.cells, shl_offset(segment, cells), capacity, 0);
+    else
+        shl_ring_init(&call, capacity, shl_offset(segment, cells));
     return 0;
 }
 
@@ -136,10 +211,13 @@ int shoal_queue_create(const shoal_queue_options *options, shoal_queue *ret_queu
     if (chosen.capacity_count == 0)
         chosen.capacity_count = default_capacity(chosen.value_size);
     struct shl_segment *segment = shl_segment_of_handle(chosen.segment);
-    struct object_shm *object = segment ? shl_object_create(segment, POOL_QUEUE) : NULL;
+    bool has_cells = chosen.value_size == sizeof(uint64_t) && !chosen.bulk;
+    enum shl_pool pool = has_cells ? POOL_CELLS : POOL_QUEUE;
+    struct object_shm *object = segment ? shl_object_create(segment, pool) : NULL;
     if (!object)
         return shl_error_code();
     ((struct queue_shm *)object)->value_size = (uint32_t)chosen.value_size;
+    ((struct queue_shm *)object)->has_cells = has_cells;
     atom_store_relaxed(&((struct queue_shm *)object)->copied_size, 0);
     code = init_ring(segment, object, chosen.capacity_count);
     if (code < 0) {
@@ -180,7 +258,7 @@ static int put(const struct ring_call *call, void *payload)
     SHL_CHAOS("queue.journal");
     atom_store_relaxed(&block->own, block_own_make(BLOCK_SENDING, call->self->process_owner, seq));
     SHL_CHAOS("queue.sending");
-    code = shl_ring_put(call, &descriptor, 1);
+    code = ring_put(call, &descriptor, 1);
     SHL_CHAOS("queue.put");
     if (unlikely(code < 0))
         atom_store_relaxed(&block->own,
@@ -273,9 +351,9 @@ static int take_end(void)
 static int get(const struct ring_call *call, void **ret_payload)
 {
     uint64_t descriptor;
-    int code = shl_ring_take(call, &descriptor, 1);
-    if (code > 0 && SHL_MISTAKE("queue.overtaken") && shl_ring_put(call, &descriptor, 1) > 0)
-        code = shl_ring_take(call, &descriptor, 1);
+    int code = ring_take(call, &descriptor, 1);
+    if (code > 0 && SHL_MISTAKE("queue.overtaken") && ring_put(call, &descriptor, 1) > 0)
+        code = ring_take(call, &descriptor, 1);
     if (unlikely(code <= 0))
         return code == 0 ? take_end() : code;
     SHL_CHAOS("queue.taken");
@@ -339,7 +417,7 @@ int shoal_queue_put_values(shoal_queue queue, const void *values, size_t count, 
     size_t done = 0;
     for (; done < count; done += (size_t)code) {
         const char *from = (const char *)values + done * call.item_size;
-        code = shl_ring_put(&call, from, batch(&call, count - done));
+        code = ring_put(&call, from, batch(&call, count - done));
         if (unlikely(code < 0))
             break;
     }
@@ -357,7 +435,7 @@ int shoal_queue_get_values(shoal_queue queue, void *ret_values, size_t count_max
     size_t done = 0;
     for (; done < count_max; done += (size_t)code) {
         char *to = (char *)ret_values + done * call.item_size;
-        code = shl_ring_take(&call, to, batch(&call, count_max - done));
+        code = ring_take(&call, to, batch(&call, count_max - done));
         if (unlikely(code <= 0))
             break;
         take_no_more_than_there_is(&call);
@@ -372,7 +450,7 @@ int shoal_queue_put_value(shoal_queue queue, const void *value, shoal_deadline d
     if (unlikely(code < 0))
         return code;
     REQUIRE(value, -EINVAL, "put_value: the value is NULL");
-    code = shl_ring_put(&call, value, 1);
+    code = ring_put(&call, value, 1);
     return unlikely(code < 0) ? code : 0;
 }
 
@@ -383,7 +461,7 @@ int shoal_queue_get_value(shoal_queue queue, void *ret_value, shoal_deadline dea
     if (unlikely(code < 0))
         return code;
     REQUIRE(ret_value, -EINVAL, "get_value: no place for the value");
-    code = shl_ring_take(&call, ret_value, 1);
+    code = ring_take(&call, ret_value, 1);
     return likely(code > 0) ? 0 : code == 0 ? take_end() : code;
 }
 
@@ -393,7 +471,7 @@ int shoal_queue_put_end(shoal_queue queue, shoal_deadline deadline)
     int code = find(queue, deadline, &call);
     if (unlikely(code < 0))
         return code;
-    code = shl_ring_put_end(&call);
+    code = call.cells ? shl_cells_put_end(&call) : shl_ring_put_end(&call);
     return code < 0 ? code : 0;
 }
 
@@ -401,14 +479,14 @@ int shoal_queue_shutdown(shoal_queue queue)
 {
     struct ring_call call;
     int code = find_even_closed(queue, &call);
-    return code < 0 ? code : shl_ring_seal(&call);
+    return code < 0 ? code : ring_seal(&call);
 }
 
 static int drop_some(const struct ring_call *call)
 {
     void *payload = NULL;
     if (!call->is_owned)
-        return shl_ring_take(call, NULL, BYTES_AT_ONCE);
+        return ring_take(call, NULL, BYTES_AT_ONCE);
     int code = get(call, &payload);
     if (code == 0)
         shoal_free(payload);
@@ -421,9 +499,9 @@ int shoal_queue_shutdown_now(shoal_queue queue)
     struct ring_call call;
     int code = find_even_closed(queue, &call);
     if (code == 0)
-        code = shl_ring_seal(&call);
+        code = ring_seal(&call);
     call.deadline = SHOAL_NOW;
-    while (code >= 0 && shl_ring_count(call.ring) > 0) {
+    while (code >= 0 && ring_count(&call) > 0) {
         code = drop_some(&call);
         code = code == -EPIPE ? 0 : code;
     }
@@ -443,7 +521,7 @@ static void free_block(const struct ring_call *call, const struct shl_place *pla
 /* Both sides are ours and no handle is good any more. */
 static void free_contents(const struct ring_call *call)
 {
-    uint64_t own, descriptor, cells = call->ring->cells;
+    uint64_t own, descriptor, cells = call->cells ? call->cells->cells : call->ring->cells;
     struct shl_place place;
     for (; call->is_owned && shl_ring_first(call, &descriptor); shl_ring_drop(call))
         if (find_message(call, descriptor, &place, &own))
@@ -468,11 +546,13 @@ int shoal_queue_destroy(shoal_queue queue)
     struct ring_call call;
     int code = find_even_closed(queue, &call);
     if (code == 0)
-        code = shl_ring_close(&call);
+        code = ring_close(&call);
+    if (code == -EAGAIN)
+        shl_object_leave(call.segment, call.object, call.ref);
     if (code < 0)
-        return code == -ESTALE ? 0 : code;
+        return code == -ESTALE || code == -EAGAIN ? 0 : code;
     free_contents(&call);
-    shl_ring_leave(&call);
+    ring_leave(&call);
     shl_object_free(call.segment, call.object);
     shl_closed_remove(queue.ref);
     return 0;
@@ -499,7 +579,7 @@ int shoal_queue_join_thread(shoal_queue queue)
 size_t shoal_queue_qsize(shoal_queue queue)
 {
     struct ring_call call;
-    return find(queue, SHOAL_NOW, &call) == 0 ? shl_ring_count(call.ring) : 0;
+    return find(queue, SHOAL_NOW, &call) == 0 ? ring_count(&call) : 0;
 }
 
 bool shoal_queue_empty(shoal_queue queue)
@@ -511,7 +591,8 @@ bool shoal_queue_full(shoal_queue queue)
 {
     struct ring_call call;
     return find(queue, SHOAL_NOW, &call) == 0 &&
-           shl_ring_count(call.ring) >= atom_load_relaxed(&call.ring->capacity);
+           (call.cells ? shl_cells_full(&call)
+                       : ring_count(&call) >= atom_load_relaxed(&call.ring->capacity));
 }
 
 /* Values name no payloads. */
@@ -544,11 +625,9 @@ int shoal_queue_stats(shoal_queue queue, shoal_queue_counters *ret_counters)
     if (code < 0)
         return code;
     REQUIRE(ret_counters, -EINVAL, "no place for the counters");
-    shoal_queue_counters counters = { .count = shl_ring_count(call.ring),
-                                      .put_waits = atom_load_relaxed(&call.ring->put_waits),
-                                      .get_waits = atom_load_relaxed(&call.ring->take_waits) };
     struct measure measure = { .segment = call.segment };
-    shl_ring_counters(call.ring, &counters.puts, &counters.gets);
+    shoal_queue_counters counters = { .count = ring_count(&call) };
+    ring_counters(&call, &counters);
     if (call.is_owned) {
         shl_ring_visit(&call, add_size, &measure);
         counters.size = measure.size;
@@ -567,10 +646,10 @@ static bool finish(const struct shl_segment *segment, struct shl_attachment *sel
     struct ring_call call = call_inside(segment, object);
     call.self = self;
     call.ref = own & BLOCK_REF_MASK; /* of the queue that was */
-    if (!shl_ring_enter_ended(&call, own))
+    if (!ring_enter_ended(&call, own))
         return false;
     free_contents(&call);
-    shl_ring_leave(&call);
+    ring_leave(&call);
     return true;
 }
 
@@ -578,7 +657,11 @@ static void settle(const struct shl_segment *segment, struct object_shm *object,
                    const struct shl_dead *dead)
 {
     (void)segment;
-    shl_ring_settle(&((struct queue_shm *)object)->ring, dead);
+    struct queue_shm *queue = (struct queue_shm *)object;
+    if (queue->has_cells)
+        shl_cells_settle(&queue->cells, dead);
+    else
+        shl_ring_settle(&queue->ring, dead);
 }
 
 const struct shl_settler shl_queue_settler = { .settle = settle, .finish = finish, .visit = visit };

@@ -1,15 +1,20 @@
-/* A queue's place: the head of every object, then its ring. */
+/* A queue's place: the head of every object, then its ring, of one of two kinds. */
 #ifndef SHL_FLOW_QUEUE_SHM_H
 #define SHL_FLOW_QUEUE_SHM_H
 
+#include "flow/cells_shm.h"
 #include "flow/ring_shm.h"
 #include "mem/object_shm.h"
 
 struct queue_shm {
     struct object_shm object;
     uint32_t value_size; /* 0: its items are descriptors of payloads. Written once */
-    uint8_t padding[SHL_LINE - sizeof(struct object_shm) - 4];
-    struct ring_shm ring;
+    uint32_t has_cells;  /* 1: the ring is of cells. The same in all places of a pool */
+    uint8_t padding[SHL_LINE - sizeof(struct object_shm) - 8];
+    union {
+        struct ring_shm ring;
+        struct cells_shm cells;
+    };
     atom64 copied_size; /* bytes that put_bytes has copied */
     uint8_t padding_1[SHL_LINE - 8];
 };

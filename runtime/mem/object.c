@@ -10,10 +10,15 @@
 
 /* What lives in a pool's places: a word that says otherwise was damaged. */
 static const enum shl_kind pool_kinds[POOLS_COUNT] = {
-    [POOL_PROCESS] = KIND_PROCESS,     [POOL_QUEUE] = KIND_QUEUE,
-    [POOL_LOCK] = KIND_LOCK,           [POOL_SEMAPHORE] = KIND_SEMAPHORE,
-    [POOL_EVENT] = KIND_EVENT,         [POOL_OWNED_SEMAPHORE] = KIND_SEMAPHORE,
-    [POOL_CONDITION] = KIND_CONDITION, [POOL_BARRIER] = KIND_BARRIER,
+    [POOL_PROCESS] = KIND_PROCESS,
+    [POOL_QUEUE] = KIND_QUEUE,
+    [POOL_CELLS] = KIND_QUEUE,
+    [POOL_LOCK] = KIND_LOCK,
+    [POOL_SEMAPHORE] = KIND_SEMAPHORE,
+    [POOL_EVENT] = KIND_EVENT,
+    [POOL_OWNED_SEMAPHORE] = KIND_SEMAPHORE,
+    [POOL_CONDITION] = KIND_CONDITION,
+    [POOL_BARRIER] = KIND_BARRIER,
     [POOL_NAME] = KIND_NAME,
 };
 
@@ -54,8 +59,8 @@ static bool move_on(struct object_shm *object, uint64_t ref)
     if ((generation & 0xfff) == 0)
         generation = 1; /* a handle is never zero */
     uint64_t next = shl_ref_make(shl_ref_id(ref), generation, shl_ref_offset(ref));
-    /* [object.self] acq_rel -> shl_object_is(). */
-    return atom_cas_acq_rel_64(&object->self, ref, next);
+    /* [object.self] -> shl_object_is(); seq_cst for [cells.inside]. */
+    return atom_cas_seq_cst_64(&object->self, ref, next);
 }
 
 bool shl_object_end(const struct shl_segment *segment, struct object_shm *object, uint64_t ref)
@@ -86,6 +91,13 @@ void shl_object_free(const struct shl_segment *segment, struct object_shm *objec
     atom_store_relaxed(&object->kind, KIND_NONE);
     if (pool >= 0)
         shl_free_place(segment, CLASS_OF_POOL(pool), block_of(object));
+}
+
+void shl_object_leave(const struct shl_segment *segment, struct object_shm *object, uint64_t ref)
+{
+    /* [object.own] acq_rel -> finish(). */
+    atom_cas_acq_rel_64(&object->own, block_own_make(BLOCK_FREE, shl_self(segment)->owner, 0),
+                        block_own_make_ref(BLOCK_OBJECT, ref));
 }
 
 void shl_object_part(const struct shl_place *place, const struct object_shm *object)

@@ -17,6 +17,9 @@ uint64_t shl_object_publish(struct object_shm *object, enum shl_kind kind);
  * the thread's hands. */
 bool shl_object_end(const struct shl_segment *segment, struct object_shm *object, uint64_t ref);
 
+/* After that: what belongs to it cannot be freed yet, and is left to whoever settles a death. */
+void shl_object_leave(const struct shl_segment *segment, struct object_shm *object, uint64_t ref);
+
 /* Makes a block of this process's the object's: it lives as long, and no longer. */
 struct shl_place;
 void shl_object_part(const struct shl_place *place, const struct object_shm *object);

@@ -41,6 +41,7 @@ enum shl_pool {
     POOL_CONDITION,
     POOL_BARRIER,
     POOL_NAME,
+    POOL_CELLS, /* queues with a ring of cells */
     POOLS_COUNT
 };
 #define OBJECT_SMALL_SIZE 128u

@@ -228,14 +228,14 @@ static void put_beside_seal(unsigned self)
     uint64_t item = 0;
     if (self == 0) {
         int code = shl_cells_put(&ring_call, item_make(0, 0));
-        if (code == 0)
+        if (code > 0)
             machine.ghosts[PUT] |= UINT64_C(1) << item_make(0, 0);
         else if (code != -EPIPE)
             machine_fail("put failed");
     } else if (self == 1) {
         seal();
     } else {
-        while (shl_cells_take(&ring_call, &item) == 0)
+        while (shl_cells_take(&ring_call, &item) > 0)
             had(self, item);
         machine.ghosts[ENDED] = 1;
     }

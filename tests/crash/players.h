@@ -464,6 +464,117 @@ static void destroys_too(bool victim_died)
     CHILD_CHECK(shoal_queue_destroy(waits.empty) == 0);
 }
 
+/* --- queues of words ------------------------------------------------------------------------- */
+
+static shoal_queue words; /* of a row's own: room for one */
+
+static void words_are_made(void)
+{
+    const shoal_queue_options options = { .capacity_count = 1, .value_size = sizeof(uint64_t) };
+    CHILD_CHECK(shoal_queue_create(&options, &words) == 0);
+}
+
+static int puts_word(char letter, shoal_deadline deadline)
+{
+    const uint64_t word = (uint64_t)letter;
+    return shoal_queue_put_value(words, &word, deadline);
+}
+
+static int gets_word(shoal_deadline deadline)
+{
+    uint64_t word;
+    const int code = shoal_queue_get_value(words, &word, deadline);
+    return code < 0 ? code : (int)word;
+}
+
+static void words_are_full(void)
+{
+    words_are_made();
+    CHILD_CHECK(puts_word('x', SHOAL_NOW) == 0);
+}
+
+static int puts_word_v(void)
+{
+    comes();
+    return puts_word('v', SHOAL_FOREVER);
+}
+
+static int gets_any_word(void)
+{
+    return gets_word(SHOAL_FOREVER);
+}
+
+static int gets_word_x(void)
+{
+    comes();
+    CHILD_CHECK(gets_word(SHOAL_FOREVER) == 'x');
+    return 0;
+}
+
+static int puts_word_s(void)
+{
+    return puts_word('s', SHOAL_FOREVER);
+}
+
+static void puts_another_word(bool victim_died)
+{
+    CHILD_CHECK(!victim_died || puts_word('d', limit()) == 0);
+}
+
+static void takes_word_instead(bool victim_died)
+{
+    CHILD_CHECK(!victim_died || gets_word(limit()) == 'x');
+}
+
+static void words_work(void)
+{
+    CHILD_CHECK(gets_word(SHOAL_NOW) == -ETIMEDOUT);
+    for (char letter = 'a'; letter < 'e'; letter++) {
+        CHILD_CHECK(puts_word(letter, SHOAL_NOW) == 0);
+        CHILD_CHECK(puts_word('n', SHOAL_NOW) == -ETIMEDOUT);
+        CHILD_CHECK(shoal_queue_qsize(words) == 1 && shoal_queue_full(words));
+        CHILD_CHECK(gets_word(SHOAL_NOW) == letter);
+    }
+    CHILD_CHECK(shoal_queue_destroy(words) == 0);
+}
+
+static void full_words_work(void)
+{
+    CHILD_CHECK(gets_word(SHOAL_NOW) == 's');
+    words_work();
+}
+
+static int shuts_words_down(void)
+{
+    comes();
+    const int code = shoal_queue_shutdown(words);
+    return code < 0 || gets_word(SHOAL_NOW) != -EPIPE;
+}
+
+static void shuts_words_down_too(bool victim_died)
+{
+    (void)victim_died;
+    CHILD_CHECK(shoal_queue_shutdown(words) == 0);
+}
+
+static void words_have_ended(void)
+{
+    CHILD_CHECK(gets_word(SHOAL_NOW) == -EPIPE && puts_word('n', SHOAL_NOW) == -EPIPE);
+    CHILD_CHECK(shoal_queue_destroy(words) == 0);
+}
+
+static int destroys_words(void)
+{
+    comes();
+    return shoal_queue_destroy(words);
+}
+
+static void destroys_words_too(bool victim_died)
+{
+    (void)victim_died;
+    CHILD_CHECK(shoal_queue_destroy(words) == 0);
+}
+
 /* --- every wait ----------------------------------------------------------------------------- */
 
 /* Those who take something give it back, so that one of it is enough for all. */

@@ -103,6 +103,35 @@ static const struct row ring_rows[] = {
       .then = destroys_too },
 };
 
+static const struct row cells_rows[] = {
+    { "cells.P1", "is inside, to put", .act = puts_word_v, .other = gets_any_word, .if_dead = 'd',
+      .if_alive = 'v', .before = words_are_made, .lure = goes, .then = puts_another_word,
+      .after = words_work },
+    { "cells.P4", "is about to fill a cell", .act = puts_word_v, .other = gets_any_word,
+      .if_dead = 'd', .if_alive = 'v', .before = words_are_made, .lure = goes,
+      .then = puts_another_word, .after = words_work },
+    { "cells.P5", "has filled a cell, and woken nobody", .act = puts_word_v, .other = gets_any_word,
+      .if_dead = 'v', .if_alive = 'v', .before = words_are_made, .lure = goes,
+      .after = words_work },
+    { "cells.P1", "is inside, to take", .act = gets_word_x, .other = puts_word_s,
+      .before = words_are_full, .lure = goes, .then = takes_word_instead,
+      .after = full_words_work },
+    { "cells.P4", "is about to empty a cell", .act = gets_word_x, .other = puts_word_s,
+      .before = words_are_full, .lure = goes, .then = takes_word_instead,
+      .after = full_words_work },
+    { "cells.P5", "has emptied a cell, and woken nobody", .act = gets_word_x, .other = puts_word_s,
+      .before = words_are_full, .lure = goes, .after = full_words_work },
+    { "cells.sealed", "shuts words down", .act = shuts_words_down, .other = gets_any_word,
+      .if_dead = -EPIPE, .if_alive = -EPIPE, .survivors = 2, .before = words_are_made, .lure = goes,
+      .then = shuts_words_down_too, .after = words_have_ended },
+    { "cells.closes", "is about to close what was shut down", .act = shuts_words_down,
+      .other = gets_any_word, .if_dead = -EPIPE, .if_alive = -EPIPE, .survivors = 2,
+      .before = words_are_made, .lure = goes, .after = words_have_ended },
+    { "cells.ended", "has ended words", .act = destroys_words, .other = gets_any_word,
+      .if_dead = -ESTALE, .if_alive = -ESTALE, .survivors = 2, .before = words_are_made,
+      .lure = goes, .then = destroys_words_too },
+};
+
 /* At each of these points, in whatever wait, nothing has been taken yet. */
 static const char *const park_points[] = { "park.W1", "park.W2", "park.W3", "park.W4" };
 

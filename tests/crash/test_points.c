@@ -45,6 +45,11 @@ Test(points, of_queues_1_6_4, .timeout = 120)
     play_all(ring_rows, COUNT_OF(ring_rows));
 }
 
+Test(points, of_queues_of_words, .timeout = 120)
+{
+    play_all(cells_rows, COUNT_OF(cells_rows));
+}
+
 Test(points, of_every_wait, .timeout = 300)
 {
     play_waits();

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 
 TestSuite(values_kill, .timeout = 180);
 
@@ -175,4 +176,48 @@ Test(values_kill, anybody_at_random_instants_over_words_1_6_4, .timeout = 120)
 Test(values_kill, anybody_at_random_instants_over_records_1_6_4, .timeout = 120)
 {
     killed_at_random(VALUE_MAX, PLACES, 100);
+}
+
+/* --- stops ---------------------------------------------------------------------------------- */
+
+static int passes_words(void *unused)
+{
+    uint64_t word = 1;
+    (void)unused;
+    while (!board->stop) {
+        (void)!shoal_queue_put_value(queue, &word, SHOAL_NOW);
+        (void)!shoal_queue_get_value(queue, &word, SHOAL_NOW);
+    }
+    return 0;
+}
+
+static void pass_some_words(void)
+{
+    uint64_t word = 2;
+    while (shoal_queue_get_value(queue, &word, SHOAL_NOW) == 0) {}
+    for (int i = 0; i < 1000; i++) {
+        assert_code(shoal_queue_put_value(queue, &word, SHOAL_NOW), 0);
+        assert_code(shoal_queue_get_value(queue, &word, SHOAL_NOW), 0);
+    }
+}
+
+/* A ring of cells: wherever it stands still. */
+Test(values_kill, a_stopped_process_holds_nobody_up, .timeout = 120)
+{
+    uint64_t state = harness_seed("values_kill");
+    const shoal_queue_options options = { .capacity_count = 1, .value_size = sizeof(uint64_t) };
+    board = harness_shared(sizeof *board);
+    assert_code(shoal_queue_create(&options, &queue), 0);
+    const pid_t pid = harness_child(passes_words, NULL);
+    for (int i = 0; i < 200; i++) {
+        wait_at_random(&state, 2000000);
+        siginfo_t stopped = { 0 };
+        cr_assert_eq(kill(pid, SIGSTOP), 0);
+        cr_assert_eq(waitid(P_PID, (id_t)pid, &stopped, WSTOPPED), 0);
+        pass_some_words();
+        cr_assert_eq(kill(pid, SIGCONT), 0);
+    }
+    board->stop = 1;
+    cr_assert_eq(harness_wait(pid), 0);
+    assert_code(shoal_queue_destroy(queue), 0);
 }

@@ -38,7 +38,7 @@ static bool side_is_held(uint64_t ref)
 {
     struct shl_segment *segment;
     struct queue_shm *queue = (struct queue_shm *)shl_object_find(ref, KIND_QUEUE, &segment);
-    if (!queue)
+    if (!queue || queue->has_cells)
         return false;
     const uint64_t sides[] = { atom_load_relaxed(&queue->ring.tail.word),
                                atom_load_relaxed(&queue->ring.head.word) };

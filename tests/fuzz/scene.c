@@ -142,7 +142,7 @@ static void add_tables(struct scene *scene)
     add_region(scene, "header", 0, 72);
     add_region(scene, "hints", SHL_LINE, 32);
     add_region(scene, "names", offsetof(struct segment_shm, names), 8 * NAME_BUCKETS);
-    for (uint32_t i = 0; i < POOLS_COUNT; i++)
+    for (uint32_t i = 0; i < POOL_CELLS; i++)
         add_class(scene, CLASS_OF_POOL(i));
     add_class(scene, 0);
     add_class(scene, shl_class_of(PAYLOAD));
@@ -150,6 +150,25 @@ static void add_tables(struct scene *scene)
     add_pages(scene);
     add_region(scene, "last place", FUZZ_SEGMENT_SIZE - OBJECT_SMALL_SIZE, OBJECT_SMALL_SIZE);
     add_region(scene, "anywhere", 0, FUZZ_SEGMENT_SIZE);
+}
+
+/* A ring of cells, with a word and an end in it. */
+static void add_words(struct scene *scene)
+{
+    shoal_queue_options options = { .segment = scene->segment, .capacity_count = 3 };
+    options.value_size = sizeof(uint64_t);
+    shoal_queue queue;
+    const uint64_t word = 1;
+    int code = shoal_queue_create(&options, &queue);
+    code |= shoal_queue_put_value(queue, &word, SHOAL_NOW);
+    code |= shoal_queue_put_end(queue, SHOAL_NOW);
+    fuzz_must(code == 0, "the objects are made");
+    add_object(scene, "words", queue.ref);
+    const struct shl_segment *segment = shl_segment_of_handle(scene->segment);
+    const struct queue_shm *shm = shl_at(segment, shl_ref_offset(queue.ref));
+    add_region(scene, "ring of words", shl_ref_offset(queue.ref) + SHL_LINE, 5 * SHL_LINE);
+    add_region(scene, "words", shm->cells.cells, 3 * sizeof(struct cell_shm));
+    add_class(scene, CLASS_OF_POOL(POOL_CELLS));
 }
 
 /* Everything is in the file and in the image of it; nobody is attached any more. */
@@ -163,6 +182,7 @@ void scene_prepare(struct scene *scene)
     add_slots(scene);
     add_tables(scene);
     add_values(scene);
+    add_words(scene);
     scene->memory = mmap(NULL, FUZZ_SEGMENT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, scene->fd, 0);
     fuzz_must(scene->memory != MAP_FAILED, "the segment is mapped");
     fuzz_must(shoal_segment_detach(scene->segment) == 0, "the segment is left");

@@ -84,7 +84,13 @@ static void check_words(struct object_shm *object)
                 PLACE_OWNER(atom_load_relaxed(&((struct barrier_shm *)object)->places[i])));
         break;
     case KIND_QUEUE: {
-        const struct ring_shm *ring = &((struct queue_shm *)object)->ring;
+        const struct queue_shm *queue = (struct queue_shm *)object;
+        const struct ring_shm *ring = &queue->ring;
+        if (queue->has_cells) {
+            expect_nobody("the closer of a queue", at,
+                          (uint32_t)atom_load_relaxed(&queue->cells.closer));
+            break;
+        }
         expect_nobody("the tail of a queue", at, SIDE_OWNER(atom_load_relaxed(&ring->tail.word)));
         expect_nobody("the head of a queue", at, SIDE_OWNER(atom_load_relaxed(&ring->head.word)));
         break;
