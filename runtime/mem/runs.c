@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "mem/alloc.h"
 #include "mem/journal.h"
 #include "os/chaos.h"
 
@@ -231,6 +232,9 @@ static bool take_pages(const struct shl_segment *segment, uint32_t owner, uint32
 {
     if (shl_pages_take(segment, owner, count, false, ret_number, ret_zero))
         return true;
+    struct shl_attachment *self = shl_self_attached(segment);
+    if (self) /* each block in its hands holds a whole run */
+        shl_alloc_flush(segment, self);
     if (shl_runs_collect(segment, owner, false) &&
         shl_pages_take(segment, owner, count, false, ret_number, ret_zero))
         return true;
