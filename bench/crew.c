@@ -36,7 +36,11 @@ static int start_by_shoal(struct member *member, void (*run)(void *), const void
                           size_t argument_size)
 {
     const shoal_process_options options = {
-        .target = run, .argument = argument, .argument_size = argument_size, .name = member->name
+        .target = run,
+        .argument = argument,
+        .argument_size = argument_size,
+        .name = member->name,
+        .start_method = SHOAL_START_FORK, /* as the rivals: members use what lies in our memory */
     };
 
     if (shoal_process_start_new(&options, &member->process) < 0) {

@@ -184,6 +184,7 @@ typedef struct {
  * Safe:    threads one at a time, before other calls; after fork no; signal handler no.
  * Death:   nothing to leave: the family's memory has no name and goes with its last process.
  * Returns: 0; -EALREADY initialised; -EINVAL; -ENOMEM a limit; -EMFILE; -EUSERS; -EADDRINUSE;
+ *          -ENOTSUP a method other than FORK without main's arguments;
  *          -ECHILD in what a child that is being exec'd has started before it came to its own.
  * Python:  the main module, with multiprocessing.set_start_method().
  */

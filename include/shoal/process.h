@@ -40,7 +40,7 @@ typedef struct {
  * Safe:    threads yes; after fork yes; signal handler no.
  * Death:   killed inside: its memory goes with the segment.
  * Returns: 0; -EINVAL no target, an argument without size or the reverse; -EMSGSIZE argument or
- *          name too long; -ENOMEM.
+ *          name too long; -ENOTSUP nothing to exec: see shoal_init(); -ENOMEM.
  * Python:  multiprocessing.Process(target, name, args).
  */
 SHOAL_MUST int shoal_process_create(const shoal_process_options *options,
@@ -59,7 +59,7 @@ SHOAL_MUST int shoal_process_create(const shoal_process_options *options,
  *          or closes descriptors that are not its own is not killed.
  * Returns: 0; -EALREADY started before; -ECHILD not the creator; -EUSERS no process to be had;
  *          -EMFILE; -ENOMEM; -ESTALE; -EINVAL, also a target that is no function of a loaded file;
- *          -ENOTSUP a file without build id, or nothing to exec: see shoal_init();
+ *          -ENOTSUP a file without build id;
  *          -EPROTO the target's library was replaced; -ENOENT it is gone, or its name not known;
  *          -EIO the child ended on its way, or could not be tied to this process.
  * Python:  Process.start().

@@ -45,9 +45,9 @@ int shoal_init(int *argc, char ***argv, const shoal_init_options *options)
     (void)argc;
     shoal_init_options chosen = options ? *options : (shoal_init_options){ 0 };
     REQUIRE_RESERVED(&chosen);
-    REQUIRE((unsigned)chosen.start_method <= SHOAL_START_FORKSERVER, -EINVAL,
-            "no such start method");
-    int code = shl_chaos_check();
+    int code = shl_start_check(chosen.start_method, argv ? *argv : NULL);
+    if (code == 0)
+        code = shl_chaos_check();
     /* cppcheck-suppress knownConditionTrueFalse ; not in the builds with kill points */
     if (code == 0 && !chosen.no_exit_hook)
         code = register_hook();

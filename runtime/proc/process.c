@@ -63,9 +63,7 @@ static int check_options(const shoal_process_options *options)
     REQUIRE(!options->name ||
                 strnlen(options->name, SHOAL_PROCESS_NAME_MAX + 1) <= SHOAL_PROCESS_NAME_MAX,
             -EMSGSIZE, "the name is longer than SHOAL_PROCESS_NAME_MAX");
-    REQUIRE((unsigned)options->start_method <= SHOAL_START_FORKSERVER, -EINVAL,
-            "no such start method");
-    return 0;
+    return shl_start_check(options->start_method, shl_start_argv);
 }
 
 static int copy_argument(const struct shl_segment *segment, const shoal_process_options *options,

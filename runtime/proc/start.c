@@ -36,6 +36,14 @@ static bool has_left(struct process_shm *process, uint32_t state)
     return shl_start_wait_while(process, state, shl_clock_ns() + SHL_START_TICK_NS);
 }
 
+int shl_start_check(enum shoal_start_method method, char *const *argv)
+{
+    REQUIRE((unsigned)method <= SHOAL_START_FORKSERVER, -EINVAL, "no such start method");
+    REQUIRE(method <= SHOAL_START_FORK || argv, -ENOTSUP,
+            "shoal_init() was not given main's arguments: the program cannot be started anew");
+    return 0;
+}
+
 /* --- the creator ---------------------------------------------------------------------------- */
 
 int shl_start(const struct shl_start *start)
@@ -47,8 +55,6 @@ int shl_start(const struct shl_start *start)
     };
     enum shoal_start_method asked = start->child->method;
     enum shoal_start_method method = asked ? asked : shl_start_method;
-    REQUIRE(method == SHOAL_START_FORK || shl_start_argv, -ENOTSUP,
-            "shoal_init() was not given main's arguments: the program cannot be started anew");
     int code = shl_children_open_lifeline(start->children);
     if (code == 0)
         code = methods[method](start);

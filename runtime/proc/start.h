@@ -27,6 +27,9 @@ extern SHL_HIDDEN enum shoal_start_method shl_start_method;
 /* What the program was called with, for those it starts by exec; NULL: it has not said. */
 extern SHL_HIDDEN char *const *shl_start_argv;
 
+/* 0; -EINVAL no such method; -ENOTSUP not without the program's arguments. */
+int shl_start_check(enum shoal_start_method method, char *const *argv);
+
 /* Starts it: 0, or an error, and nothing is left but a process that can be started again. */
 int shl_start(const struct shl_start *start);
 
