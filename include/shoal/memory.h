@@ -52,6 +52,31 @@ SHOAL_MUST void *shoal_calloc(size_t count, size_t size);
 SHOAL_MUST void *shoal_alloc_in(shoal_segment segment, size_t size);
 
 /*
+ * shoal_alloc_aligned - memory whose address is a multiple of a power of two.
+ * @alignment: 1, 2, 4 … 64; up to 16 is what every payload has.
+ * @size: bytes; 0 is valid.
+ * Owns:    as shoal_alloc().
+ * Blocks:  no.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   as shoal_alloc().
+ * Returns: as shoal_alloc(); NULL also if @alignment is none of these.
+ * Python:  none.
+ */
+SHOAL_MUST void *shoal_alloc_aligned(size_t alignment, size_t size);
+
+/*
+ * shoal_strdup - a text as a payload.
+ * @text: ends with a zero byte, which is copied too.
+ * Owns:    as shoal_alloc().
+ * Blocks:  no.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   as shoal_alloc().
+ * Returns: the copy; NULL as shoal_alloc(), or if @text is NULL.
+ * Python:  none.
+ */
+SHOAL_MUST char *shoal_strdup(const char *text);
+
+/*
  * shoal_free - give a payload back.
  * @payload: the caller's; NULL is nothing.
  * Owns:    nobody, afterwards.

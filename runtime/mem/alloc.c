@@ -18,7 +18,7 @@ bool shl_place_at(const struct shl_segment *segment, uint64_t payload_offset,
     struct block_shm *block = shl_block(shl_at(segment, payload_offset));
     if (likely(shl_place_in_run(segment, block, ret_place)))
         return true;
-    uint64_t offset = shl_offset(segment, block);
+    uint64_t offset = shl_offset(segment, block) - BLOCKS_AT;
     *ret_place = (struct shl_place){ segment, block, CLASS_LARGE };
     return offset % CHUNK_SIZE == 0 &&
            chunk_word_kind(shl_chunk_word(segment, offset)) == CHUNK_LARGE;
@@ -111,15 +111,15 @@ static void keep(const struct shl_segment *segment, struct shl_attachment *self,
 static SHL_COLD void *alloc_large(const struct shl_segment *segment,
                                   const struct shl_attachment *self, size_t size)
 {
-    uint64_t chunk, bytes = size + sizeof(struct block_shm);
+    uint64_t chunk, bytes = BLOCKS_AT + sizeof(struct block_shm) + size;
     uint64_t count = (bytes + CHUNK_SIZE - 1) / CHUNK_SIZE;
     if (shl_chunks_take(segment, self->owner, count, bytes, &chunk) < 0 &&
         (!shl_runs_collect(segment, self->owner, true) ||
          shl_chunks_take(segment, self->owner, count, bytes, &chunk) < 0))
         return NULL;
     uint32_t generation = (uint32_t)atom_add_relaxed(&segment->shm->large_count, 1);
-    void *payload = shl_hand_out(self, shl_at(segment, chunk * CHUNK_SIZE),
-                                 block_meta_make(generation, size), generation << LARGE_SENDS_BITS);
+    void *payload = shl_hand_out(self, shl_large(segment, chunk), block_meta_make(generation, size),
+                                 generation << LARGE_SENDS_BITS);
     shl_chunks_publish(segment, chunk, count);
     return payload;
 }
@@ -135,9 +135,19 @@ void *shl_alloc(const struct shl_segment *segment, size_t size)
         return NULL;
     }
     uint32_t size_class = shl_class_of(size);
-    if (size_class > CLASS_PAYLOAD_LAST)
+    if (size_class > CLASS_LAST)
         return alloc_large(segment, self, size);
     return refill(segment, self, size_class) ? shl_hands_alloc(self, size) : NULL;
+}
+
+void *shl_alloc_line(const struct shl_segment *segment, size_t size)
+{
+    struct shl_attachment *self = shl_self(segment);
+    uint32_t size_class = size < segment->size ? shl_class_of_lines(size) : CLASSES_COUNT;
+    if (!self || size_class >= CLASSES_COUNT)
+        return self ? shl_alloc(segment, size) : NULL; /* whole chunks are aligned anyway */
+    struct block_shm *block = take(segment, self, size_class);
+    return block ? shl_hands_give_out(self, block, size) : NULL;
 }
 
 void shl_free(const struct shl_place *place)
@@ -176,7 +186,7 @@ void shl_free_place(const struct shl_segment *segment, uint32_t size_class, stru
 static void settle_large(const struct shl_segment *segment, uint32_t owner, uint64_t chunk,
                          const struct shl_dead *dead)
 {
-    struct block_shm *block = shl_at(segment, chunk * CHUNK_SIZE);
+    struct block_shm *block = shl_large(segment, chunk);
     uint64_t own = atom_load_relaxed(&block->own);
     /* [pages.large] seq_cst, [runs.free] acquire <- free: what the last user did with the block. */
     if (shl_block_is_lost(segment, own, dead) &&

@@ -19,6 +19,9 @@ bool shl_place_at(const struct shl_segment *segment, uint64_t payload_offset,
 /* A block of this process's; NULL with an error. */
 void *shl_alloc(const struct shl_segment *segment, size_t size);
 
+/* Likewise, aligned to PAYLOAD_LINE. */
+void *shl_alloc_line(const struct shl_segment *segment, size_t size);
+
 /* Ends a block that the caller owns in whatever state. */
 void shl_free(const struct shl_place *place);
 

@@ -174,8 +174,8 @@ static void count_chunk(struct audit *audit, uint64_t chunk)
         count_pages(audit, chunk);
         return;
     case CHUNK_LARGE:
-        count_block(audit, shl_at(audit->segment, chunk * CHUNK_SIZE),
-                    chunk_word_value(word) * CHUNK_SIZE, false);
+        count_block(audit, shl_large(audit->segment, chunk), chunk_word_value(word) * CHUNK_SIZE,
+                    false);
         return;
     case CHUNK_REST: /* counted with the first */
         return;

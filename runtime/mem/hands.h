@@ -29,12 +29,18 @@ static inline void *shl_payload(struct block_shm *block)
     return block + 1;
 }
 
+/* The block of whole chunks. */
+static inline struct block_shm *shl_large(const struct shl_segment *segment, uint64_t chunk)
+{
+    return (struct block_shm *)shl_at(segment, chunk * CHUNK_SIZE + BLOCKS_AT);
+}
+
 /* The place of a block, whoever owns it, if one that is cut from a run begins there: false for
  * every other address, in the segment or not. */
 static inline bool shl_place_in_run(const struct shl_segment *segment, struct block_shm *block,
                                     struct shl_place *ret_place)
 {
-    uint64_t offset = shl_offset(segment, block);
+    uint64_t offset = shl_offset(segment, block) - BLOCKS_AT;
     uint64_t word = shl_page_word(segment, offset);
     uint32_t size_class = page_word_class(word), first = page_word_first(word);
     if (unlikely(page_word_kind(word) < PAGE_RUN || size_class > CLASS_PAYLOAD_LAST))
@@ -86,16 +92,22 @@ static inline void *shl_hand_out(const struct shl_attachment *self, struct block
     return shl_payload(block);
 }
 
+static inline void *shl_hands_give_out(const struct shl_attachment *self, struct block_shm *block,
+                                       uint64_t size)
+{
+    uint32_t generation = block_meta_generation(atom_load_relaxed(&block->meta)) + 1;
+    uint32_t seq = block_own_seq(atom_load_relaxed(&block->own));
+    return shl_hand_out(self, block, block_meta_make(generation, size), seq);
+}
+
 /* alloc, out of the thread's hands. */
 static inline void *shl_hands_alloc(struct shl_attachment *self, uint64_t size)
 {
     uint32_t size_class = shl_class_of(size);
-    if (unlikely(size_class > CLASS_PAYLOAD_LAST || self->caches[size_class].count == 0))
+    if (unlikely(size_class > CLASS_LAST || self->caches[size_class].count == 0))
         return NULL;
     struct block_shm *block = shl_hands_take(self, size_class);
-    uint32_t generation = block_meta_generation(atom_load_relaxed(&block->meta)) + 1;
-    uint32_t seq = block_own_seq(atom_load_relaxed(&block->own));
-    return shl_hand_out(self, block, block_meta_make(generation, size), seq);
+    return shl_hands_give_out(self, block, size);
 }
 
 /* free, into the thread's hands. */

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "mem/block_shm.h"
+#include "mem/alloc.h"
 #include "mem/peer.h"
 #include "os/chaos.h"
 #include "os/memfd.h"
@@ -188,7 +188,7 @@ static bool is_large_run(const struct shl_segment *segment, uint64_t chunk, uint
 
 static bool is_nobodys(const struct shl_segment *segment, uint64_t chunk)
 {
-    struct block_shm *block = shl_at(segment, chunk * CHUNK_SIZE);
+    struct block_shm *block = shl_large(segment, chunk);
     /* [pages.large] seq_cst <- who made it nobody's, and then looks at the chunk's word. */
     return block_own_is_nobodys(atom_load_seq_cst(&block->own));
 }

@@ -32,6 +32,28 @@ void *shoal_calloc(size_t count, size_t size)
     return payload ? memset(payload, 0, product) : NULL;
 }
 
+void *shoal_alloc_aligned(size_t alignment, size_t size)
+{
+    struct shl_segment *family = shl_segment_family();
+    bool valid = alignment && !(alignment & (alignment - 1)) && alignment <= PAYLOAD_LINE;
+    if (!family || !valid) {
+        if (!valid)
+            shl_error(-EINVAL, "the alignment is no power of two up to 64");
+        return NULL;
+    }
+    bool always = alignment <= sizeof(struct block_shm);
+    return always ? shl_alloc(family, size) : shl_alloc_line(family, size);
+}
+
+char *shoal_strdup(const char *text)
+{
+    size_t size = text ? strlen(text) + 1 : 0;
+    char *payload = text ? shoal_alloc(size) : NULL;
+    if (!text)
+        shl_error(-EINVAL, "strdup: the text is NULL");
+    return payload ? memcpy(payload, text, size) : NULL;
+}
+
 static SHL_COLD void free_slow(void *payload)
 {
     struct shl_place place;
@@ -94,7 +116,7 @@ static uint64_t room(const struct shl_place *place)
     uint64_t count = chunk_word_value(shl_chunk_word(place->segment, offset));
     uint64_t left = shl_chunks_count(place->segment) - offset / CHUNK_SIZE;
     bool possible = count <= left || SHL_MISTAKE("payload.room");
-    return (possible ? count : left) * CHUNK_SIZE - sizeof(struct block_shm);
+    return (possible ? count : left) * CHUNK_SIZE - PAYLOAD_LINE;
 }
 
 size_t shoal_size(const void *payload)

@@ -19,7 +19,8 @@ static struct shl_run run_at(const struct shl_segment *segment, uint64_t number,
     return (struct shl_run){ .segment = segment,
                              .word = &shl_page_words(segment, chunk)[page],
                              .bits = (atom64 *)(void *)(base + BITS_AT + page * BITS_SIZE),
-                             .blocks = base + page * PAGE_SIZE_SHM,
+                             .blocks = base + page * PAGE_SIZE_SHM +
+                                       (size_class <= CLASS_PAYLOAD_LAST ? BLOCKS_AT : 0),
                              .number = number,
                              .size_class = size_class };
 }
@@ -256,7 +257,7 @@ static void clear_headers(const struct shl_run *run)
 {
     const struct shl_size *size = &shl_sizes[run->size_class];
     if (run->size_class > CLASS_PAYLOAD_LAST)
-        memset(run->blocks, 0, size->pages * PAGE_SIZE_SHM);
+        memset(run->blocks, 0, (uint64_t)size->blocks * size->stride);
     else
         for (uint32_t i = 0; i < size->blocks; i++)
             atom_store_relaxed(&shl_run_block(run, i)->own, 0);

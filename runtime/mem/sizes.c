@@ -14,26 +14,29 @@
 #endif
 #define RUN_PLACES_MAX (RUN_BLOCKS_MAX / 4)
 
-#define BLOCKS(size, run_pages, run_most)                      \
-    (uint32_t)((run_pages)*PAGE_SIZE_SHM / (size) < (run_most) \
-                   ? (run_pages)*PAGE_SIZE_SHM / (size)        \
+#define BLOCKS(size, run_pages, at, run_most)                           \
+    (uint32_t)(((run_pages)*PAGE_SIZE_SHM - (at)) / (size) < (run_most) \
+                   ? ((run_pages)*PAGE_SIZE_SHM - (at)) / (size)        \
                    : (run_most))
-#define CUT(size, run_pages, run_most, least, most)                                             \
-    {                                                                                           \
-        .inverse = UINT64_MAX / (size) + 1, .stride = (size),                                   \
-        .blocks = BLOCKS(size, run_pages, run_most), .pages = (run_pages),                      \
-        .first_most = PAGES_PER_CHUNK - (run_pages),                                            \
-        .end = BLOCKS(size, run_pages, run_most) * (size), .kept = (least), .kept_most = (most) \
+#define CUT(size, run_pages, at, run_most, least, most)                         \
+    {                                                                           \
+        .inverse = UINT64_MAX / (size) + 1, .stride = (size),                   \
+        .blocks = BLOCKS(size, run_pages, at, run_most), .pages = (run_pages),  \
+        .first_most = PAGES_PER_CHUNK - (run_pages),                            \
+        .end = BLOCKS(size, run_pages, at, run_most) * (size), .kept = (least), \
+        .kept_most = (most)                                                     \
     }
-#define SIZE_OF(size, pages) \
-    CUT(size, pages, RUN_BLOCKS_MAX, KEPT(KEPT_BYTES, size), KEPT(KEPT_BYTES_MOST, size))
-#define SIZE(room, pages) SIZE_OF((room) + sizeof(struct block_shm), pages)
+#define STRIDE(size, pages) \
+    CUT(size, pages, BLOCKS_AT, RUN_BLOCKS_MAX, KEPT(KEPT_BYTES, size), KEPT(KEPT_BYTES_MOST, size))
+#define SIZE(room, pages) STRIDE((room) + sizeof(struct block_shm), pages)
+#define LINES(room, pages) STRIDE((room) + PAYLOAD_LINE, pages)
 #define PLACE(pool, size) \
-    [CLASS_OF_POOL(pool)] = CUT(size, 1, RUN_PLACES_MAX, KEPT_PLACES, KEPT_PLACES)
+    [CLASS_OF_POOL(pool)] = CUT(size, 1, 0, RUN_PLACES_MAX, KEPT_PLACES, KEPT_PLACES)
 
 /*
  * 16-byte steps to 128 bytes, then four classes per doubling. The room is round, the header comes
- * on top: what people ask for is mostly a power of two. A run has the fewest pages that hold eight
+ * on top: what people ask for is mostly a power of two. From 2 KiB on a line comes on top, so that
+ * all these payloads are aligned to lines, for little. A run has the fewest pages that hold eight
  * blocks and of which a chunk full loses at most an eighth; or else those that lose least.
  */
 const struct shl_size shl_sizes[CLASSES_COUNT] = {
@@ -60,46 +63,58 @@ const struct shl_size shl_sizes[CLASSES_COUNT] = {
     SIZE(1280, 1),
     SIZE(1536, 1),
     SIZE(1792, 1),
-    SIZE(2048, 1),
-    SIZE(2560, 1),
-    SIZE(3072, 1),
-    SIZE(3584, 1),
-    SIZE(4096, 1),
-    SIZE(5120, 1),
-    SIZE(6144, 1),
-    SIZE(7168, 1),
-    SIZE(8192, 2),
-    SIZE(10240, 2),
-    SIZE(12288, 2),
-    SIZE(14336, 2),
-    SIZE(16384, 3),
-    SIZE(20480, 3),
-    SIZE(24576, 5),
-    SIZE(28672, 4),
-    SIZE(32768, 6),
-    SIZE(40960, 6),
-    SIZE(49152, 10),
-    SIZE(57344, 10),
-    SIZE(65536, 15),
-    SIZE(81920, 14),
-    SIZE(98304, 29),
-    SIZE(114688, 15),
-    SIZE(131072, 29),
-    SIZE(163840, 28),
-    SIZE(196608, 31),
-    SIZE(229376, 29),
-    SIZE(262144, 29),
-    SIZE(327680, 31),
-    SIZE(393216, 31),
-    SIZE(458752, 15),
-    SIZE(524288, 9),
-    SIZE(655360, 31),
-    SIZE(786432, 13),
-    SIZE(917504, 15),
-    SIZE(1048576, 17),
-    SIZE(1310720, 21),
-    SIZE(1572864, 25),
-    SIZE(1835008, 29),
+    LINES(2048, 1),
+    LINES(2560, 1),
+    LINES(3072, 1),
+    LINES(3584, 1),
+    LINES(4096, 1),
+    LINES(5120, 1),
+    LINES(6144, 1),
+    LINES(7168, 1),
+    LINES(8192, 2),
+    LINES(10240, 2),
+    LINES(12288, 2),
+    LINES(14336, 2),
+    LINES(16384, 3),
+    LINES(20480, 3),
+    LINES(24576, 5),
+    LINES(28672, 4),
+    LINES(32768, 6),
+    LINES(40960, 6),
+    LINES(49152, 10),
+    LINES(57344, 10),
+    LINES(65536, 15),
+    LINES(81920, 14),
+    LINES(98304, 29),
+    LINES(114688, 15),
+    LINES(131072, 29),
+    LINES(163840, 28),
+    LINES(196608, 31),
+    LINES(229376, 29),
+    LINES(262144, 29),
+    LINES(327680, 31),
+    LINES(393216, 31),
+    LINES(458752, 15),
+    LINES(524288, 9),
+    LINES(655360, 31),
+    LINES(786432, 13),
+    LINES(917504, 15),
+    LINES(1048576, 17),
+    LINES(1310720, 21),
+    LINES(1572864, 25),
+    LINES(1835008, 29),
+
+    /* Aligned to lines: room for as much as people ask for, and the header. */
+    STRIDE(64, 1),
+    STRIDE(128, 1),
+    STRIDE(192, 1),
+    STRIDE(256, 1),
+    STRIDE(320, 1),
+    STRIDE(448, 1),
+    STRIDE(576, 1),
+    STRIDE(832, 1),
+    STRIDE(1088, 1),
+    STRIDE(1600, 1),
 
     PLACE(POOL_PROCESS, OBJECT_BIG_SIZE),
     PLACE(POOL_QUEUE, OBJECT_BIG_SIZE),
@@ -112,3 +127,14 @@ const struct shl_size shl_sizes[CLASSES_COUNT] = {
     PLACE(POOL_BARRIER, OBJECT_HUGE_SIZE),
     PLACE(POOL_NAME, OBJECT_SMALL_SIZE),
 };
+
+uint32_t shl_class_of_lines(uint64_t size)
+{
+    for (uint32_t i = CLASS_LINES_FIRST; i <= CLASS_PAYLOAD_LAST; i++)
+        if (size <= shl_sizes[i].stride - sizeof(struct block_shm))
+            return i;
+    uint32_t size_class = shl_class_of(size);
+    return size_class < CLASS_LINES_FROM ? CLASS_LINES_FROM
+           : size_class <= CLASS_LAST    ? size_class
+                                         : CLASSES_COUNT;
+}

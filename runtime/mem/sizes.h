@@ -8,9 +8,13 @@
 #include "mem/object_shm.h"
 #include "mem/self.h"
 
-/* Blocks for payloads, by the room behind the header; then the places of objects, by pool. */
-#define CLASS_PAYLOAD_LAST 62u /* 1.75 MiB: larger ones are whole chunks */
-#define CLASS_LARGE 0xffu
+/* Blocks for payloads, by the room behind the header; small ones on lines of their own; then the
+ * places of objects, by pool. */
+#define CLASS_LAST 62u       /* 1.75 MiB: larger ones are whole chunks */
+#define CLASS_LINES_FROM 23u /* 2 KiB: these and larger ones lie on lines of their own anyway */
+#define CLASS_LINES_FIRST (CLASS_LAST + 1)
+#define CLASS_PAYLOAD_LAST 72u
+#define CLASS_LARGE 0xffu /* whole chunks */
 #define CLASS_OF_POOL(pool) (CLASS_PAYLOAD_LAST + 1 + (uint32_t)(pool))
 
 struct shl_size {
@@ -30,7 +34,12 @@ static_assert(CLASS_OF_POOL(POOLS_COUNT) <= CLASSES_COUNT, "a class for each poo
 
 extern SHL_HIDDEN const struct shl_size shl_sizes[CLASSES_COUNT];
 
-/* The class of the smallest blocks with room for a payload; above CLASS_PAYLOAD_LAST: chunks. Four
+/* Where the first block of a run or chunk begins: its payload is aligned to a line, and so are those
+ * of all classes whose stride is a number of lines. Places of objects begin at 0. */
+#define PAYLOAD_LINE 64u
+#define BLOCKS_AT (PAYLOAD_LINE - sizeof(struct block_shm))
+
+/* The class of the smallest blocks with room for a payload; above CLASS_LAST: chunks. Four
  * classes to a doubling are the exponent and the first two digits of a double; counting leading
  * zeros takes an instruction that waits for its target's last value, up to 30 ns. */
 static inline uint32_t shl_class_of(uint64_t size)
@@ -42,6 +51,9 @@ static inline uint32_t shl_class_of(uint64_t size)
     memcpy(&bits, &number, sizeof bits);
     return (uint32_t)(bits >> 50) - (1023 + 7 - 2) * 4;
 }
+
+/* Likewise of those whose payloads are aligned to a line; CLASSES_COUNT: chunks. */
+uint32_t shl_class_of_lines(uint64_t size);
 
 /* Which block of a run an offset inside it lies in: a division of a number below CHUNK_SIZE. */
 #define SIZE_INVERSE_SHIFT 42

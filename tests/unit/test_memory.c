@@ -125,6 +125,69 @@ Test(memory, alloc_in_names_the_segment, .timeout = 60)
     cr_assert_null(shoal_alloc_in(segment, 10));
 }
 
+Test(memory, aligned_payloads_are_aligned_apart_and_found, .timeout = 60)
+{
+    unsigned char *payloads[COUNT_OF(sizes)];
+    for (size_t alignment = 1; alignment <= 64; alignment *= 2)
+        for (unsigned round = 0; round < 5; round++) {
+            for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+                payloads[i] = shoal_alloc_aligned(alignment, sizes[i]);
+                cr_assert_not_null(payloads[i], "%zu: %s", sizes[i], shoal_error_message());
+                cr_assert_eq((uintptr_t)payloads[i] % alignment, 0, "%zu", sizes[i]);
+                cr_assert_eq(shoal_size(payloads[i]), sizes[i]);
+                pattern_fill(payloads[i], sizes[i], (unsigned)i + round);
+            }
+            for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+                cr_assert(pattern_holds(payloads[i], sizes[i], (unsigned)i + round), "%zu",
+                          sizes[i]);
+                cr_assert_eq(shoal_deref(shoal_ref_of(payloads[i])), payloads[i]);
+                shoal_free(payloads[i]);
+            }
+        }
+    cr_assert_str_eq(shoal_error_message(), "");
+    static const size_t wrong[] = { 0, 3, 24, 65, 96, 128, SIZE_MAX };
+    for (size_t i = 0; i < COUNT_OF(wrong); i++)
+        cr_assert_null(shoal_alloc_aligned(wrong[i], 100), "%zu", wrong[i]);
+    cr_assert_null(shoal_alloc_aligned(64, SIZE_MAX));
+    cr_assert_null(shoal_alloc_aligned(64, SIZE_MAX / 2));
+}
+
+/* Every class of blocks, those of lines too: a run full of each, and each block is found. */
+Test(memory, every_block_of_every_class_is_found, .timeout = 60)
+{
+    enum { BLOCKS = 200 };
+    unsigned char *payloads[BLOCKS];
+    for (size_t size = 1; size < 100000; size = size * 5 / 4 + 1)
+        for (size_t alignment = 16; alignment <= 64; alignment *= 4) {
+            for (size_t i = 0; i < BLOCKS; i++) {
+                payloads[i] = shoal_alloc_aligned(alignment, size);
+                cr_assert_not_null(payloads[i], "%zu: %s", size, shoal_error_message());
+                memset(payloads[i], (int)i, size);
+            }
+            for (size_t i = 0; i < BLOCKS; i++) {
+                cr_assert_eq(shoal_size(payloads[i]), size);
+                cr_assert_eq(payloads[i][0], (unsigned char)i);
+                cr_assert_eq(payloads[i][size - 1], (unsigned char)i);
+                shoal_free(payloads[i]);
+                cr_assert_eq(shoal_size(payloads[i]), 0);
+            }
+        }
+}
+
+Test(memory, strdup_copies_the_text, .timeout = 60)
+{
+    char *empty = shoal_strdup(""), *text = shoal_strdup("a text");
+    cr_assert(empty && text);
+    cr_assert_str_eq(empty, "");
+    cr_assert_str_eq(text, "a text");
+    cr_assert_eq(shoal_size(empty), 1);
+    cr_assert_eq(shoal_size(text), 7);
+    shoal_free(empty);
+    shoal_free(text);
+    cr_assert_null(shoal_strdup(NULL));
+    cr_assert(shoal_error_message()[0]);
+}
+
 /* --- misuse --------------------------------------------------------------------------------- */
 
 static char *last_message(void)

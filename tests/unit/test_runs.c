@@ -203,15 +203,16 @@ Test(runs, a_large_block_is_committed_only_as_far_as_needed, .timeout = 120)
     const shoal_segment segment = memory_segment(64 << 20);
     memory_give_back(segment);
     const shoal_audit before = memory_audit(segment);
-    static const size_t sizes[] = { (2 << 20) - 16, (2 << 20) - 15, 5 << 20, (8 << 20) + 100 };
+    static const size_t sizes[] = { (2 << 20) - PAYLOAD_LINE, (2 << 20) - PAYLOAD_LINE + 1, 5 << 20,
+                                    (8 << 20) + 100 };
     for (size_t i = 0; i < COUNT_OF(sizes); i++) {
         unsigned char *payload = shoal_alloc_in(segment, sizes[i]);
         payload[sizes[i] - 1] = 1;
         const shoal_audit during = memory_audit(segment);
-        cr_assert_leq(during.committed, before.committed + sizes[i] + 16 + 4096);
+        cr_assert_leq(during.committed, before.committed + sizes[i] + PAYLOAD_LINE + 4096);
         cr_assert_geq(during.committed, before.committed + sizes[i]);
         cr_assert_eq(during.owned % CHUNK_SIZE, 0);
-        cr_assert_lt(during.owned, sizes[i] + 16 + CHUNK_SIZE);
+        cr_assert_lt(during.owned, sizes[i] + PAYLOAD_LINE + CHUNK_SIZE);
         shoal_free(payload);
         cr_assert_eq(memory_audit(segment).committed, before.committed);
     }
@@ -394,8 +395,8 @@ Test(runs, mistakes_are_found, .timeout = 120)
 Test(runs, memory_that_the_system_does_not_take_back_is_used_all_the_same, .timeout = 120)
 {
     struct hoard hoard = hoard_begin(8 << 20);
-    unsigned char *large = shoal_alloc_in(hoard.segment, (2 << 20) - 16);
-    memset(large, 2, (2 << 20) - 16);
+    unsigned char *large = shoal_alloc_in(hoard.segment, (2 << 20) - PAYLOAD_LINE);
+    memset(large, 2, (2 << 20) - PAYLOAD_LINE);
     cr_assert_eq(mlock(large, (2 << 20) - 4096), 0);
     shoal_free(large);
     memory_give_back(hoard.segment);

@@ -7,16 +7,23 @@ TestSuite(sizes, .timeout = 120);
 
 enum { PAGES_MOST = PAGES_PER_CHUNK - 1 }; /* the first one holds the words of the others */
 
+/* What a class is for: the last line of those that lie on lines of their own is not counted on. */
 static uint64_t room_of(uint32_t size_class)
 {
-    return shl_sizes[size_class].stride - sizeof(struct block_shm);
+    const bool lines = size_class >= CLASS_LINES_FROM && size_class <= CLASS_LAST;
+    return shl_sizes[size_class].stride - (lines ? PAYLOAD_LINE : sizeof(struct block_shm));
+}
+
+static uint64_t begins_at(uint32_t size_class)
+{
+    return size_class <= CLASS_PAYLOAD_LAST ? BLOCKS_AT : 0;
 }
 
 Test(sizes, rooms_are_sixteens_and_then_four_to_a_doubling, .timeout = 120)
 {
     for (uint32_t i = 0; i < 8; i++)
         cr_assert_eq(room_of(i), 16 * (i + 1), "class %u", i);
-    for (uint32_t i = 8; i <= CLASS_PAYLOAD_LAST; i++) {
+    for (uint32_t i = 8; i <= CLASS_LAST; i++) {
         const uint64_t octave = UINT64_C(128) << (i - 8) / 4;
         cr_assert_eq(room_of(i), octave + octave / 4 * ((i - 8) % 4 + 1), "class %u", i);
     }
@@ -25,7 +32,7 @@ Test(sizes, rooms_are_sixteens_and_then_four_to_a_doubling, .timeout = 120)
 /* Bytes of a chunk full of such runs that are no block's. */
 static uint64_t loses(uint64_t stride, uint64_t pages)
 {
-    const uint64_t blocks = PAGES_MOST / pages * (pages * PAGE_SIZE_SHM / stride);
+    const uint64_t blocks = PAGES_MOST / pages * ((pages * PAGE_SIZE_SHM - BLOCKS_AT) / stride);
     return PAGES_MOST * PAGE_SIZE_SHM - blocks * stride;
 }
 
@@ -34,7 +41,8 @@ static uint64_t pages_by_the_rule(uint64_t stride)
     uint64_t least = 0;
     for (uint64_t pages = 1; pages <= PAGES_MOST; pages++) {
         const uint64_t lost = loses(stride, pages);
-        if (pages * PAGE_SIZE_SHM / stride >= 8 && lost <= PAGES_MOST * PAGE_SIZE_SHM / 8)
+        if ((pages * PAGE_SIZE_SHM - BLOCKS_AT) / stride >= 8 &&
+            lost <= PAGES_MOST * PAGE_SIZE_SHM / 8)
             return pages;
         if (least == 0 || lost < loses(stride, least))
             least = pages;
@@ -44,7 +52,7 @@ static uint64_t pages_by_the_rule(uint64_t stride)
 
 Test(sizes, a_run_has_the_fewest_pages_that_lose_little, .timeout = 120)
 {
-    for (uint32_t i = 0; i <= CLASS_PAYLOAD_LAST; i++)
+    for (uint32_t i = 0; i <= CLASS_LAST; i++)
         cr_assert_eq(shl_sizes[i].pages, pages_by_the_rule(shl_sizes[i].stride), "class %u", i);
 }
 
@@ -53,7 +61,7 @@ Test(sizes, blocks_fill_their_run_and_keep_the_alignment, .timeout = 120)
     for (uint32_t i = 0; i < CLASS_OF_POOL(POOLS_COUNT); i++) {
         const struct shl_size *size = &shl_sizes[i];
         const uint64_t bytes = size->pages * PAGE_SIZE_SHM;
-        cr_assert_eq(size->blocks, bytes / size->stride, "class %u", i);
+        cr_assert_eq(size->blocks, (bytes - begins_at(i)) / size->stride, "class %u", i);
         cr_assert(size->blocks >= 1 && size->stride % 16 == 0, "class %u", i);
         cr_assert_eq(size->end, size->blocks * size->stride, "class %u", i);
         cr_assert_eq(size->first_most + size->pages, PAGES_PER_CHUNK, "class %u", i);
@@ -67,17 +75,33 @@ Test(sizes, blocks_fill_their_run_and_keep_the_alignment, .timeout = 120)
 
 Test(sizes, the_class_is_the_smallest_with_room, .timeout = 120)
 {
-    for (uint32_t i = 0; i <= CLASS_PAYLOAD_LAST; i++) {
+    for (uint32_t i = 0; i <= CLASS_LAST; i++) {
         cr_assert_eq(shl_class_of(room_of(i)), i);
         cr_assert_eq(shl_class_of(room_of(i) + 1), i + 1);
     }
     uint32_t expected = 0;
-    for (uint64_t size = 0; size <= room_of(CLASS_PAYLOAD_LAST); size++) {
+    for (uint64_t size = 0; size <= room_of(CLASS_LAST); size++) {
         expected += size > room_of(expected);
         cr_assert(shl_class_of(size) == expected, "%llu bytes", (unsigned long long)size);
     }
     for (unsigned bits = 21; bits < 64; bits++)
-        cr_assert_gt(shl_class_of(UINT64_C(1) << bits), CLASS_PAYLOAD_LAST);
+        cr_assert_gt(shl_class_of(UINT64_C(1) << bits), CLASS_LAST);
+}
+
+Test(sizes, classes_on_lines_are_aligned_and_the_smallest, .timeout = 120)
+{
+    for (uint32_t i = CLASS_LINES_FROM; i <= CLASS_PAYLOAD_LAST; i++)
+        cr_assert_eq(shl_sizes[i].stride % PAYLOAD_LINE, 0, "class %u", i);
+    for (uint64_t size = 0; size <= room_of(CLASS_LAST); size++) {
+        const uint32_t found = shl_class_of_lines(size);
+        const bool small = found >= CLASS_LINES_FIRST && found <= CLASS_PAYLOAD_LAST;
+        cr_assert(small || (found >= CLASS_LINES_FROM && found <= CLASS_LAST), "%llu",
+                  (unsigned long long)size);
+        cr_assert(size <= room_of(found) &&
+                      (!small || found == CLASS_LINES_FIRST || size > room_of(found - 1)),
+                  "%llu", (unsigned long long)size);
+    }
+    cr_assert_eq(shl_class_of_lines(room_of(CLASS_LAST) + 1), CLASSES_COUNT);
 }
 
 Test(sizes, the_index_of_a_block_and_its_beginning_are_found_by_division, .timeout = 120)
