@@ -2,8 +2,9 @@
  * Payloads: memory in a segment, in which messages are built and read in place.
  *
  * A payload belongs to one process or to one queue. shoal_alloc() makes it the caller's,
- * shoal_queue_put() the queue's, shoal_queue_get() the getter's, shoal_free() ends it. In one
- * family an ordinary pointer inside a payload is valid in every process.
+ * shoal_queue_put() the queue's, shoal_queue_get() the getter's, shoal_free() ends it. What is
+ * allocated under it goes wherever it goes. After shoal_share() several processes may hold it, and
+ * the last one ends it. In one family an ordinary pointer inside a payload is valid everywhere.
  */
 #ifndef SHOAL_MEMORY_H
 #define SHOAL_MEMORY_H
@@ -53,7 +54,7 @@ SHOAL_MUST void *shoal_alloc_in(shoal_segment segment, size_t size);
 
 /*
  * shoal_alloc_aligned - memory whose address is a multiple of a power of two.
- * @alignment: 1, 2, 4 … 64; up to 16 is what every payload has.
+ * @alignment: 1, 2, 4, 8, 16, 32 or 64; up to 16 is what every payload has.
  * @size: bytes; 0 is valid.
  * Owns:    as shoal_alloc().
  * Blocks:  no.
@@ -77,9 +78,50 @@ SHOAL_MUST void *shoal_alloc_aligned(size_t alignment, size_t size);
 SHOAL_MUST char *shoal_strdup(const char *text);
 
 /*
+ * shoal_alloc_under - memory that goes with another payload.
+ * @parent: the caller's; or a payload under it, which then stands for it.
+ * @size: bytes; 0 is valid.
+ * Owns:    whoever owns @parent, for as long: put, got, shared, freed and lost with it. The owner
+ *          of @parent may free it before.
+ * Blocks:  no.
+ * Safe:    threads yes, but of those under one parent one at a time; after fork yes; signal handler
+ *          no.
+ * Death:   as shoal_alloc().
+ * Returns: as shoal_alloc(), in the segment of @parent; NULL also if that is not the caller's own.
+ * Python:  an object inside another.
+ */
+SHOAL_MUST void *shoal_alloc_under(void *parent, size_t size);
+
+/*
+ * shoal_share - hold a payload together with other processes.
+ * @payload: the caller's own; or one that is shared already, while somebody holds it.
+ * Owns:    every process that called it holds the payload, once; the last one ends it. They must
+ *          agree on who writes it.
+ * Blocks:  no.
+ * Safe:    threads yes; after fork yes, a child holds it by a call of its own; signal handler no.
+ * Death:   the process holds it or not; who dies, holds nothing.
+ * Returns: 0; -EINVAL NULL; -EFAULT not a payload, or freed before; -EPERM another process's, in a
+ *          queue, or under another payload; -EUSERS 256 processes hold it; -ENOMEM; -EAGAIN.
+ * Python:  none; a SharedMemory that is opened again.
+ */
+SHOAL_MUST int shoal_share(void *payload);
+
+/*
+ * shoal_unshare - hold a shared payload no longer.
+ * @payload: one that the caller's process holds by shoal_share(); shoal_free() does the same.
+ * Owns:    those that still hold it; if nobody does, it is freed with all that is under it.
+ * Blocks:  no.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   the process holds it or not; who dies, holds nothing.
+ * Returns: 0; -EINVAL NULL; -EFAULT not a payload, or freed before; -EPERM not shared, or not held.
+ * Python:  none; SharedMemory.close().
+ */
+SHOAL_API int shoal_unshare(void *payload);
+
+/*
  * shoal_free - give a payload back.
- * @payload: the caller's; NULL is nothing.
- * Owns:    nobody, afterwards.
+ * @payload: the caller's; or shared, then as shoal_unshare(); NULL is nothing.
+ * Owns:    nobody, afterwards; all that is under it neither.
  * Blocks:  no.
  * Safe:    threads yes; after fork yes; signal handler no.
  * Death:   killed inside: the block is free or its process's, for the sweep to find.

@@ -56,8 +56,8 @@ SHOAL_MUST int shoal_queue_create(const shoal_queue_options *options, shoal_queu
  * Death:   killed inside: the message is wholly in the queue or was never put; nobody waits for
  *          the dead.
  * Returns: 0; -ETIMEDOUT full at the deadline; -ECANCELED full when the cancel event was set;
- *          -EPIPE shut down; -EFAULT not a payload; -EPERM not the caller's; -EXDEV of another
- *          segment; -EINVAL; -ESTALE the queue is gone, or the cancel event.
+ *          -EPIPE shut down; -EFAULT not a payload; -EPERM not the caller's; -ENOTSUP shared;
+ *          -EXDEV of another segment; -EINVAL; -ESTALE the queue is gone, or the cancel event.
  * Python:  Queue.put(obj, block, timeout); no feeder thread, so it is visible at return.
  */
 SHOAL_MUST int shoal_queue_put(shoal_queue queue, void *payload, shoal_deadline deadline);

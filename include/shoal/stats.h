@@ -11,7 +11,10 @@
 
 SHOAL_BEGIN_DECLS
 
-/* Bytes, but for the last: every byte of the segment is in exactly one of the first nine. */
+/*
+ * Bytes, but for the last: every byte of the segment is in exactly one of the first ten. What lies
+ * under a payload is where that is, and is no payload in the count.
+ */
 typedef struct {
     uint64_t unused;    /* not taken from the system, or given back */
     uint64_t tables;    /* the library's own */
@@ -19,22 +22,24 @@ typedef struct {
     uint64_t kept;      /* free, and kept by threads for their next message */
     uint64_t owned;     /* payloads of processes */
     uint64_t queued;    /* payloads in queues, or on their way */
+    uint64_t shared;    /* payloads that several processes may hold */
     uint64_t objects;   /* queues, locks, processes, with what belongs to them */
     uint64_t lost;      /* of the dead: free again as soon as somebody notices */
     uint64_t damaged;   /* overwritten by somebody who did not own it */
     uint64_t size;      /* the sum of all these: what the segment may grow to */
     uint64_t committed; /* what the system has given for it */
     uint64_t payloads_count;
-    uint64_t reserved[8];
+    uint64_t reserved[7];
 } shoal_audit;
 
 /* What one process holds. */
 typedef struct {
     pid_t pid;
-    uint64_t owned; /* bytes of payloads */
+    uint64_t owned;  /* bytes of payloads */
+    uint64_t shared; /* likewise of those that it holds with others */
     uint64_t payloads_count;
     char name[64];
-    uint64_t reserved[4];
+    uint64_t reserved[3];
 } shoal_holder;
 
 /* What was moved through a queue since it was created; an end counts as a message. */

@@ -238,9 +238,10 @@ static int check_payload(const struct ring_call *call, const void *payload, uint
     REQUIRE(place.segment == call->segment, -EXDEV,
             "put: the payload lies in another segment than the queue");
     uint64_t own = atom_load_relaxed(&place.block->own);
-    if (unlikely(block_own_state(own) != BLOCK_OWNED ||
-                 block_own_owner(own) != call->self->process_owner))
-        return shl_block_error(own);
+    if (unlikely(!block_own_is_mine(own, call->self->process_owner)))
+        return block_own_state(own) == BLOCK_SHARED
+                   ? shl_error(-ENOTSUP, "put: a shared payload cannot be put into a queue")
+                   : shl_block_error(call->segment, own);
     *ret_own = own;
     return 0;
 }
@@ -509,29 +510,27 @@ int shoal_queue_shutdown_now(shoal_queue queue)
 }
 
 /* Unless it is not that any more: who settles a death meanwhile may have freed it. */
-static void free_block(const struct ring_call *call, const struct shl_place *place, uint64_t own)
+static void free_message(const struct ring_call *call, uint64_t descriptor)
 {
-    uint32_t seq = block_own_seq(own);
-    /* [journal.message] acquire <- J3. */
-    if (atom_cas_acquire_64(&place->block->own, own,
-                            block_own_make(BLOCK_OWNED, call->self->process_owner, seq)))
-        shl_free(place);
+    uint64_t own;
+    struct shl_place place;
+    if (find_message(call, descriptor, &place, &own) &&
+        /* [journal.message] acquire <- J3. */
+        atom_cas_acquire_64(
+            &place.block->own, own,
+            block_own_make(BLOCK_OWNED, call->self->process_owner, block_own_seq(own))))
+        shoal_free(shl_payload(place.block));
 }
 
 /* Both sides are ours and no handle is good any more. */
 static void free_contents(const struct ring_call *call)
 {
-    uint64_t own, descriptor, cells = call->cells ? call->cells->cells : call->ring->cells;
+    uint64_t descriptor, cells = call->cells ? call->cells->cells : call->ring->cells;
     struct shl_place place;
     for (; call->is_owned && shl_ring_first(call, &descriptor); shl_ring_drop(call))
-        if (find_message(call, descriptor, &place, &own))
-            free_block(call, &place, own);
-    if (cells >= call->segment->size || !shl_place_at(call->segment, cells, &place))
-        return;
-    own = atom_load_relaxed(&place.block->own);
-    /* Who finished it before may have freed them, and they may be another queue's. */
-    if (block_own_state(own) == BLOCK_PART && ((own ^ call->ref) & BLOCK_REF_MASK) == 0)
-        free_block(call, &place, own);
+        free_message(call, descriptor);
+    if (cells < call->segment->size && shl_place_at(call->segment, cells, &place))
+        shl_object_unpart(&place, call->ref, call->self);
 }
 
 int shoal_queue_open(shoal_segment segment, const char *name, shoal_queue *ret_queue)

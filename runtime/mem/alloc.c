@@ -30,6 +30,17 @@ bool shl_place_find(const void *payload, struct shl_place *ret_place)
     return segment && shl_place_at(segment, shl_offset(segment, payload), ret_place);
 }
 
+uint64_t shl_room(const struct shl_place *place)
+{
+    if (place->size_class != CLASS_LARGE)
+        return shl_sizes[place->size_class].stride - sizeof(struct block_shm);
+    uint64_t offset = shl_offset(place->segment, place->block);
+    uint64_t count = chunk_word_value(shl_chunk_word(place->segment, offset));
+    uint64_t left = shl_chunks_count(place->segment) - offset / CHUNK_SIZE;
+    bool possible = count <= left || SHL_MISTAKE("payload.room");
+    return (possible ? count : left) * CHUNK_SIZE - PAYLOAD_LINE;
+}
+
 /* ---- the thread's hands */
 
 /* They hold more of what was missing in them, or too much. */
@@ -111,7 +122,7 @@ static void keep(const struct shl_segment *segment, struct shl_attachment *self,
 static SHL_COLD void *alloc_large(const struct shl_segment *segment,
                                   const struct shl_attachment *self, size_t size)
 {
-    uint64_t chunk, bytes = BLOCKS_AT + sizeof(struct block_shm) + size;
+    uint64_t chunk, bytes = PAYLOAD_LINE + shl_guarded(size);
     uint64_t count = (bytes + CHUNK_SIZE - 1) / CHUNK_SIZE;
     if (shl_chunks_take(segment, self->owner, count, bytes, &chunk) < 0 &&
         (!shl_runs_collect(segment, self->owner, true) ||
@@ -134,7 +145,7 @@ void *shl_alloc(const struct shl_segment *segment, size_t size)
         shl_error(-ENOMEM, "larger than the segment's size_max");
         return NULL;
     }
-    uint32_t size_class = shl_class_of(size);
+    uint32_t size_class = shl_class_of(shl_guarded(size));
     if (size_class > CLASS_LAST)
         return alloc_large(segment, self, size);
     return refill(segment, self, size_class) ? shl_hands_alloc(self, size) : NULL;
@@ -143,7 +154,8 @@ void *shl_alloc(const struct shl_segment *segment, size_t size)
 void *shl_alloc_line(const struct shl_segment *segment, size_t size)
 {
     struct shl_attachment *self = shl_self(segment);
-    uint32_t size_class = size < segment->size ? shl_class_of_lines(size) : CLASSES_COUNT;
+    uint32_t size_class = size < segment->size ? shl_class_of_lines(shl_guarded(size))
+                                               : CLASSES_COUNT;
     if (!self || size_class >= CLASSES_COUNT)
         return self ? shl_alloc(segment, size) : NULL; /* whole chunks are aligned anyway */
     struct block_shm *block = take(segment, self, size_class);
@@ -157,6 +169,7 @@ void shl_free(const struct shl_place *place)
     uint32_t seq = block_own_seq(atom_load_relaxed(&block->own));
     if (unlikely(!self))
         return; /* no slot, so no hands: it is settled with its owner */
+    shl_poison(shl_payload(block), place->size_class == CLASS_LARGE ? 0 : shl_room(place));
     if (likely(place->size_class != CLASS_LARGE)) {
         keep(place->segment, self, place->size_class, block, seq);
         return;

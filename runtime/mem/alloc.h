@@ -16,6 +16,9 @@ bool shl_place_find(const void *payload, struct shl_place *ret_place);
 bool shl_place_at(const struct shl_segment *segment, uint64_t payload_offset,
                   struct shl_place *ret_place);
 
+/* Bytes behind the header of a block. */
+uint64_t shl_room(const struct shl_place *place);
+
 /* A block of this process's; NULL with an error. */
 void *shl_alloc(const struct shl_segment *segment, size_t size);
 
@@ -30,8 +33,8 @@ struct block_shm *shl_alloc_place(const struct shl_segment *segment, uint32_t si
 void shl_free_place(const struct shl_segment *segment, uint32_t size_class,
                     struct block_shm *place);
 
-/* Says why a block in this state is not a payload of the caller. */
-int shl_block_error(uint64_t own);
+/* Says why a block in this state is not a payload of the caller's own. */
+int shl_block_error(const struct shl_segment *segment, uint64_t own);
 
 /* Returns the calling thread's free blocks to everybody. */
 void shl_alloc_flush(const struct shl_segment *segment, struct shl_attachment *self);

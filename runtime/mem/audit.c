@@ -11,6 +11,8 @@
 #include "mem/journal.h"
 #include "mem/object.h"
 #include "mem/runs.h"
+#include "mem/share.h"
+#include "mem/under.h"
 #include "os/memfd.h"
 
 struct audit {
@@ -76,15 +78,62 @@ static bool is_on_its_way(const struct audit *audit, const struct block_shm *blo
 
 /* ---- blocks */
 
-static void count_owned(struct audit *audit, uint64_t own, uint64_t size)
+/* A block of payload memory that is being counted: a payload, or memory under one. */
+struct counted {
+    struct audit *audit;
+    const struct block_shm *payload;
+    uint64_t own; /* of the payload */
+    uint64_t size;
+    unsigned count;  /* 1: it is the payload itself */
+    unsigned living; /* who hold it, if it is shared */
+};
+
+static void count_owned(const struct counted *counted)
 {
-    audit->sums.owned += size;
-    audit->sums.payloads_count++;
+    struct audit *audit = counted->audit;
+    audit->sums.owned += counted->size;
     if (!audit->holders)
         return;
-    shoal_holder *holder = &audit->holders[PEER_OWNER_SLOT(block_own_owner(own))];
-    holder->owned += size;
-    holder->payloads_count++;
+    shoal_holder *holder = &audit->holders[PEER_OWNER_SLOT(block_own_owner(counted->own))];
+    holder->owned += counted->size;
+    holder->payloads_count += counted->count;
+}
+
+static void count_holder(void *context, uint32_t owner)
+{
+    struct counted *counted = context;
+    if (shl_is_dead_process(&counted->audit->dead, owner))
+        return;
+    counted->living++;
+    if (!counted->audit->holders)
+        return;
+    shoal_holder *holder = &counted->audit->holders[PEER_OWNER_SLOT(owner)];
+    holder->shared += counted->size;
+    holder->payloads_count += counted->count;
+}
+
+static void count_payload(struct counted *counted)
+{
+    shoal_audit *sums = &counted->audit->sums;
+    switch (block_own_state(counted->own)) {
+    case BLOCK_OWNED:
+        sums->payloads_count += counted->count;
+        count_owned(counted);
+        return;
+    case BLOCK_SENDING:
+        sums->payloads_count += counted->count;
+        *(is_on_its_way(counted->audit, counted->payload, counted->own)
+              ? &sums->queued
+              : &sums->lost) += counted->size;
+        return;
+    case BLOCK_SHARED:
+        sums->payloads_count += counted->count;
+        shl_share_visit(counted->audit->segment, counted->own, count_holder, counted);
+        *(counted->living ? &sums->shared : &sums->lost) += counted->size;
+        return;
+    default: /* somebody works meanwhile */
+        sums->lost += counted->size;
+    }
 }
 
 static void count_block(struct audit *audit, const struct block_shm *block, uint64_t size,
@@ -92,6 +141,8 @@ static void count_block(struct audit *audit, const struct block_shm *block, uint
 {
     shoal_audit *sums = &audit->sums;
     uint64_t own = atom_load_relaxed(&block->own);
+    struct counted counted = { audit, block, own, size, 1, 0 };
+    struct shl_place parent;
     if (shl_block_is_lost(audit->segment, own, &audit->dead)) {
         sums->lost += size;
         return;
@@ -100,12 +151,19 @@ static void count_block(struct audit *audit, const struct block_shm *block, uint
     case BLOCK_FREE:
         *(!block_own_is_nobodys(own) ? &sums->kept : is_found ? &sums->free : &sums->lost) += size;
         return;
-    case BLOCK_OWNED:
-        count_owned(audit, own, size);
+    case BLOCK_UNDER: /* counted where its parent is */
+        counted.count = 0;
+        counted.own = 0;
+        if (shl_under_parent(audit->segment, own, &parent)) {
+            counted.payload = parent.block;
+            counted.own = atom_load_relaxed(&parent.block->own);
+        }
+        count_payload(&counted);
         return;
+    case BLOCK_OWNED:
     case BLOCK_SENDING:
-        sums->payloads_count++;
-        *(is_on_its_way(audit, block, own) ? &sums->queued : &sums->lost) += size;
+    case BLOCK_SHARED:
+        count_payload(&counted);
         return;
     case BLOCK_PART:
     case BLOCK_OBJECT:
@@ -186,7 +244,7 @@ static void count_chunk(struct audit *audit, uint64_t chunk)
 static uint64_t sum(const shoal_audit *sums)
 {
     return sums->unused + sums->tables + sums->free + sums->kept + sums->owned + sums->queued +
-           sums->objects + sums->lost + sums->damaged;
+           sums->shared + sums->objects + sums->lost + sums->damaged;
 }
 
 static int count_all(const struct shl_segment *segment, struct audit *audit)
@@ -224,7 +282,8 @@ int shoal_segment_audit(shoal_segment handle, shoal_audit *ret_audit)
 
 static int compare_holders(const void *a, const void *b)
 {
-    uint64_t one = ((const shoal_holder *)a)->owned, other = ((const shoal_holder *)b)->owned;
+    const shoal_holder *holder = a, *rival = b;
+    uint64_t one = holder->owned + holder->shared, other = rival->owned + rival->shared;
     return one < other ? 1 : one > other ? -1 : 0;
 }
 

@@ -2,12 +2,15 @@
  * A block: 16 bytes of header, then the payload. One word of the header is the truth about who owns
  * it at every instant; lists and bits of free blocks are caches of it.
  *
- *   own  = {state:4, owner:16, zero:12, seq:32}, of OBJECT and PART {state:4, zero:12, ref:48}
+ *   own  = {state:4, owner:16, zero:12, seq:32} of FREE, OWNED and SENDING
  *          owner: a slot and its generation, short (peer_shm.h): the thread of a FREE block, else
  *                 the process; seq: counts the block's sends
- *          ref: the low bits of the object's reference
- *   meta = {zero:8, generation:12, size:44}
- *          generation: counts the block's allocations, for shoal_ref; size: the payload's bytes
+ *        = {state:4, rest:12, ref:48} of the others
+ *          ref: the low bits of the reference of an object, or, of UNDER, of a payload; rest: what
+ *               is kept of seq, rounded up, so that no number of a send comes again soon
+ *   meta = {parent:1, zero:7, generation:12, size:44}
+ *          generation: counts the block's allocations, for shoal_ref; size: the payload's bytes,
+ *          or, of a parent, where the table of its children lies, divided by 16 (under_shm.h)
  *
  *   FREE, nobody -> FREE, thread    taken out of its run's free bits, by who works on the run
  *   FREE, thread -> OWNED           alloc, by that thread
@@ -15,16 +18,29 @@
  *   SENDING -> OWNED                get, by whoever took it out; or put gave up
  *   OWNED -> FREE, thread           free, by a thread of the owner
  *   FREE, thread -> FREE, nobody    given to everybody; then its run's free bit is set
+ *   OWNED -> SHARED                 share, by the owner; who holds it stands in the object
+ *   SHARED -> OWNED                 by who ended that object when nobody held it, to free it
+ *   OWNED -> UNDER                  alloc_under, by the owner of both
+ *   UNDER -> OWNED                  by the owner of its parent, to free it
  *   OWNED <-> PART                  memory of an object, never a payload
  *   FREE, thread <-> OBJECT         the place of an object (object_shm.h)
- *   of a dead owner -> FREE, nobody by whoever settles it
+ *   of a dead owner -> FREE, nobody by whoever settles it; likewise PART and SHARED of an object,
+ *                                   and UNDER of a payload, that is no more
  */
 #ifndef SHL_MEM_BLOCK_SHM_H
 #define SHL_MEM_BLOCK_SHM_H
 
 #include "mem/segment_shm.h"
 
-enum block_state { BLOCK_FREE = 0, BLOCK_OWNED, BLOCK_SENDING, BLOCK_PART, BLOCK_OBJECT };
+enum block_state {
+    BLOCK_FREE = 0,
+    BLOCK_OWNED,
+    BLOCK_SENDING,
+    BLOCK_PART,
+    BLOCK_OBJECT,
+    BLOCK_SHARED,
+    BLOCK_UNDER
+};
 
 struct block_shm {
     atom64 own;
@@ -36,6 +52,7 @@ static_assert(sizeof(struct block_shm) == 16, "the payload behind it is 16-byte 
 #define BLOCK_SIZE_BITS 44
 #define BLOCK_SIZE_MASK ((UINT64_C(1) << BLOCK_SIZE_BITS) - 1)
 #define BLOCK_REF_MASK ((UINT64_C(1) << 48) - 1)
+#define BLOCK_META_PARENT (UINT64_C(1) << 63)
 
 static inline uint64_t block_own_make(enum block_state state, uint32_t owner, uint32_t seq)
 {
@@ -63,10 +80,33 @@ static inline bool block_own_is_nobodys(uint64_t own)
     return own >> 44 == 0;
 }
 
-/* OBJECT or PART: of the object with this reference. */
+/* Is it OWNED by this process? */
+static inline bool block_own_is_mine(uint64_t own, uint32_t process_owner)
+{
+    return own >> 44 == ((uint64_t)BLOCK_OWNED << 16 | process_owner);
+}
+
+/* Of the object or payload with this reference. */
 static inline uint64_t block_own_make_ref(enum block_state state, uint64_t ref)
 {
     return (uint64_t)state << 60 | (ref & BLOCK_REF_MASK);
+}
+
+/* Likewise for a block that was OWNED and will be so again. */
+static inline uint64_t block_own_lend(enum block_state state, uint64_t ref, uint64_t own)
+{
+    uint64_t rest = (block_own_seq(own) + 15) >> 4 & 0xfff;
+    return block_own_make_ref(state, ref) | rest << 48;
+}
+
+static inline bool block_own_is_lent(uint64_t own, enum block_state state, uint64_t ref)
+{
+    return (own & ~(UINT64_C(0xfff) << 48)) == block_own_make_ref(state, ref);
+}
+
+static inline uint32_t block_own_seq_lent(uint64_t own)
+{
+    return (uint32_t)(own >> 48 & 0xfff) << 4;
 }
 
 static inline uint64_t block_meta_make(uint32_t generation, uint64_t size)

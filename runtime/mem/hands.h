@@ -7,6 +7,7 @@
 #define SHL_MEM_HANDS_H
 
 #include "mem/block_shm.h"
+#include "mem/guard.h"
 #include "mem/pages.h"
 #include "mem/self.h"
 #include "mem/sizes.h"
@@ -86,8 +87,10 @@ static inline struct block_shm *shl_hands_take(struct shl_attachment *self, uint
 static inline void *shl_hand_out(const struct shl_attachment *self, struct block_shm *block,
                                  uint64_t meta, uint32_t seq)
 {
+    shl_guard_set(shl_payload(block), block_meta_size(meta));
     atom_store_relaxed(&block->meta, meta);
-    atom_store_relaxed(&block->own, self->own_of_process | seq);
+    /* [alloc.own] release -> shl_under_parent(): the generation. */
+    atom_store_release(&block->own, self->own_of_process | seq);
     SHL_CHAOS("alloc.owned");
     return shl_payload(block);
 }
@@ -103,21 +106,22 @@ static inline void *shl_hands_give_out(const struct shl_attachment *self, struct
 /* alloc, out of the thread's hands. */
 static inline void *shl_hands_alloc(struct shl_attachment *self, uint64_t size)
 {
-    uint32_t size_class = shl_class_of(size);
+    uint32_t size_class = shl_class_of(shl_guarded(size));
     if (unlikely(size_class > CLASS_LAST || self->caches[size_class].count == 0))
         return NULL;
     struct block_shm *block = shl_hands_take(self, size_class);
     return shl_hands_give_out(self, block, size);
 }
 
-/* free, into the thread's hands. */
+/* free, into the thread's hands, of a payload that nothing lies under. */
 static inline bool shl_hands_free(const struct shl_segment *segment, struct shl_attachment *self,
                                   const void *payload)
 {
     struct shl_place place;
     uint64_t seq;
-    return likely(shl_place_in_run(segment, shl_block(payload), &place) &&
-                  shl_block_is_owned(self, place.block, &seq)) &&
+    return likely(GUARD_SIZE == 0 && shl_place_in_run(segment, shl_block(payload), &place) &&
+                  shl_block_is_owned(self, place.block, &seq) &&
+                  !(atom_load_relaxed(&place.block->meta) & BLOCK_META_PARENT)) &&
            shl_hands_keep(self, place.size_class, place.block, seq);
 }
 

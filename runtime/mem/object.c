@@ -20,6 +20,7 @@ static const enum shl_kind pool_kinds[POOLS_COUNT] = {
     [POOL_CONDITION] = KIND_CONDITION,
     [POOL_BARRIER] = KIND_BARRIER,
     [POOL_NAME] = KIND_NAME,
+    [POOL_SHARE] = KIND_SHARE,
 };
 
 static struct block_shm *block_of(struct object_shm *object)
@@ -74,6 +75,15 @@ bool shl_object_end(const struct shl_segment *segment, struct object_shm *object
                                block_own_make(BLOCK_FREE, self->owner, 0));
 }
 
+void shl_object_abandon(struct object_shm *object, uint64_t ref)
+{
+    move_on(object, ref);
+    SHL_CHAOS("object.abandoned");
+    /* [object.own] acq_rel: who ended it may be freeing it; its free bit is made by
+     * shl_runs_settle(). Its kind stays: somebody may have the place already. */
+    atom_cas_acq_rel_64(&object->own, block_own_make_ref(BLOCK_OBJECT, ref), 0);
+}
+
 int shl_object_pool(const struct shl_segment *segment, uint64_t offset)
 {
     uint64_t page = shl_page_word(segment, offset);
@@ -102,9 +112,21 @@ void shl_object_leave(const struct shl_segment *segment, struct object_shm *obje
 
 void shl_object_part(const struct shl_place *place, const struct object_shm *object)
 {
+    uint64_t own = atom_load_relaxed(&place->block->own);
     /* relaxed: it is this process's until here, and an object's from here on */
     atom_store_relaxed(&place->block->own,
-                       block_own_make_ref(BLOCK_PART, atom_load_relaxed(&object->self)));
+                       block_own_lend(BLOCK_PART, atom_load_relaxed(&object->self), own));
+}
+
+void shl_object_unpart(const struct shl_place *place, uint64_t ref,
+                       const struct shl_attachment *self)
+{
+    uint64_t own = atom_load_relaxed(&place->block->own);
+    uint64_t mine = block_own_make(BLOCK_OWNED, self->process_owner, block_own_seq_lent(own));
+    /* Who finished the object before may have freed it, and it may be another one's. */
+    if (block_own_is_lent(own, BLOCK_PART, ref) &&
+        atom_cas_acquire_64(&place->block->own, own, mine)) /* [journal.message] acquire <- J3. */
+        shl_free(place);
 }
 
 /* The object of that kind in the segment that its handle names, if it is attached. */

@@ -20,12 +20,19 @@ bool shl_object_end(const struct shl_segment *segment, struct object_shm *object
 /* After that: what belongs to it cannot be freed yet, and is left to whoever settles a death. */
 void shl_object_leave(const struct shl_segment *segment, struct object_shm *object, uint64_t ref);
 
+/* The same for a settler, who has no hands: the place is nobody's. */
+void shl_object_abandon(struct object_shm *object, uint64_t ref);
+
 /* Makes a block of this process's the object's: it lives as long, and no longer. */
 struct shl_place;
 void shl_object_part(const struct shl_place *place, const struct object_shm *object);
 
 /* The pool of the place at an offset, by the words of its chunk and page; -1: none is there. */
 int shl_object_pool(const struct shl_segment *segment, uint64_t offset);
+
+/* Frees such a block of an object that has ended. */
+void shl_object_unpart(const struct shl_place *place, uint64_t ref,
+                       const struct shl_attachment *self);
 
 /* Gives the ended object's place back. */
 void shl_object_free(const struct shl_segment *segment, struct object_shm *object);

@@ -3,7 +3,8 @@
 
 #include "mem/alloc.h"
 #include "mem/pages.h"
-#include "os/chaos.h"
+#include "mem/share.h"
+#include "mem/under.h"
 
 void *shoal_alloc_in(shoal_segment handle, size_t size)
 {
@@ -54,6 +55,26 @@ char *shoal_strdup(const char *text)
     return payload ? memcpy(payload, text, size) : NULL;
 }
 
+static void free_own(const struct shl_place *place, const struct shl_attachment *self)
+{
+    const void *payload = shl_payload(place->block);
+    if (!shl_guard_holds(payload, shl_under_size(place), shl_room(place)))
+        shl_errorf(-EUCLEAN, "free: %p was written past its end", payload);
+    if (atom_load_relaxed(&place->block->meta) & BLOCK_META_PARENT)
+        shl_under_free(place, self);
+    shl_free(place);
+}
+
+static void free_other(const struct shl_place *place, uint64_t own, struct shl_attachment *self)
+{
+    if (block_own_state(own) == BLOCK_UNDER)
+        shl_under_free_child(place, own, self);
+    else if (block_own_state(own) == BLOCK_SHARED)
+        shl_unshare(place, own, self);
+    else
+        shl_block_error(place->segment, own);
+}
+
 static SHL_COLD void free_slow(void *payload)
 {
     struct shl_place place;
@@ -63,12 +84,12 @@ static SHL_COLD void free_slow(void *payload)
         shl_error(-EFAULT, "free: not a payload");
         return;
     }
-    const struct shl_attachment *self = shl_self(place.segment);
-    uint64_t seq, own = atom_load_relaxed(&place.block->own);
-    if (self && shl_block_is_owned(self, place.block, &seq))
-        shl_free(&place);
+    struct shl_attachment *self = shl_self(place.segment);
+    uint64_t own = atom_load_relaxed(&place.block->own);
+    if (self && block_own_is_mine(own, self->process_owner))
+        free_own(&place, self);
     else if (self)
-        shl_block_error(own);
+        free_other(&place, own, self);
 }
 
 void shoal_free(void *payload)
@@ -78,16 +99,28 @@ void shoal_free(void *payload)
         free_slow(payload);
 }
 
-int shl_block_error(uint64_t own)
+static int owner_error(const struct shl_segment *segment, uint32_t slot)
+{
+    pid_t pid;
+    char name[64];
+    shl_process_who(segment, slot, &pid, name, sizeof name);
+    return shl_errorf(-EPERM, "the payload belongs to another process: %s, pid %d, slot %u",
+                      pid ? name : "one that has ended", (int)pid, slot);
+}
+
+int shl_block_error(const struct shl_segment *segment, uint64_t own)
 {
     switch (block_own_state(own)) {
     case BLOCK_FREE:
         return shl_error(-EFAULT, "the payload was freed before");
     case BLOCK_OWNED:
-        return shl_errorf(-EPERM, "the payload belongs to another process (slot %u)",
-                          PEER_OWNER_SLOT(block_own_owner(own)));
+        return owner_error(segment, PEER_OWNER_SLOT(block_own_owner(own)));
     case BLOCK_SENDING:
         return shl_error(-EPERM, "the payload is in a queue");
+    case BLOCK_SHARED:
+        return shl_error(-EPERM, "the payload is shared: no process owns it alone");
+    case BLOCK_UNDER:
+        return shl_error(-EPERM, "the payload lies under another one, and goes with it");
     case BLOCK_PART:
     case BLOCK_OBJECT:
         return shl_error(-EFAULT, "not a payload but the library's own memory");
@@ -100,23 +133,12 @@ static bool find_payload(const void *payload, struct shl_place *ret_place)
 {
     if (payload && shl_place_find(payload, ret_place)) {
         enum block_state state = block_own_state(atom_load_relaxed(&ret_place->block->own));
-        if (state == BLOCK_OWNED || state == BLOCK_SENDING)
+        if (state == BLOCK_OWNED || state == BLOCK_SENDING || state == BLOCK_SHARED ||
+            state == BLOCK_UNDER)
             return true;
     }
     shl_error(-EFAULT, "not a payload");
     return false;
-}
-
-/* Bytes behind the header of a block. */
-static uint64_t room(const struct shl_place *place)
-{
-    if (place->size_class != CLASS_LARGE)
-        return shl_sizes[place->size_class].stride - sizeof(struct block_shm);
-    uint64_t offset = shl_offset(place->segment, place->block);
-    uint64_t count = chunk_word_value(shl_chunk_word(place->segment, offset));
-    uint64_t left = shl_chunks_count(place->segment) - offset / CHUNK_SIZE;
-    bool possible = count <= left || SHL_MISTAKE("payload.room");
-    return (possible ? count : left) * CHUNK_SIZE - PAYLOAD_LINE;
 }
 
 size_t shoal_size(const void *payload)
@@ -125,8 +147,7 @@ size_t shoal_size(const void *payload)
     if (!find_payload(payload, &place))
         return 0;
     /* Clamped: the header may have been overrun, and callers copy by what they are told. */
-    uint64_t size = block_meta_size(atom_load_relaxed(&place.block->meta));
-    uint64_t most = room(&place);
+    uint64_t size = shl_under_size(&place), most = shl_room(&place);
     return size < most ? size : most;
 }
 

@@ -4,6 +4,7 @@
 
 #include "mem/alloc.h"
 #include "mem/journal.h"
+#include "mem/under.h"
 #include "os/chaos.h"
 
 #define BITS_AT UINT64_C(4096) /* in the chunk's first page, behind the page words */
@@ -257,7 +258,7 @@ static void clear_headers(const struct shl_run *run)
 {
     const struct shl_size *size = &shl_sizes[run->size_class];
     if (run->size_class > CLASS_PAYLOAD_LAST)
-        memset(run->blocks, 0, (uint64_t)size->blocks * size->stride);
+        memset(run->blocks, 0, size->pages * PAGE_SIZE_SHM);
     else
         for (uint32_t i = 0; i < size->blocks; i++)
             atom_store_relaxed(&shl_run_block(run, i)->own, 0);
@@ -444,12 +445,12 @@ static bool names_dead(uint64_t own, const struct shl_dead *dead)
                                                  : false;
 }
 
-/* Memory of an object that is no more; of one that somebody alive is making or ending it is not. */
+/* Of an object that is no more; of one that somebody alive is making or ending it is not. */
 static bool is_orphan(const struct shl_segment *segment, uint64_t own, const struct shl_dead *dead)
 {
     uint64_t offset = shl_ref_offset(own), word = shl_page_word(segment, offset);
-    if (block_own_state(own) != BLOCK_PART || page_word_kind(word) != PAGE_RUN ||
-        page_word_class(word) <= CLASS_PAYLOAD_LAST)
+    bool is_its = block_own_state(own) == BLOCK_PART || block_own_state(own) == BLOCK_SHARED;
+    if (!is_its || page_word_kind(word) != PAGE_RUN || page_word_class(word) <= CLASS_PAYLOAD_LAST)
         return false;
     /* [object.own] acquire <- shl_object_publish() and end. */
     uint64_t place = atom_load_acquire(&((struct object_shm *)shl_at(segment, offset))->own);
@@ -460,7 +461,19 @@ static bool is_orphan(const struct shl_segment *segment, uint64_t own, const str
 
 bool shl_block_is_lost(const struct shl_segment *segment, uint64_t own, const struct shl_dead *dead)
 {
+    struct shl_place parent;
+    if (block_own_state(own) == BLOCK_UNDER) {
+        if (!shl_under_parent(segment, own, &parent))
+            return true;
+        own = atom_load_relaxed(&parent.block->own);
+    }
     return names_dead(own, dead) || is_orphan(segment, own, dead);
+}
+
+static uint32_t seq_of(uint64_t own)
+{
+    bool lent = block_own_state(own) != BLOCK_FREE && block_own_state(own) != BLOCK_OWNED;
+    return lent ? block_own_seq_lent(own) : block_own_seq(own);
 }
 
 /* True if the block's free bit may be missing. */
@@ -470,9 +483,11 @@ static bool settle_block(const struct shl_run *run, uint32_t index, const struct
     uint64_t own = atom_load_relaxed(&block->own);
     if (block_own_is_nobodys(own))
         return !(atom_load_relaxed(&run->bits[index / 64]) >> index % 64 & 1);
+    if (block_own_state(own) == BLOCK_UNDER && SHL_MISTAKE("under.sweep"))
+        return false;
     /* [runs.free] release -> make_bits_again(). */
     return shl_block_is_lost(run->segment, own, dead) &&
-           atom_cas_release_64(&block->own, own, block_own_make(BLOCK_FREE, 0, block_own_seq(own)));
+           atom_cas_release_64(&block->own, own, block_own_make(BLOCK_FREE, 0, seq_of(own)));
 }
 
 static void settle_run(const struct shl_run *run, const struct shl_dead *dead)

@@ -34,8 +34,8 @@ static_assert(CLASS_OF_POOL(POOLS_COUNT) <= CLASSES_COUNT, "a class for each poo
 
 extern SHL_HIDDEN const struct shl_size shl_sizes[CLASSES_COUNT];
 
-/* Where the first block of a run or chunk begins: its payload is aligned to a line, and so are those
- * of all classes whose stride is a number of lines. Places of objects begin at 0. */
+/* Where the first block of a run or chunk begins: its payload is aligned to a line, and so are all
+ * of a class whose stride is a number of lines. Places of objects begin at 0. */
 #define PAYLOAD_LINE 64u
 #define BLOCKS_AT (PAYLOAD_LINE - sizeof(struct block_shm))
 

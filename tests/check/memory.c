@@ -80,15 +80,18 @@ static void use_large(void)
     if (!payload)
         return;
     struct shl_place place;
+    /* Not the payload's, but so would be the words of runs that begin at page 8 and later. */
+    atom64 *word = &shl_page_words(segment(), run.number / PAGES_PER_CHUNK)[1];
+    *word = lookalike;
     uint64_t meta = shl_block(payload)->meta;
-    for (unsigned i = 0; i + 2 < PAGES_PER_CHUNK; i++)
+    for (unsigned i = 0; i + PAYLOAD_LINE / 8 < PAGES_PER_CHUNK; i++)
         payload[i] = lookalike;
     *run.bits = 0;
     machine_pause();
-    for (unsigned i = 0; i + 2 < PAGES_PER_CHUNK; i++)
+    for (unsigned i = 0; i + PAYLOAD_LINE / 8 < PAGES_PER_CHUNK; i++)
         if (payload[i] != lookalike || *run.bits != 0)
             machine_fail("somebody wrote into a payload");
-    if (shl_block(payload)->meta != meta || !shl_place_find(payload, &place))
+    if (*word != lookalike || shl_block(payload)->meta != meta || !shl_place_find(payload, &place))
         machine_fail("somebody wrote into a payload's header");
     shl_free(&place);
 }

@@ -321,6 +321,8 @@ static bool successor_of_a_run_lives(const char *point, bool settled)
     size_t written = shoal_size(successor) != 3 << 20;
     for (size_t i = 0; i < 3 << 20; i++)
         written += successor[i] != 0;
+    for (size_t i = 0; i < BLOCKS_AT; i++) /* the chunk's first bytes, before the header */
+        written += (successor - PAYLOAD_LINE)[i] != 0;
     shoal_free(successor);
     memory_give_back(segment);
     const bool back = memory_audit(segment).unused == unused && memory_audit(segment).lost == 0;
