@@ -282,7 +282,7 @@ Test(methods, killed_server_is_replaced_and_not_missed_2_9, .timeout = 90)
     shoal_event event;
     assert_code(shoal_event_create(NULL, &event), 0);
     shoal_process running[4] = { { 0 } };
-    const int kills[] = { SIGKILL, SIGTERM, SIGSEGV };
+    const int kills[] = { SIGKILL, SIGTERM, SIGHUP };
     for (int i = 0; i < 4; i++) {
         running[i] = start_by(SHOAL_START_FORKSERVER, exits_when_told, &event, sizeof event);
         const pid_t server = server_of(running, (size_t)i + 1);
