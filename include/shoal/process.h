@@ -38,7 +38,7 @@ typedef struct {
  * Owns:    the caller, until shoal_process_close(); name and argument are copied now.
  * Blocks:  no.
  * Safe:    threads yes; after fork yes; signal handler no.
- * Death:   killed inside: its memory goes with the segment.
+ * Death:   the creator's ends it: its memory is free again and its handle stale.
  * Returns: 0; -EINVAL no target, an argument without size or the reverse; -EMSGSIZE argument or
  *          name too long; -ENOTSUP nothing to exec: see shoal_init(); -ENOMEM.
  * Python:  multiprocessing.Process(target, name, args).
@@ -139,7 +139,7 @@ SHOAL_API int shoal_process_kill(shoal_process process);
  * Owns:    nobody; the handle is stale everywhere afterwards.
  * Blocks:  no.
  * Safe:    threads yes; after fork creator only; signal handler no.
- * Death:   killed inside: its memory goes with the segment.
+ * Death:   killed inside: as the creator's death.
  * Returns: 0, also for a handle that is closed already; -EBUSY still running; -ECHILD not the
  *          creator; -EINVAL a handle of something else.
  * Python:  Process.close().

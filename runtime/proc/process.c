@@ -97,13 +97,28 @@ static void forget(const struct shl_segment *segment, struct process_shm *proces
 
 static struct process_shm *new_process(const struct shl_segment *segment, uint32_t creator_pid)
 {
-    struct process_shm *process = (struct process_shm *)shl_object_create(segment, POOL_PROCESS);
+    struct shl_attachment *self = shl_self(segment);
+    struct process_shm *process =
+        self ? (struct process_shm *)shl_object_create(segment, POOL_PROCESS) : NULL;
     if (!process)
         return NULL;
     memset((char *)process + sizeof process->object, 0, sizeof *process - sizeof process->object);
     process->creator_pid = creator_pid;
+    atom_store_relaxed(&process->creator, self->process_owner);
     return process;
 }
+
+static void settle(const struct shl_segment *segment, struct object_shm *object,
+                   const struct shl_dead *dead)
+{
+    (void)segment;
+    /* [object.self] acquire <- publish and end: read first, as others may give the place away. */
+    uint64_t ref = atom_load_acquire(&object->self);
+    if (shl_is_dead_process(dead, atom_load_relaxed(&((struct process_shm *)object)->creator)))
+        shl_object_abandon(object, ref);
+}
+
+const struct shl_settler shl_process_settler = { .settle = settle };
 
 /* Counts every described process, named or not, as Python does. */
 static void name_process(struct process_shm *process, const char *name)

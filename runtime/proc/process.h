@@ -57,6 +57,9 @@ void shl_children_drop_auto_closed(struct shl_children *children);
 /* The object behind a handle; NULL with an error. */
 struct process_shm *shl_process_find(shoal_process handle, struct shl_segment **ret_segment);
 
+/* A process's object goes with the one who created it. */
+extern SHL_HIDDEN const struct shl_settler shl_process_settler;
+
 /* The end of a process: joins its children and leaves its segments. */
 void shl_process_leave(void);
 

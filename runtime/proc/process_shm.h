@@ -30,6 +30,9 @@ struct process_shm {
     atom32 pid;      /* for the fork server's children written by the kernel, before they run */
     atom32 exitcode; /* written before ENDED and FAILED */
     uint32_t creator_pid;
+    atom32 creator; /* his process's slot, short: the object goes with him. Of one that nobody has
+                       * started it is its own */
+    uint32_t zero;
     atom64 start_time; /* with the pid it names the process for ever; 0: not known */
     char name[64];
 };

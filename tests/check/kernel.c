@@ -373,6 +373,8 @@ const char *shoal_version(void)
     return "checked";
 }
 
+const struct shl_settler shl_process_settler; /* there are no process objects here */
+
 const char *shl_mistake;
 
 bool shl_mistake_is(const char *name)

@@ -10,6 +10,8 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include "mem/peer.h"
+#include "mem/segment.h"
 #include "os/chaos.h"
 
 TestSuite(starts_kill, .timeout = 120);
@@ -88,6 +90,15 @@ static void creator(void *argument)
     starts_and_joins(step->method, 0, 0);
 }
 
+/* Of the family's memory, by objects and payloads. */
+static uint64_t used(void)
+{
+    shoal_audit audit;
+    cr_assert_eq(shoal_segment_audit((shoal_segment){ 0 }, &audit), 0);
+    cr_assert_eq(audit.lost + audit.damaged, 0);
+    return audit.owned + audit.objects;
+}
+
 static bool all_are_gone(void)
 {
     while (waitpid(-1, NULL, WNOHANG | __WALL) > 0) {}
@@ -98,6 +109,7 @@ Test(starts_kill, nobody_is_left_whoever_is_killed_at_any_step_1_4_7, .timeout =
 {
     assert_code(harness_init(NULL), 0);
     cr_assert_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0); /* orphans come to us */
+    const uint64_t before = used();
     for (size_t i = 0; i < COUNT_OF(steps); i++) {
         const struct step *step = &steps[i];
         shoal_process process;
@@ -111,5 +123,7 @@ Test(starts_kill, nobody_is_left_whoever_is_killed_at_any_step_1_4_7, .timeout =
                      shoal_process_exitcode(process));
         assert_code(shoal_process_close(process), 0);
         cr_assert(harness_until(all_are_gone()), "%s by method %d", step->point, step->method);
+        shl_peer_recover_all(shl_segment_family());
+        cr_assert_eq(used(), before, "%s by method %d", step->point, step->method);
     }
 }
