@@ -9,6 +9,7 @@
 #include <shoal/event.h>
 #include <shoal/lock.h>
 #include <shoal/memory.h>
+#include <shoal/pipe.h>
 #include <shoal/process.h>
 #include <shoal/queue.h>
 #include <shoal/segment.h>

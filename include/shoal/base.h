@@ -43,6 +43,7 @@ typedef struct { uint64_t ref; } shoal_event;
 typedef struct { uint64_t ref; } shoal_condition;
 typedef struct { uint64_t ref; } shoal_barrier;
 typedef struct { uint64_t ref; } shoal_queue;
+typedef struct { uint64_t ref; } shoal_connection;
 typedef struct { uint64_t ref; } shoal_any; /* any of the above */
 typedef struct { uint64_t ref; } shoal_ref; /* a payload, by position: see shoal_ref_of() */
 /* clang-format on */

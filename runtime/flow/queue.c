@@ -6,14 +6,14 @@
  * the block OWNED. So a block whose header says SENDING is in a ring, or its putter or getter died
  * between the two steps: a sweep decides that by looking for its descriptor.
  */
+#include "flow/queue.h"
+
 #include <shoal/queue.h>
 #include <shoal/stats.h>
 #include <shoal/values.h>
 #include <string.h>
 
 #include "flow/cells.h"
-#include "flow/queue_shm.h"
-#include "flow/ring.h"
 #include "flow/settle.h"
 #include "mem/alloc.h"
 #include "mem/closed.h"
@@ -36,8 +36,7 @@ static void set_items(struct ring_call *call)
     call->item_size = call->is_owned ? sizeof(uint64_t) : value_size;
 }
 
-/* For one that nobody else is inside of. */
-static struct ring_call call_inside(const struct shl_segment *segment, struct object_shm *object)
+struct ring_call shl_queue_call(const struct shl_segment *segment, struct object_shm *object)
 {
     struct ring_call call = { .segment = segment, .object = object };
     set_items(&call);
@@ -58,7 +57,7 @@ static int find_even_closed(shoal_queue handle, struct ring_call *ret_call)
     struct shl_attachment *self = object ? shl_self(segment) : NULL;
     if (!self)
         return shl_error_code();
-    *ret_call = call_inside(segment, object);
+    *ret_call = shl_queue_call(segment, object);
     ret_call->self = self;
     ret_call->ref = handle.ref;
     ret_call->deadline = SHOAL_FOREVER;
@@ -75,11 +74,8 @@ static int find(shoal_queue handle, shoal_deadline deadline, struct ring_call *r
                                     .self = found->self,
                                     .found = found,
                                     .object = found->object,
-                                    .ref = handle.ref };
-    ret_call->deadline.ns = deadline.ns;
-    /* Else the two words are moved as one, which waits for their stores. */
-    atom_compiler_barrier();
-    ret_call->deadline.cancel = deadline.cancel;
+                                    .ref = handle.ref,
+                                    .deadline = deadline };
     set_items(ret_call);
     return check_items(ret_call);
 }
@@ -166,10 +162,9 @@ static void ring_leave(const struct ring_call *call)
 
 /* --- making ---------------------------------------------------------------------------------- */
 
-static int init_ring(const struct shl_segment *segment, struct object_shm *object,
-                     uint64_t capacity)
+int shl_queue_init(const struct shl_segment *segment, struct object_shm *object, uint64_t capacity)
 {
-    struct ring_call call = call_inside(segment, object);
+    struct ring_call call = shl_queue_call(segment, object);
     uint64_t size = call.cells
                         ? shl_cells_size(capacity)
                         : shl_ring_cells_size(shl_ring_cells_count(capacity), call.item_size);
@@ -222,7 +217,7 @@ int shoal_queue_create(const shoal_queue_options *options, shoal_queue *ret_queu
     ((struct queue_shm *)object)->value_size = (uint32_t)chosen.value_size;
     ((struct queue_shm *)object)->has_cells = has_cells;
     atom_store_relaxed(&((struct queue_shm *)object)->copied_size, 0);
-    code = init_ring(segment, object, chosen.capacity_count);
+    code = shl_queue_init(segment, object, chosen.capacity_count);
     if (code < 0) {
         if (!SHL_MISTAKE("queue.place"))
             shl_object_free(segment, object);
@@ -249,7 +244,7 @@ static int check_payload(const struct ring_call *call, const void *payload, uint
     return 0;
 }
 
-static int put(const struct ring_call *call, void *payload)
+int shl_queue_put(const struct ring_call *call, void *payload)
 {
     uint64_t own = 0;
     int code = check_payload(call, payload, &own);
@@ -275,26 +270,29 @@ int shoal_queue_put(shoal_queue queue, void *payload, shoal_deadline deadline)
 {
     struct ring_call call;
     int code = find_payloads(queue, deadline, &call);
-    return unlikely(code < 0) ? code : put(&call, payload);
+    return unlikely(code < 0) ? code : shl_queue_put(&call, payload);
+}
+
+int shl_queue_put_copy(const struct ring_call *call, const void *data, size_t size)
+{
+    REQUIRE(data || size == 0, -EINVAL, "the data is NULL");
+    void *payload = shl_alloc(call->segment, size);
+    if (!payload)
+        return shl_error_code();
+    if (size > 0)
+        memcpy(payload, data, size);
+    atom_add_relaxed(&queue_of(call)->copied_size, size);
+    int code = shl_queue_put(call, payload);
+    if (code < 0)
+        shoal_free(payload);
+    return code;
 }
 
 int shoal_queue_put_bytes(shoal_queue queue, const void *data, size_t size, shoal_deadline deadline)
 {
     struct ring_call call;
     int code = find_payloads(queue, deadline, &call);
-    if (code < 0)
-        return code;
-    REQUIRE(data || size == 0, -EINVAL, "put_bytes: the data is NULL");
-    void *payload = shl_alloc(call.segment, size);
-    if (!payload)
-        return shl_error_code();
-    if (size > 0)
-        memcpy(payload, data, size);
-    atom_add_relaxed(&queue_of(&call)->copied_size, size);
-    code = put(&call, payload);
-    if (code < 0)
-        shoal_free(payload);
-    return code;
+    return code < 0 ? code : shl_queue_put_copy(&call, data, size);
 }
 
 /* Of several, what was moved before the first failure counts. */
@@ -315,7 +313,7 @@ int shoal_queue_put_many(shoal_queue queue, void *const *payloads, size_t count,
         return code;
     REQUIRE(payloads && ret_count, -EINVAL, "put_many: a place is NULL");
     size_t done = 0;
-    while (done < count && (code = put(&call, payloads[done])) == 0)
+    while (done < count && (code = shl_queue_put(&call, payloads[done])) == 0)
         done++;
     return some_of(done, code, ret_count);
 }
@@ -352,7 +350,7 @@ static int take_end(void)
     return shl_error(-EPIPE, "an end was put for this consumer");
 }
 
-static int get(const struct ring_call *call, void **ret_payload)
+int shl_queue_get(const struct ring_call *call, void **ret_payload)
 {
     uint64_t descriptor;
     int code = ring_take(call, &descriptor, 1);
@@ -377,7 +375,7 @@ int shoal_queue_get(shoal_queue queue, void **ret_payload, shoal_deadline deadli
     if (unlikely(code < 0))
         return code;
     REQUIRE(ret_payload, -EINVAL, "no place for the payload");
-    return get(&call, ret_payload);
+    return shl_queue_get(&call, ret_payload);
 }
 
 /* After the first of several: what there is without waiting, and no end, which would go unseen. */
@@ -396,7 +394,7 @@ int shoal_queue_get_many(shoal_queue queue, void **ret_payloads, size_t count_ma
         return code;
     REQUIRE(ret_payloads && ret_count, -EINVAL, "get_many: a place is NULL");
     size_t done = 0;
-    for (; done < count_max && (code = get(&call, &ret_payloads[done])) == 0; done++)
+    for (; done < count_max && (code = shl_queue_get(&call, &ret_payloads[done])) == 0; done++)
         take_no_more_than_there_is(&call);
     return some_of(done, code, ret_count);
 }
@@ -491,7 +489,7 @@ static int drop_some(const struct ring_call *call)
     void *payload = NULL;
     if (!call->is_owned)
         return ring_take(call, NULL, BYTES_AT_ONCE);
-    int code = get(call, &payload);
+    int code = shl_queue_get(call, &payload);
     if (code == 0)
         shoal_free(payload);
     return code;
@@ -536,9 +534,31 @@ static void free_contents(const struct ring_call *call)
         shl_object_unpart(&place, call->ref, call->self);
 }
 
+void shl_queue_unmake(const struct shl_segment *segment, struct object_shm *object)
+{
+    struct ring_call call = shl_queue_call(segment, object);
+    call.self = shl_self(segment);
+    call.ref = atom_load_relaxed(&object->self);
+    free_contents(&call);
+    shl_object_free(segment, object);
+}
+
 int shoal_queue_open(shoal_segment segment, const char *name, shoal_queue *ret_queue)
 {
     return shl_name_open(segment, name, KIND_QUEUE, ret_queue ? &ret_queue->ref : NULL);
+}
+
+int shl_queue_end(const struct ring_call *call)
+{
+    int code = ring_close(call);
+    if (code == -EAGAIN)
+        shl_object_leave(call->segment, call->object, call->ref);
+    if (code < 0)
+        return code == -EAGAIN ? 0 : code;
+    free_contents(call);
+    ring_leave(call);
+    shl_object_free(call->segment, call->object);
+    return 0;
 }
 
 int shoal_queue_destroy(shoal_queue queue)
@@ -548,16 +568,10 @@ int shoal_queue_destroy(shoal_queue queue)
     struct ring_call call;
     int code = find_even_closed(queue, &call);
     if (code == 0)
-        code = ring_close(&call);
-    if (code == -EAGAIN)
-        shl_object_leave(call.segment, call.object, call.ref);
-    if (code < 0)
-        return code == -ESTALE || code == -EAGAIN ? 0 : code;
-    free_contents(&call);
-    ring_leave(&call);
-    shl_object_free(call.segment, call.object);
-    shl_closed_remove(queue.ref);
-    return 0;
+        code = shl_queue_end(&call);
+    if (code == 0)
+        shl_closed_remove(queue.ref);
+    return code == -ESTALE ? 0 : code;
 }
 
 int shoal_queue_close(shoal_queue queue)
@@ -601,7 +615,7 @@ bool shoal_queue_full(shoal_queue queue)
 static bool visit(const struct shl_segment *segment, struct object_shm *object,
                   bool (*visitor)(void *context, uint64_t descriptor), void *context)
 {
-    struct ring_call call = call_inside(segment, object);
+    struct ring_call call = shl_queue_call(segment, object);
     return call.is_owned && shl_ring_visit(&call, visitor, context);
 }
 
@@ -645,7 +659,7 @@ int shoal_queue_stats(shoal_queue queue, shoal_queue_counters *ret_counters)
 static bool finish(const struct shl_segment *segment, struct shl_attachment *self,
                    struct object_shm *object, uint64_t own)
 {
-    struct ring_call call = call_inside(segment, object);
+    struct ring_call call = shl_queue_call(segment, object);
     call.self = self;
     call.ref = own & BLOCK_REF_MASK; /* of the queue that was */
     if (!ring_enter_ended(&call, own))

@@ -367,7 +367,7 @@ static bool read_items(const struct attempt *attempt, uint64_t position, uint64_
     return true;
 }
 
-static int attempt_put(void *context, struct shl_watches *ret_watches)
+static int try_put(void *context, struct shl_watches *ret_watches)
 {
     struct attempt *attempt = context;
     const struct ring_call *call = attempt->call;
@@ -411,7 +411,14 @@ static int attempt_put(void *context, struct shl_watches *ret_watches)
     return 0;
 }
 
-static int attempt_take(void *context, struct shl_watches *ret_watches)
+static int refused(const struct ring_call *call, uint64_t position)
+{
+    atom64 *cell = cell_at(call, position);
+    bool asks = cell && call->hooks->refuses;
+    return asks ? call->hooks->refuses(call, atom_load_relaxed(cell)) : 0;
+}
+
+static int try_take(void *context, struct shl_watches *ret_watches)
 {
     struct attempt *attempt = context;
     const struct ring_call *call = attempt->call;
@@ -435,6 +442,10 @@ static int attempt_take(void *context, struct shl_watches *ret_watches)
         leave(call, HEAD, head);
         return -EAGAIN;
     }
+    if (unlikely(call->hooks) && (code = refused(call, head)) < 0) {
+        leave(call, HEAD, head);
+        return code;
+    }
     SHL_CHAOS("ring.P4");
     if (unlikely(!read_items(attempt, head, count))) {
         leave(call, HEAD, head);
@@ -452,10 +463,46 @@ static int attempt_take(void *context, struct shl_watches *ret_watches)
     return 0;
 }
 
+static bool is_alone(const struct ring_call *call, struct shl_watches *watches)
+{
+    return unlikely(call->hooks) && call->hooks->is_alone(call, watches);
+}
+
+/* Whoever finds himself alone tries once more, for what the other one did before he went. */
+static int unless_alone(int (*attempt)(void *context, struct shl_watches *ret_watches),
+                        struct attempt *context, struct shl_watches *ret_watches)
+{
+    int code = attempt(context, ret_watches);
+    if (likely(code != -EAGAIN) || !is_alone(context->call, ret_watches))
+        return code;
+    code = attempt(context, ret_watches);
+    return code == -EAGAIN ? shl_error(-EPIPE, "the other end is closed") : code;
+}
+
+static int attempt_put(void *context, struct shl_watches *ret_watches)
+{
+    return unless_alone(try_put, context, ret_watches);
+}
+
+static int attempt_take(void *context, struct shl_watches *ret_watches)
+{
+    return unless_alone(try_take, context, ret_watches);
+}
+
+static int attempt_look(void *context, struct shl_watches *ret_watches)
+{
+    const struct attempt *attempt = context;
+    struct watches watches = watch_side(ret_watches, attempt->call->ring, TAIL);
+    bool over = !shl_object_is(attempt->call->object, attempt->call->ref);
+    bool waits = seems_empty(attempt->call, &watches) && !is_alone(attempt->call, ret_watches);
+    return over ? shl_error(-ESTALE, "it was destroyed") : waits ? -EAGAIN : 0;
+}
+
 static bool ended_or_sealed(const struct ring_call *call)
 {
+    struct shl_watches none = { .count = 0 };
     return !shl_object_is(call->object, call->ref) ||
-           (atom_load_relaxed(&call->ring->tail.word) & RING_SEALED);
+           (atom_load_relaxed(&call->ring->tail.word) & RING_SEALED) || is_alone(call, &none);
 }
 
 static bool ready_to_put(void *context)
@@ -530,6 +577,23 @@ int shl_ring_take(const struct ring_call *call, void *ret_items, uint32_t count)
     if (code == -ETIMEDOUT)
         shl_error(code, ready_to_take(&attempt) ? stopped_inside : "the queue is empty");
     return unlikely(code < 0) ? code : (int)attempt.count;
+}
+
+int shl_ring_wait(const struct ring_call *call)
+{
+    struct attempt attempt = { .call = call };
+    struct shl_watches watches;
+    shl_watches_init(&watches);
+    int code = attempt_look(&attempt, &watches);
+    if (code == -EAGAIN) {
+        struct shl_park_for what = { .attempt = attempt_look,
+                                     .ready = ready_to_take,
+                                     .context = &attempt,
+                                     .object = call->object,
+                                     .ref = call->ref };
+        code = shl_park(&call->ring->not_empty, &what, call->deadline);
+    }
+    return code == -ETIMEDOUT ? shl_error(code, "nothing has come") : code;
 }
 
 int shl_ring_seal(const struct ring_call *call)

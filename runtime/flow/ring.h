@@ -9,6 +9,17 @@
 
 struct cells_shm;
 
+struct ring_call;
+
+/* For rings that have somebody at each side. */
+struct ring_hooks {
+    /* Nobody is at the other side any more: what cannot be done now never can. Adds what tells of
+     * his end to the watches. */
+    bool (*is_alone)(const struct ring_call *call, struct shl_watches *watches);
+    /* 0, or why the first item is to stay where it is. NULL: never. */
+    int (*refuses)(const struct ring_call *call, uint64_t item);
+};
+
 /* One call on a ring that is part of an object: this dense one, or one of cells (cells.h). */
 struct ring_call {
     const struct shl_segment *segment;
@@ -22,6 +33,7 @@ struct ring_call {
     bool is_owned;      /* items are descriptors of payloads, and are moved one by one */
     bool leaves_end;    /* an end is not taken: there is nothing to take */
     shoal_deadline deadline;
+    const struct ring_hooks *hooks; /* NULL: none */
 };
 
 /* How many cells a ring of that capacity has, and what they take. */
@@ -39,6 +51,8 @@ void shl_ring_init(const struct ring_call *call, uint64_t capacity, uint64_t cel
 int shl_ring_put(const struct ring_call *call, const void *items, uint32_t count);
 int shl_ring_put_end(const struct ring_call *call);
 int shl_ring_take(const struct ring_call *call, void *ret_items, uint32_t count);
+/* Until a take would not wait, or would fail for good. 0, -ETIMEDOUT, -ECANCELED, -ESTALE. */
+int shl_ring_wait(const struct ring_call *call);
 
 /* From here on puts fail; 0 or -ESTALE. Wakes those who wait. */
 int shl_ring_seal(const struct ring_call *call);

@@ -40,8 +40,8 @@ static void walk_messages(struct audit *audit)
     struct shl_object_walk walk = { 0 };
     audit->messages_count = 0;
     for (struct object_shm *object; (object = shl_object_next(audit->segment, &walk));)
-        if (atom_load_relaxed(&object->kind) == KIND_QUEUE)
-            shl_settlers[KIND_QUEUE]->visit(audit->segment, object, count_message, audit);
+        if (shl_settlers[walk.kind] && shl_settlers[walk.kind]->visit)
+            shl_settlers[walk.kind]->visit(audit->segment, object, count_message, audit);
     for (uint32_t i = 0; i < PEERS_MAX; i++) {
         struct peer_shm *peer = shl_thread_peer(audit->segment, i);
         uint64_t word = atom_load_relaxed(&peer->journal.word);

@@ -11,8 +11,11 @@ static bool is_same(void *context, uint64_t descriptor)
 /* J1 */
 static bool lies_in_queue(const struct shl_segment *segment, uint64_t queue, uint64_t descriptor)
 {
-    struct object_shm *object = shl_object_at(segment, queue, KIND_QUEUE);
-    return object && shl_settlers[KIND_QUEUE]->visit(segment, object, is_same, &descriptor);
+    enum shl_kind kind = KIND_QUEUE;
+    struct object_shm *object = shl_object_at(segment, queue, kind);
+    if (!object)
+        object = shl_object_at(segment, queue, kind = KIND_CONNECTION);
+    return object && shl_settlers[kind]->visit(segment, object, is_same, &descriptor);
 }
 
 static uint64_t word_of(const struct shl_segment *segment, uint32_t number)

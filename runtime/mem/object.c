@@ -21,6 +21,7 @@ static const enum shl_kind pool_kinds[POOLS_COUNT] = {
     [POOL_BARRIER] = KIND_BARRIER,
     [POOL_NAME] = KIND_NAME,
     [POOL_SHARE] = KIND_SHARE,
+    [POOL_CONNECTION] = KIND_CONNECTION,
 };
 
 static struct block_shm *block_of(struct object_shm *object)
@@ -82,6 +83,11 @@ void shl_object_abandon(struct object_shm *object, uint64_t ref)
     /* [object.own] acq_rel: who ended it may be freeing it; its free bit is made by
      * shl_runs_settle(). Its kind stays: somebody may have the place already. */
     atom_cas_acq_rel_64(&object->own, block_own_make_ref(BLOCK_OBJECT, ref), 0);
+}
+
+bool shl_object_expire(struct object_shm *object, uint64_t ref)
+{
+    return move_on(object, ref);
 }
 
 int shl_object_pool(const struct shl_segment *segment, uint64_t offset)
@@ -291,6 +297,11 @@ static void finish(const struct shl_segment *segment, struct object_shm *object,
     atom_store_release(&object->own, 0);
 }
 
+static bool has_ended(struct object_shm *object, uint64_t own)
+{
+    return own != block_own_make_ref(BLOCK_OBJECT, atom_load_relaxed(&object->self));
+}
+
 static void settle(const struct shl_segment *segment, struct object_shm *object, enum shl_kind kind,
                    const struct shl_dead *dead)
 {
@@ -302,11 +313,10 @@ static void settle(const struct shl_segment *segment, struct object_shm *object,
     uint64_t own = atom_load_acquire(&object->own);
     if (block_own_state(own) != BLOCK_OBJECT)
         return;
-    bool ended = own != block_own_make_ref(BLOCK_OBJECT, atom_load_relaxed(&object->self));
-    if (ended && !dead->left) /* who leaves takes nothing in his hands */
-        finish(segment, object, own, settler);
-    else if (!ended && settler->settle)
+    if (!has_ended(object, own) && settler->settle)
         settler->settle(segment, object, dead);
+    if (has_ended(object, own) && !dead->left) /* who leaves takes nothing in his hands */
+        finish(segment, object, own, settler);
 }
 
 /* Since the walk looked, the chunk may have become something else, whose user writes what he wants;

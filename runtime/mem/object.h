@@ -17,6 +17,9 @@ uint64_t shl_object_publish(struct object_shm *object, enum shl_kind kind);
  * the thread's hands. */
 bool shl_object_end(const struct shl_segment *segment, struct object_shm *object, uint64_t ref);
 
+/* Ends it for nobody: what belongs to it is freed by whoever settles a death. */
+bool shl_object_expire(struct object_shm *object, uint64_t ref);
+
 /* After that: what belongs to it cannot be freed yet, and is left to whoever settles a death. */
 void shl_object_leave(const struct shl_segment *segment, struct object_shm *object, uint64_t ref);
 

@@ -27,6 +27,7 @@ enum shl_kind {
     KIND_BARRIER,
     KIND_NAME,
     KIND_SHARE,
+    KIND_CONNECTION,
     KINDS_COUNT
 };
 
@@ -44,6 +45,7 @@ enum shl_pool {
     POOL_NAME,
     POOL_CELLS, /* queues with a ring of cells */
     POOL_SHARE,
+    POOL_CONNECTION,
     POOLS_COUNT
 };
 #define OBJECT_SMALL_SIZE 128u

@@ -120,7 +120,8 @@ struct shl_settler {
      * else is inside, or it is another's place by now. */
     bool (*finish)(const struct shl_segment *segment, struct shl_attachment *self,
                    struct object_shm *object, uint64_t own);
-    /* Of a queue: calls this for every message in it, until it answers true, which it then does. */
+    /* Of a queue or an end of a pipe: calls this for every message in it, until it answers true,
+     * which it then does. */
     bool (*visit)(const struct shl_segment *segment, struct object_shm *object,
                   bool (*visitor)(void *context, uint64_t descriptor), void *context);
     uint32_t bell; /* where the object's bell lies, if its waiters are to be told of its end */

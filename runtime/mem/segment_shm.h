@@ -23,7 +23,7 @@
 #include "base/attr.h"
 
 #define SEGMENT_MAGIC UINT64_C(0x316c616f6873feff) /* no text, little endian: ff fe "shoal1" */
-#define SEGMENT_LAYOUT 6u                          /* changes with any layout in a *_shm.h */
+#define SEGMENT_LAYOUT 7u                          /* changes with any layout in a *_shm.h */
 #define SEGMENT_FEATURES 0u                        /* bits; an unknown one must not be attached */
 
 #define SEGMENT_SIZE_MIN (UINT64_C(4) << 20)
@@ -32,7 +32,7 @@
 #define CHUNK_SIZE (UINT64_C(2) << 20)
 #define PAGE_SIZE_SHM (UINT64_C(64) << 10)
 #define PAGES_PER_CHUNK 32u /* page 0 holds the page words */
-#define CLASSES_COUNT 84u
+#define CLASSES_COUNT 85u
 #define NAME_BUCKETS 256u
 #ifndef PEERS_MAX
 #define PEERS_MAX 1024u /* threads, and as many processes; a power of two */

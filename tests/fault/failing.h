@@ -35,6 +35,9 @@ extern union output {
     shoal_condition condition;
     shoal_barrier barrier;
     shoal_queue queue;
+    struct {
+        shoal_connection first, second;
+    } pipe;
     void *payload;
 } output;
 

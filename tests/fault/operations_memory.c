@@ -331,6 +331,16 @@ void get_one(void)
     CHILD_CHECK(shoal_queue_get(queue, &payload, SHOAL_NOW) == 0);
     shoal_free(payload);
 }
+static int create_pipe(void)
+{
+    return shoal_pipe_create(NULL, &output.pipe.first, &output.pipe.second);
+}
+static void close_pipe(void)
+{
+    CHILD_CHECK(shoal_connection_close(output.pipe.first) == 0);
+    CHILD_CHECK(shoal_connection_close(output.pipe.second) == 0);
+}
+
 static int close_queue(void)
 {
     return shoal_queue_close(queue);
@@ -397,6 +407,7 @@ static const struct operation objects[] = {
       .run = close_queue,
       .undo = open_another_queue,
       .finish = finish_queue },
+    { .name = "pipe_create", .prepare = prepare_thread, .run = create_pipe, .undo = close_pipe },
     { .name = "queue_put_bytes",
       .prepare = prepare_queue,
       .run = put_small,
