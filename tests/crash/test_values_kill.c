@@ -3,13 +3,15 @@
  * no value is torn, comes twice or out of its producer's order, and what was put is lost only in
  * the hands of a killed consumer. Spec 1.6.4, 1.10.7.
  */
-#include "harness.h"
+#include "memory.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+
+#include "mem/peer.h"
 
 TestSuite(values_kill, .timeout = 180);
 
@@ -220,4 +222,37 @@ Test(values_kill, a_stopped_process_holds_nobody_up, .timeout = 120)
     board->stop = 1;
     cr_assert_eq(harness_wait(pid), 0);
     assert_code(shoal_queue_destroy(queue), 0);
+}
+
+static int waits_for_word(void *unused)
+{
+    uint64_t word;
+    (void)unused;
+    return shoal_queue_get_value(queue, &word, SHOAL_FOREVER) != -ESTALE;
+}
+
+static bool somebody_waits(void)
+{
+    shoal_queue_counters counters;
+    assert_code(shoal_queue_stats(queue, &counters), 0);
+    return counters.get_waits > 0;
+}
+
+/* Whoever destroys a queue does not wait for him for long; his death frees the rest. */
+Test(values_kill, a_stopped_getter_keeps_a_destroyed_queue_until_it_dies, .timeout = 60)
+{
+    const shoal_queue_options options = { .capacity_count = 1, .value_size = sizeof(uint64_t) };
+    const uint64_t before = memory_audit(shoal_segment_family()).objects;
+    siginfo_t stopped = { 0 };
+    assert_code(shoal_queue_create(&options, &queue), 0);
+    const pid_t pid = harness_child(waits_for_word, NULL);
+    cr_assert(harness_until(somebody_waits()));
+    cr_assert_eq(kill(pid, SIGSTOP), 0);
+    cr_assert_eq(waitid(P_PID, (id_t)pid, &stopped, WSTOPPED), 0);
+    assert_code(shoal_queue_destroy(queue), 0);
+    cr_assert_gt(memory_audit(shoal_segment_family()).objects, before);
+    cr_assert_eq(kill(pid, SIGKILL), 0);
+    cr_assert_neq(harness_wait(pid), 0);
+    shl_peer_recover_all(shl_segment_family());
+    cr_assert_eq(memory_audit(shoal_segment_family()).objects, before);
 }
