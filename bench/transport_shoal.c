@@ -1,4 +1,4 @@
-/* shoal: a payload for each message, built by its sender, freed by its receiver. */
+/* shoal: a payload for each message, built by its sender, freed by its receiver; or a value. */
 #include "transport.h"
 
 #include <string.h>
@@ -43,3 +43,28 @@ const struct transport transport_shoal = { .name = "shoal",
                                            .send = send_message,
                                            .recv = receive_message,
                                            .close = close_queue };
+
+static int open_values(struct channel *channel)
+{
+    const shoal_queue_options options = { .capacity_count = channel_capacity(channel),
+                                          .value_size = channel->size };
+
+    return shoal_queue_create(&options, &channel->queue);
+}
+
+static int send_value(struct channel *channel, const void *message)
+{
+    return shoal_queue_put_value(channel->queue, message, SHOAL_FOREVER);
+}
+
+static int receive_value(struct channel *channel, void *message)
+{
+    return shoal_queue_get_value(channel->queue, message, SHOAL_FOREVER);
+}
+
+const struct transport transport_shoal_values = { .name = "shoal",
+                                                  .by_shoal = true,
+                                                  .open = open_values,
+                                                  .send = send_value,
+                                                  .recv = receive_value,
+                                                  .close = close_queue };
