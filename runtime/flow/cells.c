@@ -96,12 +96,20 @@ static struct shl_side *side_of(const struct ring_call *call, unsigned side)
     return likely(ours) ? &call->found->sides[side] : NULL;
 }
 
+/* The thread's own, as long as it has one: the other's line is left alone. */
 static uint64_t first_turn(const struct ring_call *call, unsigned side)
 {
-    /* [cells.hint] acquire <- remember(): what its writer had seen. */
-    uint64_t hint = atom_load_acquire(hint_of(call, side));
     const struct shl_side *own = side_of(call, side);
-    return own && own->turn && is_later(own->turn, hint) ? own->turn : hint;
+    /* [cells.hint] acquire <- remember(): what its writer had seen. */
+    return likely(own && own->turn) ? own->turn : atom_load_acquire(hint_of(call, side));
+}
+
+/* Who has found that it lags goes on from there, or from the hint that all share. */
+static uint64_t further(const struct ring_call *call, unsigned side, uint64_t turn)
+{
+    /* [cells.hint] acquire <- remember(): likewise. */
+    uint64_t hint = atom_load_acquire(hint_of(call, side));
+    return is_later(hint, turn) ? hint : turn;
 }
 
 /* P5. The hint that all share changes with every fourth position: with each cache line of cells. */
@@ -166,7 +174,7 @@ struct attempt {
 };
 
 /* P3 to P5 for a cell that is free. False: overtaken. */
-static bool fill(struct attempt *attempt, uint64_t turn, bool slept)
+static inline bool fill(struct attempt *attempt, uint64_t turn, bool slept)
 {
     struct cells_shm *ring = attempt->call->cells;
     struct cell_shm *cell = attempt->cell;
@@ -192,7 +200,7 @@ static bool fill(struct attempt *attempt, uint64_t turn, bool slept)
 }
 
 /* Likewise for a cell that is full. */
-static bool empty(struct attempt *attempt, uint64_t turn, bool slept)
+static inline bool empty(struct attempt *attempt, uint64_t turn, bool slept)
 {
     struct cells_shm *ring = attempt->call->cells;
     struct cell_shm *cell = attempt->cell;
@@ -229,7 +237,7 @@ static bool is_sealed(const struct ring_call *call)
 /* The one step of P2: the attempt's cell, and what its turn says about a position. */
 enum look { LOOK_OK, LOOK_BEHIND, LOOK_AHEAD, LOOK_DAMAGED };
 
-static enum look look_at(struct attempt *attempt, uint64_t turn)
+static inline enum look look_at(struct attempt *attempt, uint64_t turn)
 {
     attempt->cell = cell_at(attempt->call, turn);
     if (unlikely(!attempt->cell))
@@ -240,11 +248,11 @@ static enum look look_at(struct attempt *attempt, uint64_t turn)
     return there == turn ? LOOK_OK : is_later(there, turn) ? LOOK_AHEAD : LOOK_BEHIND;
 }
 
-static int put_once(struct attempt *attempt, bool slept)
+static inline int put_once(struct attempt *attempt, bool slept)
 {
     const struct cells_shm *ring = attempt->call->cells;
     uint64_t turn = first_turn(attempt->call, SHL_PUTS);
-    for (uint64_t step = steps_max(attempt->call); step > 0; step--) {
+    for (uint64_t steps = 0; likely(steps == 0) || steps < steps_max(attempt->call); steps++) {
         enum look look = look_at(attempt, turn);
         if (look == LOOK_BEHIND && is_filled(attempt->seen) &&
             attempt->seen - state_of(attempt->seen) == turn - lap_of(ring))
@@ -254,7 +262,7 @@ static int put_once(struct attempt *attempt, bool slept)
         if (unlikely(look == LOOK_OK && state_of(attempt->seen) == CELL_CLOSED))
             return -EPIPE;
         if (look == LOOK_AHEAD || is_filled(attempt->seen))
-            turn = step_on(ring, attempt->seen);
+            turn = further(attempt->call, SHL_PUTS, step_on(ring, attempt->seen));
         else if (likely(fill(attempt, turn, slept)))
             return 0;
         else
@@ -278,16 +286,16 @@ static int end_at(const struct attempt *attempt, uint64_t turn)
     return atom_cas_seq_cst_pair(&cell->turn, turn, item, turn | CELL_CLOSED, 0) ? -EPIPE : -EBUSY;
 }
 
-static int take_once(struct attempt *attempt, bool slept)
+static inline int take_once(struct attempt *attempt, bool slept)
 {
     const struct cells_shm *ring = attempt->call->cells;
     uint64_t turn = first_turn(attempt->call, SHL_TAKES);
-    for (uint64_t step = steps_max(attempt->call); step > 0; step--) {
+    for (uint64_t steps = 0; likely(steps == 0) || steps < steps_max(attempt->call); steps++) {
         enum look look = look_at(attempt, turn);
         if (unlikely(look == LOOK_BEHIND || look == LOOK_DAMAGED))
             return shl_error(-EUCLEAN, damaged);
         if (look == LOOK_AHEAD) {
-            turn = next_of(ring, attempt->seen - lap_of(ring));
+            turn = further(attempt->call, SHL_TAKES, next_of(ring, attempt->seen - lap_of(ring)));
         } else if (is_filled(attempt->seen)) {
             if (unlikely(attempt->call->leaves_end && state_of(attempt->seen) == CELL_END))
                 return -EAGAIN;
@@ -313,30 +321,42 @@ static void watch_cell(const struct attempt *attempt, struct shl_watches *watche
     shl_watch(watches, &attempt->call->cells->sealed);
 }
 
-static int attempt_put(void *context, struct shl_watches *ret_watches)
+/* What the caller is told of a failure, if it has not been already. */
+static SHL_COLD int tell(unsigned side, int code)
 {
-    struct attempt *attempt = context;
+    if (code == -EPIPE)
+        return shl_error(code, side == SHL_PUTS ? "the queue was shut down"
+                                                : "the queue was shut down and is empty");
+    if (code == -ETIMEDOUT)
+        return shl_error(code, side == SHL_PUTS ? "the queue is full" : "the queue is empty");
+    return code;
+}
+
+static inline int try(struct attempt *attempt, unsigned side, bool slept)
+{
+    if (side == SHL_TAKES)
+        return take_once(attempt, slept);
+    return unlikely(is_sealed(attempt->call)) ? -EPIPE : put_once(attempt, slept);
+}
+
+static int try_again(struct attempt *attempt, unsigned side, struct shl_watches *ret_watches)
+{
     if (unlikely(!shl_object_is(attempt->call->object, attempt->call->ref)))
         return shl_error(-ESTALE, "the queue was destroyed");
-    int code = is_sealed(attempt->call) ? -EPIPE : put_once(attempt, ret_watches->slept);
-    if (code == -EPIPE)
-        return shl_error(code, "the queue was shut down");
+    int code = try(attempt, side, ret_watches->slept);
     if (code == -EAGAIN)
         watch_cell(attempt, ret_watches);
     return code;
 }
 
+static int attempt_put(void *context, struct shl_watches *ret_watches)
+{
+    return try_again(context, SHL_PUTS, ret_watches);
+}
+
 static int attempt_take(void *context, struct shl_watches *ret_watches)
 {
-    struct attempt *attempt = context;
-    if (unlikely(!shl_object_is(attempt->call->object, attempt->call->ref)))
-        return shl_error(-ESTALE, "the queue was destroyed");
-    int code = take_once(attempt, ret_watches->slept);
-    if (code == -EPIPE)
-        return shl_error(code, "the queue was shut down and is empty");
-    if (code == -EAGAIN)
-        watch_cell(attempt, ret_watches);
-    return code;
+    return try_again(context, SHL_TAKES, ret_watches);
 }
 
 static uint64_t count_inside(const struct ring_call *call);
@@ -359,81 +379,63 @@ static bool ready_to_take(void *context)
 }
 
 /* After a miss: waits as long as has paid lately, then as everybody waits. */
-static SHL_COLD int wait_for(const struct shl_park_for *what, unsigned side)
+static SHL_COLD int wait_for(struct attempt *attempt, unsigned side)
 {
-    struct attempt *attempt = what->context;
-    struct cells_shm *ring = attempt->call->cells;
-    struct shl_side *own = side_of(attempt->call, side);
-    if (!shl_deadline_is_now(attempt->call->deadline))
-        atom_add_relaxed(side == SHL_PUTS ? &ring->put_waits : &ring->take_waits, 1);
-    if (own && !shl_deadline_is_now(attempt->call->deadline)) {
-        struct shl_watches watches;
-        shl_watches_init(&watches);
+    const struct ring_call *call = attempt->call;
+    struct cells_shm *ring = call->cells;
+    struct shl_park_for what = { .attempt = side == SHL_PUTS ? attempt_put : attempt_take,
+                                 .ready = side == SHL_PUTS ? ready_to_put : ready_to_take,
+                                 .context = attempt,
+                                 .object = call->object,
+                                 .ref = call->ref };
+    struct shl_side *own = side_of(call, side);
+    if (shl_deadline_is_now(call->deadline))
+        return -ETIMEDOUT;
+    atom_add_relaxed(side == SHL_PUTS ? &ring->put_waits : &ring->take_waits, 1);
+    if (own) {
         shl_pace_miss(&own->pace, ring->capacity);
-        int code = what->attempt(attempt, &watches);
+        int code = try(attempt, side, false);
         if (code != -EAGAIN)
             return code;
     }
-    return shl_park(side == SHL_PUTS ? &ring->not_full : &ring->not_empty, what,
-                    attempt->call->deadline);
+    return shl_park(side == SHL_PUTS ? &ring->not_full : &ring->not_empty, &what, call->deadline);
 }
 
-static int put(const struct ring_call *call, enum cell_state state, uint64_t item)
+static inline int move(struct attempt *attempt, unsigned side)
 {
-    struct attempt attempt = { .call = call, .item = item, .state = state };
-    struct shl_watches watches;
-    int code = enter(call);
+    int code = enter(attempt->call);
     if (unlikely(code < 0))
         return code;
-    shl_watches_init(&watches);
-    code = attempt_put(&attempt, &watches);
+    code = try(attempt, side, false);
     if (unlikely(code == -EAGAIN)) {
-        struct shl_park_for what = { .attempt = attempt_put,
-                                     .ready = ready_to_put,
-                                     .context = &attempt,
-                                     .object = call->object,
-                                     .ref = call->ref };
-        code = wait_for(&what, SHL_PUTS);
+        struct attempt copy = *attempt; /* so that the first one stays in registers */
+        code = wait_for(&copy, side);
+        *attempt = copy;
     }
-    leave(call);
-    if (likely(code == 0))
-        return 1;
-    return code == -ETIMEDOUT ? shl_error(code, "the queue is full") : code;
+    leave(attempt->call);
+    return likely(code == 0) ? 1 : tell(side, code);
 }
 
 int shl_cells_put(const struct ring_call *call, uint64_t item)
 {
-    return put(call, CELL_FULL, item);
+    struct attempt attempt = { .call = call, .item = item, .state = CELL_FULL };
+    return move(&attempt, SHL_PUTS);
 }
 
 int shl_cells_put_end(const struct ring_call *call)
 {
-    return put(call, CELL_END, 0);
+    struct attempt attempt = { .call = call, .state = CELL_END };
+    return move(&attempt, SHL_PUTS);
 }
 
 int shl_cells_take(const struct ring_call *call, uint64_t *ret_item)
 {
     struct attempt attempt = { .call = call };
-    struct shl_watches watches;
-    int code = enter(call);
+    int code = move(&attempt, SHL_TAKES);
     if (unlikely(code < 0))
         return code;
-    shl_watches_init(&watches);
-    code = attempt_take(&attempt, &watches);
-    if (unlikely(code == -EAGAIN)) {
-        struct shl_park_for what = { .attempt = attempt_take,
-                                     .ready = ready_to_take,
-                                     .context = &attempt,
-                                     .object = call->object,
-                                     .ref = call->ref };
-        code = wait_for(&what, SHL_TAKES);
-    }
-    leave(call);
-    if (likely(code == 0 && attempt.state == CELL_FULL))
-        *ret_item = attempt.item;
-    if (likely(code == 0))
-        return attempt.state == CELL_FULL;
-    return code == -ETIMEDOUT ? shl_error(code, "the queue is empty") : code;
+    *ret_item = attempt.item;
+    return attempt.state == CELL_FULL;
 }
 
 /* --- beginning and end ----------------------------------------------------------------------- */

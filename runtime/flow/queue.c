@@ -74,8 +74,11 @@ static int find(shoal_queue handle, shoal_deadline deadline, struct ring_call *r
                                     .self = found->self,
                                     .found = found,
                                     .object = found->object,
-                                    .ref = handle.ref,
-                                    .deadline = deadline };
+                                    .ref = handle.ref };
+    ret_call->deadline.ns = deadline.ns;
+    /* Else the two words are moved as one, which waits for their stores. */
+    atom_compiler_barrier();
+    ret_call->deadline.cancel = deadline.cancel;
     set_items(ret_call);
     return check_items(ret_call);
 }
