@@ -340,7 +340,7 @@ static bool write_items(const struct attempt *attempt, uint64_t position, uint64
             memcpy(cells, from, run * call->item_size);
         }
     }
-    if (unlikely(atom_load_relaxed(&call->ring->ends_put) != 0))
+    if (unlikely(atom_load_relaxed(&call->ring->ends_put) != 0 && !SHL_MISTAKE("ring.stale_end")))
         for (uint64_t i = 0; i < count; i++)
             mark_end(call, position + i, false);
     return true;

@@ -21,7 +21,7 @@ static void begin(void)
     machine.ghosts[QUEUE] = queue.ref;
     shm = machine_add_object(queue.ref, KIND_QUEUE, sizeof *shm);
     machine_add_region((char *)shl_segment_family()->shm + shm->ring.cells,
-                       (shm->ring.mask + 1) * sizeof(uint64_t));
+                       shl_ring_cells_size(shm->ring.mask + 1, sizeof(uint64_t)));
 }
 
 static void begin_one(void)
@@ -87,6 +87,41 @@ static void take(unsigned self)
     if (item < *last)
         machine_fail("not in the order in which they were put");
     *last = item;
+}
+
+/* An end is an item too: of two putters one puts it, and one an item into the same cell. */
+enum { END = 20 };
+
+static void puts_end_or_item(unsigned self)
+{
+    struct ring_call ring = call();
+    if (self == 1) {
+        put(self, 0);
+    } else {
+        if (shl_ring_put_end(&ring) < 0)
+            machine_fail("put_end failed");
+        machine.ghosts[PUT] |= UINT64_C(1) << END;
+    }
+}
+
+static void takes_end_or_item(void)
+{
+    struct ring_call ring = call();
+    uint64_t item = END;
+    int code = shl_ring_take(&ring, &item, 1);
+    if (code < 0)
+        machine_fail("take failed");
+    if ((code == 0) != (item == END) || (machine.ghosts[TAKEN] >> item & 1))
+        machine_fail("an end that is an item, or twice");
+    machine.ghosts[TAKEN] |= UINT64_C(1) << item;
+}
+
+static void ends_among_items(unsigned self)
+{
+    if (self < 2)
+        puts_end_or_item(self);
+    for (unsigned i = 0; self == 2 && i < 2; i++)
+        takes_end_or_item();
 }
 
 static void one_and_one(unsigned self)
@@ -197,6 +232,11 @@ void check_ring(void)
     putters.thread = two_putters;
     holds(&putters);
     fails(&putters, "ring.P5");
+    struct scenario ends = putters;
+    ends.name = "ring of 1, an end and an item, 1 kill";
+    ends.thread = ends_among_items;
+    holds(&ends);
+    fails(&ends, "ring.stale_end");
     struct scenario takers = putters;
     takers.name = "ring of 2, 2 takers, 1 putter, 1 kill";
     takers.begin = begin_two;
