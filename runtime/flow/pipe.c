@@ -39,6 +39,11 @@ static uint64_t given_to(uint64_t process_ref)
     return HOLDER_GIVEN | (process_ref & BLOCK_REF_MASK);
 }
 
+static uint64_t given_ref(const struct shl_segment *segment, uint64_t holder)
+{
+    return (uint64_t)segment->id << 48 | (holder & BLOCK_REF_MASK);
+}
+
 /* At its first use an end that was given to this process names the process's slot. */
 static int check_holder(struct connection_shm *end, const struct shl_attachment *self)
 {
@@ -60,8 +65,7 @@ static bool is_abandoned(const struct shl_segment *segment, struct connection_sh
         return true;
     uint64_t holder = atom_load_relaxed(&end->holder);
     if (holder & HOLDER_GIVEN)
-        return shl_process_ref_is_gone(segment,
-                                       (uint64_t)segment->id << 48 | (holder & BLOCK_REF_MASK));
+        return shl_process_ref_is_gone(segment, given_ref(segment, holder));
     uint32_t alive = 0, owner = (uint32_t)holder & 0xffff;
     atom32 *life = shl_process_life(segment, owner, &alive);
     if (life)
@@ -283,21 +287,37 @@ int shoal_connection_poll(shoal_connection connection, shoal_deadline deadline)
     return code < 0 ? code : shl_ring_wait(&call.ring);
 }
 
+/* Wakes those who wait at the other end; if it is a dead one's, and was not settled, ends it. */
+static void leave_other(const struct end_call *end)
+{
+    struct shl_watches none = { .count = 0 };
+    struct bell_shm *bell = &end->other->queue.ring.not_empty;
+    /* [park.flag] seq_cst: who is about to sleep sees the flag gone. */
+    atom_exchange_seq_cst(&bell->flag, 0);
+    shl_futex_wake(&bell->bell, INT32_MAX);
+    if (!is_abandoned(end->ring.segment, end->other, end->other_ref, &none))
+        return;
+    struct ring_call call = shl_queue_call(end->ring.segment, &end->other->queue.object);
+    call.self = end->ring.self;
+    call.ref = end->other_ref;
+    call.deadline = SHOAL_FOREVER;
+    (void)shl_queue_end(&call);
+}
+
 int shoal_connection_close(shoal_connection connection)
 {
     struct end_call call;
     int code = SHOAL_IS_NONE(connection) ? -ESTALE : find(connection, 0, SHOAL_FOREVER, &call);
     if (code < 0)
         return code == -ESTALE ? 0 : code;
-    struct bell_shm *bell = call.other ? &call.other->queue.ring.not_empty : NULL;
-    struct robust_list *before = bell ? shl_pending_set(&bell->bell) : NULL;
+    struct robust_list *before = NULL;
+    if (call.other)
+        before = shl_pending_set(&call.other->queue.ring.not_empty.bell);
     code = shl_queue_end(&call.ring);
-    if (!bell)
-        return code == -ESTALE ? 0 : code;
-    /* [park.flag] seq_cst: who is about to sleep sees the flag gone. */
-    atom_exchange_seq_cst(&bell->flag, 0);
-    shl_futex_wake(&bell->bell, INT32_MAX);
-    shl_pending_clear(before);
+    if (call.other) {
+        leave_other(&call);
+        shl_pending_clear(before);
+    }
     return code == -ESTALE ? 0 : code;
 }
 
@@ -309,7 +329,9 @@ static void settle(const struct shl_segment *segment, struct object_shm *object,
     struct connection_shm *end = connection_of(object);
     uint64_t holder = atom_load_relaxed(&end->holder), ref = atom_load_relaxed(&object->self);
     shl_queue_settler.settle(segment, object, dead);
-    if (!(holder & HOLDER_GIVEN) && shl_is_dead_process(dead, (uint32_t)holder & 0xffff))
+    bool gone = holder & HOLDER_GIVEN ? shl_process_ref_is_gone(segment, given_ref(segment, holder))
+                                      : shl_is_dead_process(dead, (uint32_t)holder & 0xffff);
+    if (gone)
         shl_object_expire(object, ref);
 }
 
