@@ -98,6 +98,58 @@ const struct subject subject_queue_of_1 = QUEUE_OF(1, step_short_queue);
 const struct subject subject_queue_of_3 = QUEUE_OF(3, step_short_queue);
 const struct subject subject_queue_of_64 = QUEUE_OF(64, step_queue);
 
+/* --- queues of words: nobody gives up there ------------------------------------------------- */
+
+static uint64_t create_words(uint32_t size)
+{
+    shoal_queue queue;
+    const shoal_queue_options options = { .capacity_count = size, .value_size = sizeof(uint64_t) };
+    assert_code(shoal_queue_create(&options, &queue), 0);
+    return queue.ref;
+}
+
+static void put_word(struct worker *worker)
+{
+    const uint32_t value = worker->track * VALUES_PER_WORKER + ++worker->values_count;
+    const shoal_deadline deadline = some_deadline(worker);
+    const uint64_t word = value;
+    if (log_call(worker, PUT, value))
+        log_return(worker, shoal_queue_put_value((shoal_queue){ worker->object }, &word, deadline),
+                   value);
+}
+
+static int get_word_by(struct worker *worker, shoal_deadline deadline)
+{
+    uint64_t word = 0;
+    if (!log_call(worker, GET, 0))
+        return -ENOMEM;
+    const int code = shoal_queue_get_value((shoal_queue){ worker->object }, &word, deadline);
+    log_return(worker, code, (uint32_t)word);
+    return code;
+}
+
+static void step_words(struct worker *worker)
+{
+    if (random_below(worker, 200) == 0 && log_call(worker, SHUTDOWN, 0))
+        log_return(worker, shoal_queue_shutdown((shoal_queue){ worker->object }), 0);
+    else if (random_below(worker, 2))
+        put_word(worker);
+    else
+        get_word_by(worker, some_deadline(worker));
+}
+
+static void finish_words(struct worker *worker)
+{
+    while (get_word_by(worker, SHOAL_NOW) == 0) {}
+}
+
+#define WORDS_OF(size)                                                            \
+    {                                                                             \
+        &model_queue, size, create_words, destroy_queue, step_words, finish_words \
+    }
+const struct subject subject_words_of_1 = WORDS_OF(1);
+const struct subject subject_words_of_3 = WORDS_OF(3);
+
 /* --- locks ---------------------------------------------------------------------------------- */
 
 static uint64_t create_lock(uint32_t size)

@@ -29,6 +29,12 @@ Test(lin, queue_of_3_histories_are_right, .timeout = 600)
     processes("queue_of_3", &subject_queue_of_3, STEPS);
 }
 
+Test(lin, word_histories_are_right, .timeout = 600)
+{
+    processes("words_of_1", &subject_words_of_1, STEPS);
+    processes("words_of_3", &subject_words_of_3, STEPS);
+}
+
 Test(lin, long_queue_histories_are_right, .timeout = 600)
 {
     processes("long_queue", &subject_queue_of_64, 5000);

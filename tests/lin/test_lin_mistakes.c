@@ -30,6 +30,11 @@ Test(lin_mistakes, a_cell_is_committed_unwritten, .timeout = 600)
     is_found("ring.unwritten", &subject_queue_of_3, 24);
 }
 
+Test(lin_mistakes, a_word_is_written_before_its_cell_is_had, .timeout = 600)
+{
+    is_found("cells.two_steps", &subject_words_of_3, 24);
+}
+
 Test(lin_mistakes, a_message_is_overtaken, .timeout = 600)
 {
     is_found("queue.overtaken", &subject_queue_of_3, 24);
