@@ -5,6 +5,7 @@
 #include "rows.h"
 #include "rows_alloc.h"
 #include "rows_queue.h"
+#include "rows_start.h"
 #include "rows_sync.h"
 #include "wordcount.h"
 
@@ -119,7 +120,7 @@ static int run_rows(const struct options *options)
 
     rows_only(options->only);
     if (rows_queue_run(quick, rows) < 0 || rows_sync_run(quick, rows) < 0 ||
-        rows_alloc_run(quick, rows) < 0)
+        rows_alloc_run(quick, rows) < 0 || rows_start_run(quick, rows) < 0)
         return -1;
     if (rows_count() > 0)
         return 0;

@@ -128,8 +128,8 @@ void shl_start_tie(struct process_shm *process, struct shl_lifeline *lifeline, i
     SHL_CHAOS("start.tied");
     if (code < 0)
         fail(process, code);
-    atom_store_relaxed(&process->start_time, shl_process_start_time());
     shl_start_set_state(process, PROCESS_TIED);
+    atom_store_relaxed(&process->start_time, shl_process_start_time()); /* meanwhile */
     while (!has_left(process, PROCESS_TIED)) {}
     SHL_CHAOS("start.runs");
 }
@@ -138,7 +138,6 @@ void shl_start_run(const struct process_shm *process, const struct shl_child *ch
                    const struct shl_segment *segment, bool ends_by_exit)
 {
     struct shl_shared *shared = shl_shared();
-    shl_child_null_stdin();
     prctl(PR_SET_NAME, process->name);
     atom_store_relaxed(&shared->process_ref, child->ref);
     memcpy(shared->process_name, process->name, sizeof process->name);

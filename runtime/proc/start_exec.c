@@ -117,6 +117,7 @@ static _Noreturn void enter(void)
         fds_count != 2 || !shl_shared() || shl_segment_family_adopt(fds[0]) < 0)
         _exit(EXIT_FAILURE);
     struct shl_lifeline lifeline = { .fd_read = fds[1] };
+    shl_child_null_stdin();
     if (request.order == SHL_ORDER_SERVE)
         shl_serve(SHL_EXEC_FD, &lifeline);
     close(SHL_EXEC_FD);

@@ -33,5 +33,6 @@ int shl_start_fork(const struct shl_start *start)
     struct shl_child child = *start->child;
     shl_start_tie(start->process, &start->children->lifeline, 0);
     close_parents(start->children);
+    shl_child_null_stdin();
     shl_start_run(start->process, &child, start->segment, false);
 }
