@@ -24,8 +24,8 @@
  *      failed: another one has put there. From P2
  *   P5 the hints; ring the bell; nothing is pending; inside = nothing
  * take: P4 is {h FULL} -> {h + a lap FREE}, of the turn alone, the item having been read before. It
- *   finds the ring empty at {h FREE}; if the ring is sealed it
- *   closes it there: {h FREE, any} -> {h CLOSED}, so that no late put can follow.
+ *   finds the ring empty at {h FREE}; if the ring is sealed it closes it there: {h FREE, any} ->
+ *   {h CLOSED}, so that no late put can follow.
  * seal: sealed = 1. A put that has passed P2 may still commit, as long as nobody has been told that
  *   the ring is shut down and empty.
  * close: the handle is good no more; all sleepers are woken; then nobody is inside, or the rest is
