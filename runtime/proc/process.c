@@ -16,6 +16,7 @@
 #include "mem/alloc.h"
 #include "mem/self.h"
 #include "os/chaos.h"
+#include "proc/log.h"
 #include "proc/start.h"
 
 static_assert(SHOAL_PROCESS_NAME_MAX == sizeof(((struct process_shm *)0)->name) - 1, "names fit");
@@ -228,6 +229,7 @@ static int start(struct shl_children *children, shoal_process handle)
     /* [process.state] acq_rel: the one who starts it. */
     REQUIRE(atom_cas_acq_rel_32(&process->state, PROCESS_CREATED, PROCESS_STARTING), -EALREADY,
             "the process was started before");
+    shl_log_hand_down(process);
     int code = shl_start(&(struct shl_start){ children, child, segment, process });
     if (code < 0 && !SHL_MISTAKE("process.state"))
         /* [process.state] release -> state_of(): as before. */

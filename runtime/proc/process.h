@@ -60,7 +60,12 @@ struct process_shm *shl_process_find(shoal_process handle, struct shl_segment **
 /* A process's object goes with the one who created it. */
 extern SHL_HIDDEN const struct shl_settler shl_process_settler;
 
-/* The end of a process: joins its children and leaves its segments. */
-void shl_process_leave(void);
+/* The exit hook of a program, and whether it does anything. 0 or an error. */
+int shl_exit_hook(void);
+void shl_exit_hook_enable(bool enabled);
+
+/* That of a child that begins. `inherited`: the hooks there are so far are its parent's. Answers
+ * 0 or -ENOMEM. */
+int shl_exit_hook_child(bool inherited);
 
 #endif

@@ -34,6 +34,7 @@ struct process_shm {
                        * started it is its own */
     uint32_t zero;
     atom64 start_time; /* with the pid it names the process for ever; 0: not known */
+    uint32_t log_level, log_to_stderr; /* written by its creator, before it is started */
     char name[64];
 };
 

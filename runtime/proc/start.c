@@ -9,6 +9,7 @@
 #include "mem/self.h"
 #include "os/chaos.h"
 #include "os/futex.h"
+#include "proc/log.h"
 
 enum shoal_start_method shl_start_method = SHOAL_START_FORK;
 char *const *shl_start_argv;
@@ -79,7 +80,7 @@ int shl_start_failure(struct process_shm *process)
     case -EUSERS:
         return shl_error(code, "the fork server: no more processes");
     case -ENOMEM:
-        return shl_error(code, "the fork server: no memory");
+        return shl_error(code, "no memory in the new process, or in the fork server");
     case -ENOTSUP:
         return shl_error(code, "the kernel does not tell what the fork server needs");
     default:
@@ -135,17 +136,14 @@ void shl_start_tie(struct process_shm *process, struct shl_lifeline *lifeline, i
 }
 
 void shl_start_run(const struct process_shm *process, const struct shl_child *child,
-                   const struct shl_segment *segment, bool ends_by_exit)
+                   const struct shl_segment *segment)
 {
     struct shl_shared *shared = shl_shared();
     prctl(PR_SET_NAME, process->name);
     atom_store_relaxed(&shared->process_ref, child->ref);
     memcpy(shared->process_name, process->name, sizeof process->name);
+    shl_log_take_over(process);
+    SHOAL_LOG(SHOAL_LOG_INFO, "child process calling self.run()");
     child->target(child->argument ? shl_at(segment, child->argument) : NULL);
-    if (ends_by_exit)
-        exit(EXIT_SUCCESS); /* NOLINT(concurrency-mt-unsafe): as when main returns */
-    shl_process_leave();
-    fflush(stdout);
-    fflush(stderr);
-    _exit(EXIT_SUCCESS);
+    exit(EXIT_SUCCESS); /* NOLINT(concurrency-mt-unsafe): as when main returns */
 }

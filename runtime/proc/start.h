@@ -100,6 +100,6 @@ _Noreturn void shl_start_run_request(const struct shl_request *request,
 
 /* Tied: becomes the process, runs its target and ends. */
 _Noreturn void shl_start_run(const struct process_shm *process, const struct shl_child *child,
-                             const struct shl_segment *segment, bool ends_by_exit);
+                             const struct shl_segment *segment);
 
 #endif

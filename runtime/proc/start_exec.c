@@ -103,8 +103,10 @@ void shl_start_run_request(const struct shl_request *request, struct shl_lifelin
     SHL_CHAOS("start.begins");
     struct shl_child child = { .ref = request->ref, .argument = request->argument };
     int code = shl_target_find(&request->target, &child.target);
+    if (code == 0)
+        code = shl_exit_hook_child(!ends_by_exit);
     shl_start_tie(process, lifeline, code);
-    shl_start_run(process, &child, segment, ends_by_exit);
+    shl_start_run(process, &child, segment);
 }
 
 /* What cannot be told to the creator shows him by the end of this process. */

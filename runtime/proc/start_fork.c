@@ -31,8 +31,8 @@ int shl_start_fork(const struct shl_start *start)
     if (pid > 0)
         return shl_start_adopt(start, pid, shl_child_pidfd(pid));
     struct shl_child child = *start->child;
-    shl_start_tie(start->process, &start->children->lifeline, 0);
+    shl_start_tie(start->process, &start->children->lifeline, shl_exit_hook_child(true));
     close_parents(start->children);
     shl_child_null_stdin();
-    shl_start_run(start->process, &child, start->segment, false);
+    shl_start_run(start->process, &child, start->segment);
 }

@@ -112,7 +112,7 @@ const struct refusal refusals[REFUSALS_MAX] = {
     { "getrlimit64", EPERM, 0, 0 },
     { "sched_getaffinity", EINVAL, 0, 0 },
     { "sysconf", EINVAL, 0, 0 },
-    { "atexit", ENOMEM, -ENOMEM, 0 },
+    { "on_exit", ENOMEM, -ENOMEM, 0 },
     { "pthread_key_create", EAGAIN, -ENOMEM, 0 },
     { "pthread_setspecific", ENOMEM, -ENOMEM, 0 },
     { "shl_alloc", ENOMEM, -ENOMEM, 0 },
@@ -240,7 +240,7 @@ WRAPPED(int, -1, getrlimit64, "getrlimit64", (int resource, struct rlimit *limit
 WRAPPED(int, -1, sched_getaffinity, "sched_getaffinity", (pid_t pid, size_t size, cpu_set_t *set),
         (pid, size, set))
 WRAPPED(long, -1, sysconf, "sysconf", (int name), (name))
-WRAPPED(int, -1, atexit, "atexit", (void (*hook)(void)), (hook))
+WRAPPED(int, -1, on_exit, "on_exit", (void (*hook)(int, void *), void *context), (hook, context))
 WRAPPED(int, errno, pthread_key_create, "pthread_key_create",
         (pthread_key_t * key, void (*end)(void *)), (key, end))
 WRAPPED(int, errno, pthread_setspecific, "pthread_setspecific",

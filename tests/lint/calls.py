@@ -21,6 +21,7 @@ NOT_WRAPPED = {
         "dlopen recvmsg",
     "tells of the end of the process, to stderr: nobody is left to hear of it":
         "fprintf fputc fwrite vfprintf",
+    "tells the log of what happens: nobody is told if it cannot": "write",
     "a shorter pause does no harm": "nanosleep",
     "fails only to say something of a mutex's owner": """
         pthread_mutex_consistent pthread_mutex_init pthread_mutex_lock pthread_mutex_trylock

@@ -201,10 +201,57 @@ Test(ending, exit_handlers_of_the_parent_do_not_run_in_the_child_1_1_9, .timeout
 {
     parents_handlers = harness_shared(4096);
     atexit(in_parent);
+    struct end end = { EXITS, 7, 7 };
     child_ends(child_start(target_nothing, NULL, 0), 0);
+    child_ends(CHILD_START(ends_so, end), 7);
     const int after = *parents_handlers;
     *parents_handlers = -1000; /* this worker's own exit counts too */
     cr_assert_eq(after, 0);
+}
+
+struct registers {
+    char *order; /* in the family's memory */
+    enum how how;
+};
+
+static char *order;
+
+static void tells_a(void)
+{
+    strcat(order, "a");
+}
+
+static void tells_b(void)
+{
+    strcat(order, "b");
+}
+
+static void registers_handlers(void *argument)
+{
+    const struct registers *registers = argument;
+    order = registers->order;
+    CHILD_CHECK(atexit(tells_a) == 0 && atexit(tells_b) == 0);
+    ends_so(&(struct end){ registers->how, 1, 1 });
+}
+
+/* 1.1.9: its own run, last come first, however it ends and by whatever method it began. */
+Test(ending, exit_handlers_of_the_child_run_in_the_child_1_1_9, .timeout = 90)
+{
+    static const enum how hows[] = { RETURNS, EXITS, FAILS };
+    assert_code(harness_init(NULL), 0);
+    for (int method = SHOAL_START_FORK; method <= SHOAL_START_FORKSERVER; method++)
+        for (size_t i = 0; i < COUNT_OF(hows); i++) {
+            struct registers registers = { shoal_calloc(1, 16), hows[i] };
+            shoal_process process;
+            const shoal_process_options options = { .target = registers_handlers,
+                                                    .start_method = (enum shoal_start_method)method,
+                                                    SHOAL_COPY_OF(registers) };
+            assert_code(shoal_process_start_new(&options, &process), 0);
+            child_ends(process, hows[i] == RETURNS ? 0 : 1);
+            cr_assert_str_eq(registers.order, "ba", "method %d, row %zu", method, i);
+            shoal_free(registers.order);
+        }
+    assert_code(shoal_shutdown(harness_deadline()), 0);
 }
 
 /* --- shutdown ------------------------------------------------------------------------------- */
