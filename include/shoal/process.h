@@ -19,6 +19,7 @@ SHOAL_BEGIN_DECLS
 #define SHOAL_EXITCODE_UNKNOWN (INT_MIN + 1) /* somebody else took the status, before Linux 6.15 */
 #define SHOAL_PROCESS_NAME_MAX 63            /* bytes of a name, without the final zero */
 #define SHOAL_PROCESS_ARGUMENT_MAX 65536     /* bytes of an argument */
+#define SHOAL_PROCESS_FDS_MAX 32             /* descriptors that a child is given */
 
 typedef struct {
     void (*target)(void *argument); /* runs in the child; its return is exit code 0 */
@@ -27,7 +28,9 @@ typedef struct {
     const char *name;               /* copied; NULL: Process-N */
     bool auto_close;                /* nobody will close the handle */
     enum shoal_start_method start_method;
-    uint64_t reserved[8]; /* zero */
+    const int *fds;       /* the child is given these: shoal_process_fd() */
+    size_t fds_count;     /* at most SHOAL_PROCESS_FDS_MAX */
+    uint64_t reserved[6]; /* zero */
 } shoal_process_options;
 #define SHOAL_COPY_OF(object) .argument = &(object), .argument_size = sizeof(object)
 
@@ -35,12 +38,14 @@ typedef struct {
  * shoal_process_create - describe a process, without starting it.
  * @options: with at least a target.
  * @ret_process: the handle.
- * Owns:    the caller, until shoal_process_close(); name and argument are copied now.
+ * Owns:    the caller, until shoal_process_close(); name and argument are copied now;
+ *          descriptors must be open until it is started.
  * Blocks:  no.
  * Safe:    threads yes; after fork yes; signal handler no.
  * Death:   the creator's ends it: its memory is free again and its handle stale.
- * Returns: 0; -EINVAL no target, an argument without size or the reverse; -EMSGSIZE argument or
- *          name too long; -ENOTSUP nothing to exec: see shoal_init(); -ENOMEM.
+ * Returns: 0; -EINVAL no target, an argument without size or the reverse, a descriptor that is not
+ *          open; -EMSGSIZE argument or name too long, or too many descriptors; -ENOTSUP nothing to
+ *          exec: see shoal_init(); -ENOMEM.
  * Python:  multiprocessing.Process(target, name, args).
  */
 SHOAL_MUST int shoal_process_create(const shoal_process_options *options,
@@ -206,6 +211,18 @@ SHOAL_API bool shoal_process_is_alive(shoal_process process);
  * Python:  Process.sentinel.
  */
 SHOAL_API int shoal_process_sentinel(shoal_process process);
+
+/*
+ * shoal_process_fd - a descriptor that this process was given by its creator.
+ * @index: its place in shoal_process_options.fds.
+ * Owns:    the caller, who may close it; the creator may close his at once. It is closed at exec.
+ * Blocks:  no.
+ * Safe:    threads yes; after fork yes; signal handler yes.
+ * Death:   nothing to leave.
+ * Returns: the descriptor, which may have another number than in the creator; -ERANGE.
+ * Python:  multiprocessing.reduction.DupFd().
+ */
+SHOAL_API int shoal_process_fd(size_t index);
 
 /*
  * shoal_register - name a target, for programs whose files have no build id.

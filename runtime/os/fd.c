@@ -14,3 +14,11 @@ int shl_fd_above_stdio(int fd)
     errno = number;
     return moved;
 }
+
+bool shl_fds_are_open(const int *fds, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (fcntl(fds[i], F_GETFD) < 0)
+            return false;
+    return true;
+}

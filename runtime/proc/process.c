@@ -16,6 +16,7 @@
 #include "mem/alloc.h"
 #include "mem/self.h"
 #include "os/chaos.h"
+#include "os/fd.h"
 #include "proc/log.h"
 #include "proc/start.h"
 
@@ -64,6 +65,11 @@ static int check_options(const shoal_process_options *options)
     REQUIRE(!options->name ||
                 strnlen(options->name, SHOAL_PROCESS_NAME_MAX + 1) <= SHOAL_PROCESS_NAME_MAX,
             -EMSGSIZE, "the name is longer than SHOAL_PROCESS_NAME_MAX");
+    REQUIRE(options->fds_count <= SHOAL_PROCESS_FDS_MAX, -EMSGSIZE,
+            "more descriptors than SHOAL_PROCESS_FDS_MAX");
+    REQUIRE(options->fds_count == 0 ||
+                (options->fds && shl_fds_are_open(options->fds, options->fds_count)),
+            -EINVAL, "a descriptor for the child is not open");
     return shl_start_check(options->start_method, shl_start_argv);
 }
 
@@ -150,12 +156,16 @@ static int describe(struct shl_children *children, const shoal_process_options *
     if (argument && shl_place_at(segment, argument, &place))
         shl_object_part(&place, &process->object);
     uint64_t ref = shl_object_publish(&process->object, KIND_PROCESS);
-    int code = shl_children_add(children, &(struct shl_child){ .ref = ref,
-                                                               .target = options->target,
-                                                               .argument = argument,
-                                                               .method = options->start_method,
-                                                               .pidfd = -1,
-                                                               .auto_close = options->auto_close });
+    struct shl_child child = { .ref = ref,
+                               .target = options->target,
+                               .argument = argument,
+                               .method = options->start_method,
+                               .fds_count = (uint32_t)options->fds_count,
+                               .pidfd = -1,
+                               .auto_close = options->auto_close };
+    for (size_t i = 0; i < options->fds_count; i++)
+        child.fds[i] = options->fds[i];
+    int code = shl_children_add(children, &child);
     if (SHL_MISTAKE("process.output"))
         ret_process->ref = ref;
     if (code < 0) {

@@ -14,10 +14,12 @@ struct shl_child {
     void (*target)(void *);
     uint64_t argument; /* its block's payload, as an offset; 0: none */
     enum shoal_start_method method;
-    int pidfd;      /* -1: not started */
-    unsigned users; /* threads that poll the descriptor without the lock */
-    bool ended;     /* reaped */
-    bool closing;   /* the last user closes it */
+    uint32_t fds_count;
+    int fds[SHOAL_PROCESS_FDS_MAX]; /* the child is given these */
+    int pidfd;                      /* -1: not started */
+    unsigned users;                 /* threads that poll the descriptor without the lock */
+    bool ended;                     /* reaped */
+    bool closing;                   /* the last user closes it */
     bool auto_close;
 };
 

@@ -135,6 +135,22 @@ void shl_start_tie(struct process_shm *process, struct shl_lifeline *lifeline, i
     SHL_CHAOS("start.runs");
 }
 
+static struct {
+    size_t count;
+    int list[SHOAL_PROCESS_FDS_MAX];
+} given;
+
+void shl_start_give(const int *fds, size_t count)
+{
+    given.count = count < SHOAL_PROCESS_FDS_MAX ? count : SHOAL_PROCESS_FDS_MAX;
+    memcpy(given.list, fds, given.count * sizeof *fds);
+}
+
+int shoal_process_fd(size_t index)
+{
+    return index < given.count ? given.list[index] : -ERANGE;
+}
+
 void shl_start_run(const struct process_shm *process, const struct shl_child *child,
                    const struct shl_segment *segment)
 {

@@ -58,8 +58,8 @@ void shl_server_forget(struct shl_server *server);
 
 enum shl_order { SHL_ORDER_RUN, SHL_ORDER_SERVE };
 
-/* The descriptors that come with it: segment and lifeline to an exec'd process, then the standard
- * streams that `streams` names to a child of the server's. */
+/* The descriptors that come with it: segment and lifeline to an exec'd process, or the standard
+ * streams that `streams` names to a child of the server's; then those that the target is given. */
 struct shl_request {
     uint32_t order;
     uint32_t streams; /* bit 1: stdout; bit 2: stderr */
@@ -93,6 +93,9 @@ bool shl_start_wait_while(struct process_shm *process, uint32_t state, uint64_t 
 /* With a lifeline, which is closed. Tells the creator that it is tied and waits for his word; if it
  * cannot run (`code`), waits to be ended. */
 void shl_start_tie(struct process_shm *process, struct shl_lifeline *lifeline, int code);
+
+/* What shoal_process_fd() answers. */
+void shl_start_give(const int *fds, size_t count);
 
 /* Becomes what the request says. `ends_by_exit`: the exit handlers are the child's own. */
 _Noreturn void shl_start_run_request(const struct shl_request *request,

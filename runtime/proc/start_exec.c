@@ -64,8 +64,11 @@ pid_t shl_start_exec(int *ret_channel, int *ret_pidfd)
 
 static int tell(const struct shl_start *start, const struct shl_request *request, int channel)
 {
-    const int fds[] = { start->segment->fd, start->children->lifeline.fd_read };
-    int code = shl_channel_send(channel, request, shl_request_size(request), fds, 2);
+    const struct shl_child *child = start->child;
+    int fds[2 + SHOAL_PROCESS_FDS_MAX] = { start->segment->fd, start->children->lifeline.fd_read };
+    memcpy(fds + 2, child->fds, child->fds_count * sizeof *fds);
+    int code = shl_channel_send(channel, request, shl_request_size(request), fds,
+                                2 + child->fds_count);
     return code == -EPIPE ? 0 : code; /* it has ended: found out when it is waited for */
 }
 
@@ -116,13 +119,14 @@ static _Noreturn void enter(void)
     int fds[SHL_CHANNEL_FDS_MAX];
     size_t fds_count;
     if (shl_channel_receive(SHL_EXEC_FD, &request, sizeof request, fds, &fds_count) == 0 ||
-        fds_count != 2 || !shl_shared() || shl_segment_family_adopt(fds[0]) < 0)
+        fds_count < 2 || !shl_shared() || shl_segment_family_adopt(fds[0]) < 0)
         _exit(EXIT_FAILURE);
     struct shl_lifeline lifeline = { .fd_read = fds[1] };
     shl_child_null_stdin();
     if (request.order == SHL_ORDER_SERVE)
         shl_serve(SHL_EXEC_FD, &lifeline);
     close(SHL_EXEC_FD);
+    shl_start_give(fds + 2, fds_count - 2);
     shl_start_run_request(&request, &lifeline, true);
 }
 

@@ -34,5 +34,6 @@ int shl_start_fork(const struct shl_start *start)
     shl_start_tie(start->process, &start->children->lifeline, shl_exit_hook_child(true));
     close_parents(start->children);
     shl_child_null_stdin();
+    shl_start_give(child.fds, child.fds_count);
     shl_start_run(start->process, &child, start->segment);
 }

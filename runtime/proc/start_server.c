@@ -83,9 +83,10 @@ static int wait_for_pid(const struct shl_server *server, struct process_shm *pro
     return 0;
 }
 
-static int send_request(const struct shl_server *server, struct shl_request *request)
+static int send_request(const struct shl_server *server, const struct shl_child *child,
+                        struct shl_request *request)
 {
-    int fds[2];
+    int fds[2 + SHOAL_PROCESS_FDS_MAX];
     size_t fds_count = 0;
     request->streams = 0;
     for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
@@ -93,6 +94,8 @@ static int send_request(const struct shl_server *server, struct shl_request *req
             fds[fds_count++] = fd;
             request->streams |= 1u << fd;
         }
+    memcpy(fds + fds_count, child->fds, child->fds_count * sizeof *fds);
+    fds_count += child->fds_count;
     return shl_channel_send(server->channel, request, shl_request_size(request), fds, fds_count);
 }
 
@@ -106,7 +109,7 @@ int shl_start_server(const struct shl_start *start)
         if (code < 0)
             return code;
         atom_store_relaxed(&start->process->pid, 0);
-        code = send_request(server, &request);
+        code = send_request(server, start->child, &request);
         SHL_CHAOS("server.P1");
         if (code == 0)
             code = wait_for_pid(server, start->process);
@@ -125,8 +128,10 @@ int shl_start_server(const struct shl_start *start)
 
 /* --- the server ----------------------------------------------------------------------------- */
 
-static void take_streams(uint32_t streams, const int *fds)
+/* Answers how many there were. */
+static size_t take_streams(uint32_t streams, const int *fds)
 {
+    const int *first = fds;
     for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
         if (streams & 1u << fd) {
             dup2(*fds, fd);
@@ -134,6 +139,7 @@ static void take_streams(uint32_t streams, const int *fds)
         } else
             close(fd);
     }
+    return (size_t)(fds - first);
 }
 
 static pid_t fork_for(const struct shl_request *request)
@@ -181,7 +187,8 @@ void shl_serve(int channel, struct shl_lifeline *lifeline)
             close(channel);
             close(tied);
             sigaction(SIGINT, &interrupt, NULL);
-            take_streams(request.streams, fds);
+            size_t streams_count = take_streams(request.streams, fds);
+            shl_start_give(fds + streams_count, fds_count - streams_count);
             shl_start_run_request(&request, lifeline, false);
         }
         for (size_t i = 0; i < fds_count; i++)

@@ -247,6 +247,75 @@ Test(methods, children_write_where_their_creator_does_1_1_7, .timeout = 90)
     shut_down();
 }
 
+static void writes_to_second(void *argument)
+{
+    (void)argument;
+    CHILD_CHECK(shoal_process_fd(2) == -ERANGE);
+    CHILD_CHECK(write(shoal_process_fd(1), "second", 7) == 7);
+    CHILD_CHECK(close(shoal_process_fd(0)) == 0);
+}
+
+/* 2.14, 2.9: what a child is given it has, by whatever number; nothing is left open anywhere. */
+Test(methods, children_are_given_descriptors_2_14, .timeout = 90)
+{
+    init();
+    child_ends(start_by(SHOAL_START_FORKSERVER, target_nothing, NULL, 0), 0);
+    const unsigned fds_before = harness_fds_count();
+    for (int i = 0; i < METHODS * 2; i++) {
+        int ends[2];
+        char text[8] = "";
+        cr_assert_eq(pipe(ends), 0);
+        shoal_process process;
+        const shoal_process_options options = { .target = writes_to_second,
+                                                .start_method = methods[i % METHODS],
+                                                .fds = (const int[]){ STDERR_FILENO, ends[1] },
+                                                .fds_count = 2 };
+        assert_code(shoal_process_start_new(&options, &process), 0);
+        close(ends[1]);
+        child_ends(process, 0);
+        cr_assert_eq(read(ends[0], text, sizeof text), 7);
+        cr_assert_str_eq(text, "second");
+        cr_assert_eq(read(ends[0], text, sizeof text), 0); /* nobody has it any more */
+        close(ends[0]);
+        assert_code(shoal_process_start_new(&options, &process), -EINVAL);
+    }
+    cr_assert_eq(harness_fds_count(), fds_before);
+    shut_down();
+}
+
+struct starter {
+    shoal_process processes[METHODS];
+    int failures;
+};
+
+static void *starts_and_ends(void *argument)
+{
+    struct starter *starter = argument;
+    for (int i = 0; i < METHODS; i++) {
+        const shoal_process_options options = { .target = pauses, .start_method = methods[i] };
+        starter->failures += shoal_process_start_new(&options, &starter->processes[i]) != 0;
+    }
+    return NULL;
+}
+
+/* 1.4.7: they die with the process, not with the thread that has started them, or the server. */
+Test(methods, thread_that_starts_may_end_1_4_7, .timeout = 90)
+{
+    init();
+    struct starter starter = { .failures = 0 };
+    pthread_t thread;
+    cr_assert_eq(pthread_create(&thread, NULL, starts_and_ends, &starter), 0);
+    cr_assert_eq(pthread_join(thread, NULL), 0);
+    cr_assert_eq(starter.failures, 0);
+    child_ends(start_by(SHOAL_START_FORKSERVER, target_nothing, NULL, 0), 0);
+    for (int i = 0; i < METHODS; i++) {
+        cr_assert(shoal_process_is_alive(starter.processes[i]));
+        assert_code(shoal_process_kill(starter.processes[i]), 0);
+        child_ends(starter.processes[i], -SIGKILL);
+    }
+    shut_down();
+}
+
 /* --- the server is killed -------------------------------------------------------------------- */
 
 /* The children of this process that are not in the list: the server. */
