@@ -7,6 +7,7 @@
 #include <shoal/condition.h>
 #include <shoal/error.h>
 #include <shoal/event.h>
+#include <shoal/identity.h>
 #include <shoal/lock.h>
 #include <shoal/log.h>
 #include <shoal/memory.h>

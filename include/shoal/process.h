@@ -11,13 +11,13 @@
 
 #include <limits.h>
 #include <shoal/base.h>
+#include <shoal/identity.h>
 #include <sys/types.h>
 
 SHOAL_BEGIN_DECLS
 
 #define SHOAL_EXITCODE_NONE INT_MIN          /* not started, or running */
 #define SHOAL_EXITCODE_UNKNOWN (INT_MIN + 1) /* somebody else took the status, before Linux 6.15 */
-#define SHOAL_PROCESS_NAME_MAX 63            /* bytes of a name, without the final zero */
 #define SHOAL_PROCESS_ARGUMENT_MAX 65536     /* bytes of an argument */
 #define SHOAL_PROCESS_FDS_MAX 32             /* descriptors that a child is given */
 
@@ -25,7 +25,7 @@ typedef struct {
     void (*target)(void *argument); /* runs in the child; its return is exit code 0 */
     const void *argument;           /* copied at create into a block that both sides see */
     size_t argument_size;           /* bytes */
-    const char *name;               /* copied; NULL: Process-N */
+    const char *name;               /* copied; NULL: Process-N, or Process-N:M in Process-N */
     bool auto_close;                /* nobody will close the handle */
     enum shoal_start_method start_method;
     const int *fds;       /* the child is given these: shoal_process_fd() */
@@ -87,7 +87,7 @@ SHOAL_MUST int shoal_process_start_new(const shoal_process_options *options,
 
 /*
  * shoal_process_join - wait for its end.
- * @process: started by this process.
+ * @process: started by this process; or the parent.
  * @deadline: when to give up.
  * Owns:    unchanged; close it when nobody asks any more.
  * Blocks:  until the process ended, or @deadline; signals do not end it.
@@ -152,18 +152,6 @@ SHOAL_API int shoal_process_kill(shoal_process process);
 SHOAL_API int shoal_process_close(shoal_process process);
 
 /*
- * shoal_process_name - its name.
- * @process: any, in any process of the family.
- * Owns:    the text lives until the process is closed.
- * Blocks:  no.
- * Safe:    threads yes; after fork yes; signal handler no.
- * Death:   nothing to leave.
- * Returns: never NULL; "?" for a stale handle.
- * Python:  Process.name.
- */
-SHOAL_API const char *shoal_process_name(shoal_process process);
-
-/*
  * shoal_process_pid - its process id.
  * @process: any, in any process of the family.
  * Owns:    nothing.
@@ -225,6 +213,18 @@ SHOAL_API int shoal_process_sentinel(shoal_process process);
 SHOAL_API int shoal_process_fd(size_t index);
 
 /*
+ * shoal_process_argument - the block that its target gets.
+ * @process: any.
+ * Owns:    the process's, until it is closed: what it has written there can be read after its end.
+ * Blocks:  no.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   the block is as the process left it.
+ * Returns: the block; NULL for none, or for a stale handle.
+ * Python:  attributes of the process object.
+ */
+SHOAL_API void *shoal_process_argument(shoal_process process);
+
+/*
  * shoal_register - name a target, for programs whose files have no build id.
  * @name: not copied: a constant.
  * @target: found by this name in processes that are started by exec, not by its place in its file.
@@ -237,18 +237,6 @@ SHOAL_API int shoal_process_fd(size_t index);
  * Python:  a target that can be imported.
  */
 SHOAL_MUST int shoal_register(const char *name, void (*target)(void *argument));
-
-/*
- * shoal_current_process - the calling process.
- * Owns:    nothing.
- * Blocks:  no.
- * Safe:    threads yes; after fork yes; signal handler no.
- * Death:   nothing to leave.
- * Returns: in a child, its handle; in the family's root and in processes forked by other means a
- *          handle named MainProcess; none if there is no memory for it.
- * Python:  multiprocessing.current_process().
- */
-SHOAL_API shoal_process shoal_current_process(void);
 
 /*
  * shoal_fail - end this process with an error: "Process NAME:" and the text on stderr, exit code 1.

@@ -17,6 +17,7 @@
 #include "mem/self.h"
 #include "os/chaos.h"
 #include "os/fd.h"
+#include "proc/identity.h"
 #include "proc/log.h"
 #include "proc/start.h"
 
@@ -33,8 +34,7 @@ static uint32_t state_of(struct process_shm *process)
     return atom_load_acquire(&process->state);
 }
 
-/* For calls of the creator alone; NULL with an error. */
-static struct process_shm *find_own(shoal_process handle, struct shl_segment **ret_segment)
+struct process_shm *shl_process_find_own(shoal_process handle, struct shl_segment **ret_segment)
 {
     struct process_shm *process = shl_process_find(handle, ret_segment);
     if (!process || process->creator_pid == (uint32_t)getpid())
@@ -62,9 +62,8 @@ static int check_options(const shoal_process_options *options)
             "an argument needs a size, and a size an argument");
     REQUIRE(options->argument_size <= SHOAL_PROCESS_ARGUMENT_MAX, -EMSGSIZE,
             "the argument is larger than SHOAL_PROCESS_ARGUMENT_MAX");
-    REQUIRE(!options->name ||
-                strnlen(options->name, SHOAL_PROCESS_NAME_MAX + 1) <= SHOAL_PROCESS_NAME_MAX,
-            -EMSGSIZE, "the name is longer than SHOAL_PROCESS_NAME_MAX");
+    if (options->name && shl_identity_check(options->name) < 0)
+        return -EMSGSIZE;
     REQUIRE(options->fds_count <= SHOAL_PROCESS_FDS_MAX, -EMSGSIZE,
             "more descriptors than SHOAL_PROCESS_FDS_MAX");
     REQUIRE(options->fds_count == 0 ||
@@ -102,7 +101,7 @@ static void forget(const struct shl_segment *segment, struct process_shm *proces
     shl_object_free(segment, &process->object);
 }
 
-static struct process_shm *new_process(const struct shl_segment *segment, uint32_t creator_pid)
+struct process_shm *shl_process_new(const struct shl_segment *segment, uint32_t creator_pid)
 {
     struct shl_attachment *self = shl_self(segment);
     struct process_shm *process =
@@ -127,31 +126,23 @@ static void settle(const struct shl_segment *segment, struct object_shm *object,
 
 const struct shl_settler shl_process_settler = { .settle = settle };
 
-/* Counts every described process, named or not, as Python does. */
-static void name_process(struct process_shm *process, const char *name)
-{
-    uint32_t number = atom_add_relaxed(&shl_shared()->process_count, 1) + 1;
-    if (name)
-        snprintf(process->name, sizeof process->name, "%s", name);
-    else
-        snprintf(process->name, sizeof process->name, "Process-%u", number);
-}
-
 /* With the table of children locked. */
 static int describe(struct shl_children *children, const shoal_process_options *options,
-                    shoal_process *ret_process)
+                    shoal_process creator, shoal_process *ret_process)
 {
     struct shl_segment *segment = shl_segment_family();
     uint64_t argument;
     if (!segment || copy_argument(segment, options, &argument) < 0)
         return shl_error_code();
-    struct process_shm *process = new_process(segment, (uint32_t)getpid());
+    struct process_shm *process = shl_process_new(segment, (uint32_t)getpid());
     if (!process) {
         if (!SHL_MISTAKE("process.argument"))
             free_argument(segment, argument);
         return shl_error_code();
     }
-    name_process(process, options->name);
+    snprintf(process->type, sizeof process->type, "Process");
+    shl_identity_give(process, creator, options->name);
+    process->argument = argument;
     struct shl_place place;
     if (argument && shl_place_at(segment, argument, &place))
         shl_object_part(&place, &process->object);
@@ -183,10 +174,11 @@ int shoal_process_create(const shoal_process_options *options, shoal_process *re
     int code = check_options(options);
     if (code < 0)
         return code;
-    struct shl_children *children = shl_children_lock();
+    shoal_process creator = shoal_current_process();
+    struct shl_children *children = SHOAL_IS_NONE(creator) ? NULL : shl_children_lock();
     if (!children)
         return shl_error_code();
-    code = describe(children, options, ret_process);
+    code = describe(children, options, creator, ret_process);
     shl_children_unlock();
     return code;
 }
@@ -231,7 +223,7 @@ void shl_children_drop_auto_closed(struct shl_children *children)
 static int start(struct shl_children *children, shoal_process handle)
 {
     struct shl_segment *segment;
-    struct process_shm *process = find_own(handle, &segment);
+    struct process_shm *process = shl_process_find_own(handle, &segment);
     if (!process)
         return shl_error_code();
     struct shl_child *child = shl_children_find(children, handle.ref);
@@ -282,7 +274,7 @@ int shoal_process_start_new(const shoal_process_options *options, shoal_process 
 static int lend(shoal_process handle, int *ret_pidfd)
 {
     struct shl_segment *segment;
-    struct process_shm *process = find_own(handle, &segment);
+    struct process_shm *process = shl_process_find_own(handle, &segment);
     struct shl_children *children = process ? shl_children_lock() : NULL;
     if (!children)
         return shl_error_code();
@@ -328,9 +320,32 @@ int shl_join_check(shoal_deadline deadline)
     return 0;
 }
 
+/* The parent is watched by a descriptor that is opened while it is certainly the parent still. */
+static int join_parent(shoal_process parent, shoal_deadline deadline)
+{
+    struct shl_segment *segment;
+    struct process_shm *process = shl_process_find(parent, &segment);
+    if (!process)
+        return shl_error_code();
+    pid_t pid = (pid_t)atom_load_relaxed(&process->pid);
+    int pidfd = getppid() == pid ? shl_child_pidfd(pid) : -ESRCH;
+    if (getppid() != pid) {
+        if (pidfd >= 0)
+            close(pidfd);
+        return 0;
+    }
+    if (pidfd < 0)
+        return pidfd;
+    int code = shl_child_wait(pidfd, deadline.ns);
+    close(pidfd);
+    return code == -ETIMEDOUT ? shl_error(code, "the process still runs") : code;
+}
+
 int shoal_process_join(shoal_process process, shoal_deadline deadline)
 {
     int code = shl_join_check(deadline);
+    if (code == 0 && !SHOAL_IS_NONE(process) && SHOAL_SAME(process, shoal_parent_process()))
+        return join_parent(process, deadline);
     while (code == 0) {
         int pidfd;
         code = lend(process, &pidfd);
@@ -384,7 +399,7 @@ int shoal_process_close(shoal_process handle)
     if (SHOAL_IS_NONE(handle))
         return 0;
     struct shl_segment *segment;
-    struct process_shm *process = find_own(handle, &segment);
+    struct process_shm *process = shl_process_find_own(handle, &segment);
     struct shl_children *children = process ? shl_children_lock() : NULL;
     if (!children)
         return shl_error_code() == -ESTALE ? 0 : shl_error_code();
@@ -398,14 +413,6 @@ int shoal_process_close(shoal_process handle)
         drop(children, child, segment, process);
     shl_children_unlock();
     return code;
-}
-
-const char *shoal_process_name(shoal_process handle)
-{
-    struct shl_segment *segment;
-    struct process_shm *process = shl_process_find(handle, &segment);
-    /* Another process may have damaged it. */
-    return process && memchr(process->name, '\0', sizeof process->name) ? process->name : "?";
 }
 
 pid_t shoal_process_pid(shoal_process handle)
@@ -448,10 +455,40 @@ bool shoal_process_is_alive(shoal_process handle)
                                 atom_load_relaxed(&process->start_time));
 }
 
+void *shoal_process_argument(shoal_process handle)
+{
+    struct shl_segment *segment;
+    struct shl_place place;
+    struct process_shm *process = shl_process_find(handle, &segment);
+    uint64_t argument = process ? process->argument : 0;
+    return argument && shl_place_at(segment, argument, &place) ? shl_at(segment, argument) : NULL;
+}
+
+size_t shoal_active_children(shoal_process *ret_children, size_t count_max)
+{
+    size_t count = 0;
+    struct shl_children *children = shl_children_lock();
+    if (!children)
+        return 0;
+    shl_children_drop_auto_closed(children);
+    for (size_t i = 0; i < children->count; i++) {
+        struct shl_child *child = &children->list[i];
+        struct shl_segment *segment;
+        struct process_shm *process = shl_process_find((shoal_process){ child->ref }, &segment);
+        if (!process || child->pidfd < 0 || look(child, process))
+            continue;
+        if (count < count_max)
+            ret_children[count] = (shoal_process){ child->ref };
+        count++;
+    }
+    shl_children_unlock();
+    return count;
+}
+
 int shoal_process_sentinel(shoal_process handle)
 {
     struct shl_segment *segment;
-    struct process_shm *process = find_own(handle, &segment);
+    struct process_shm *process = shl_process_find_own(handle, &segment);
     struct shl_children *children = process ? shl_children_lock() : NULL;
     if (!children)
         return shl_error_code();
@@ -459,36 +496,6 @@ int shoal_process_sentinel(shoal_process handle)
     int code = child && child->pidfd >= 0 ? child->pidfd : shl_error(-ESRCH, "process not started");
     shl_children_unlock();
     return code;
-}
-
-/* The object of a process that was not started by us: the family's root, or another's fork. */
-static uint64_t main_process(void)
-{
-    struct shl_segment *family = shl_segment_family();
-    struct process_shm *process = family ? new_process(family, 0) : NULL;
-    if (!process)
-        return 0;
-    snprintf(process->name, sizeof process->name, "MainProcess");
-    atom_store_relaxed(&process->pid, (uint32_t)getpid());
-    atom_store_relaxed(&process->state, PROCESS_RUNNING);
-    return shl_object_publish(&process->object, KIND_PROCESS);
-}
-
-shoal_process shoal_current_process(void)
-{
-    struct shl_shared *shared = shl_shared();
-    if (!shared)
-        return (shoal_process){ 0 };
-    uint64_t ref = atom_load_relaxed(&shared->process_ref);
-    if (ref == 0) {
-        pthread_mutex_lock(&shared->children_lock);
-        ref = atom_load_relaxed(&shared->process_ref);
-        if (ref == 0)
-            ref = main_process();
-        atom_store_relaxed(&shared->process_ref, ref);
-        pthread_mutex_unlock(&shared->children_lock);
-    }
-    return (shoal_process){ ref };
 }
 
 void shoal_fail(const char *format, ...)

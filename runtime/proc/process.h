@@ -59,6 +59,12 @@ void shl_children_drop_auto_closed(struct shl_children *children);
 /* The object behind a handle; NULL with an error. */
 struct process_shm *shl_process_find(shoal_process handle, struct shl_segment **ret_segment);
 
+/* The same for calls of its creator alone. */
+struct process_shm *shl_process_find_own(shoal_process handle, struct shl_segment **ret_segment);
+
+/* One that nobody sees yet, all zero but for its creator; NULL with an error. */
+struct process_shm *shl_process_new(const struct shl_segment *segment, uint32_t creator_pid);
+
 /* A process's object goes with the one who created it. */
 extern SHL_HIDDEN const struct shl_settler shl_process_settler;
 

@@ -24,6 +24,11 @@ enum {
     PROCESS_ENDED
 };
 
+/* flags: written by the creator, before it is started. */
+#define PROCESS_DAEMON 1u
+
+#define PROCESS_TYPE_MAX 31
+
 struct process_shm {
     struct object_shm object;
     atom32 state;
@@ -35,6 +40,11 @@ struct process_shm {
     uint32_t zero;
     atom64 start_time; /* with the pid it names the process for ever; 0: not known */
     uint32_t log_level, log_to_stderr; /* written by its creator, before it is started */
+    uint32_t flags;
+    uint32_t number;   /* which one of its creator's; 0: of nobody's */
+    uint64_t parent;   /* its creator; 0: likewise */
+    uint64_t argument; /* its block's payload, as an offset; 0: none */
+    char type[PROCESS_TYPE_MAX + 1];
     char name[64];
 };
 

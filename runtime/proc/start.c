@@ -121,6 +121,16 @@ static _Noreturn void fail(struct process_shm *process, int code)
     _exit(EXIT_FAILURE);
 }
 
+/* As the creator has described it until now: he may rename it later. */
+static void become(const struct process_shm *process)
+{
+    struct shl_shared *shared = shl_shared();
+    prctl(PR_SET_NAME, process->name);
+    atom_store_relaxed(&shared->process_ref, atom_load_relaxed(&process->object.self));
+    memcpy(shared->process_name, process->name, sizeof process->name);
+    shl_log_take_over(process);
+}
+
 void shl_start_tie(struct process_shm *process, struct shl_lifeline *lifeline, int code)
 {
     if (shl_lifeline_tie(lifeline) < 0)
@@ -129,6 +139,7 @@ void shl_start_tie(struct process_shm *process, struct shl_lifeline *lifeline, i
     SHL_CHAOS("start.tied");
     if (code < 0)
         fail(process, code);
+    become(process);
     shl_start_set_state(process, PROCESS_TIED);
     atom_store_relaxed(&process->start_time, shl_process_start_time()); /* meanwhile */
     while (!has_left(process, PROCESS_TIED)) {}
@@ -151,14 +162,8 @@ int shoal_process_fd(size_t index)
     return index < given.count ? given.list[index] : -ERANGE;
 }
 
-void shl_start_run(const struct process_shm *process, const struct shl_child *child,
-                   const struct shl_segment *segment)
+void shl_start_run(const struct shl_child *child, const struct shl_segment *segment)
 {
-    struct shl_shared *shared = shl_shared();
-    prctl(PR_SET_NAME, process->name);
-    atom_store_relaxed(&shared->process_ref, child->ref);
-    memcpy(shared->process_name, process->name, sizeof process->name);
-    shl_log_take_over(process);
     SHOAL_LOG(SHOAL_LOG_INFO, "child process calling self.run()");
     child->target(child->argument ? shl_at(segment, child->argument) : NULL);
     exit(EXIT_SUCCESS); /* NOLINT(concurrency-mt-unsafe): as when main returns */

@@ -101,8 +101,7 @@ void shl_start_give(const int *fds, size_t count);
 _Noreturn void shl_start_run_request(const struct shl_request *request,
                                      struct shl_lifeline *lifeline, bool ends_by_exit);
 
-/* Tied: becomes the process, runs its target and ends. */
-_Noreturn void shl_start_run(const struct process_shm *process, const struct shl_child *child,
-                             const struct shl_segment *segment);
+/* Tied: runs the target and ends. */
+_Noreturn void shl_start_run(const struct shl_child *child, const struct shl_segment *segment);
 
 #endif

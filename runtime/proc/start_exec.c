@@ -104,12 +104,12 @@ void shl_start_run_request(const struct shl_request *request, struct shl_lifelin
     if (!process)
         _exit(EXIT_FAILURE);
     SHL_CHAOS("start.begins");
-    struct shl_child child = { .ref = request->ref, .argument = request->argument };
+    struct shl_child child = { .argument = request->argument };
     int code = shl_target_find(&request->target, &child.target);
     if (code == 0)
         code = shl_exit_hook_child(!ends_by_exit);
     shl_start_tie(process, lifeline, code);
-    shl_start_run(process, &child, segment);
+    shl_start_run(&child, segment);
 }
 
 /* What cannot be told to the creator shows him by the end of this process. */

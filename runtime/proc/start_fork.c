@@ -35,5 +35,5 @@ int shl_start_fork(const struct shl_start *start)
     close_parents(start->children);
     shl_child_null_stdin();
     shl_start_give(child.fds, child.fds_count);
-    shl_start_run(start->process, &child, start->segment);
+    shl_start_run(&child, start->segment);
 }

@@ -109,6 +109,7 @@ Test(starts_kill, nobody_is_left_whoever_is_killed_at_any_step_1_4_7, .timeout =
 {
     assert_code(harness_init(NULL), 0);
     cr_assert_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0); /* orphans come to us */
+    cr_assert_not(SHOAL_IS_NONE(shoal_current_process())); /* whose object stays */
     const uint64_t before = used();
     for (size_t i = 0; i < COUNT_OF(steps); i++) {
         const struct step *step = &steps[i];

@@ -14,7 +14,7 @@ NOT_WRAPPED = {
     "has no failure": """
         __errno_location __fpurge __sched_cpucount _exit abort dl_iterate_phdr exit getegid geteuid
         getpid getppid gettid raise sched_yield secure_getenv memchr memcmp memcpy memset qsort
-        strchr strcmp strerrordesc_np strlen strnlen strrchr strtoul strtoull""",
+        sigabbrev_np strchr strcmp strerrordesc_np strlen strnlen strrchr strtoul strtoull""",
     "fails only for a wrong argument": """
         clock_gettime prctl pthread_sigmask sigaction sigfillset snprintf unsetenv vsnprintf""",
     "only in exec'd processes: see proc/test_exec.c and crash/test_starts_kill.c":
