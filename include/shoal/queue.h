@@ -27,6 +27,7 @@ SHOAL_BEGIN_DECLS
 typedef struct {
     shoal_segment segment; /* none: the family's */
     size_t capacity_count; /* messages; 0: SHOAL_QUEUE_CAPACITY_DEFAULT */
+    size_t capacity_size;  /* bytes of messages together, or one larger one; 0: any */
     size_t value_size;     /* 0: of payloads; else of values of so many bytes */
     bool bulk;             /* of values: fastest if many are moved by one call; see above */
     uint64_t reserved[8];  /* zero */

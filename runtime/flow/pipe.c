@@ -165,6 +165,7 @@ static struct connection_shm *make_end(const struct shl_segment *segment, uint64
     struct connection_shm *end = connection_of(object);
     end->queue.value_size = 0;
     end->queue.has_cells = 0;
+    end->queue.capacity_size = 0;
     if (shl_queue_init(segment, object, capacity) == 0)
         return end;
     shl_object_free(segment, object);

@@ -26,6 +26,16 @@ static struct queue_shm *queue_of(const struct ring_call *call)
     return (struct queue_shm *)call->object;
 }
 
+/* The bytes of a message on its way. */
+static uint64_t weigh(const struct ring_call *call, uint64_t descriptor)
+{
+    uint64_t offset = descriptor_offset(descriptor);
+    struct shl_place place;
+    if (offset >= call->segment->size || !shl_place_at(call->segment, offset, &place))
+        return 0;
+    return block_meta_size(atom_load_relaxed(&place.block->meta));
+}
+
 static void set_items(struct ring_call *call)
 {
     struct queue_shm *queue = queue_of(call);
@@ -34,6 +44,10 @@ static void set_items(struct ring_call *call)
     call->cells = queue->has_cells ? &queue->cells : NULL;
     call->is_owned = value_size == 0;
     call->item_size = call->is_owned ? sizeof(uint64_t) : value_size;
+    if (unlikely(call->is_owned && queue->capacity_size > 0)) {
+        call->size_max = queue->capacity_size;
+        call->weigh = weigh;
+    }
 }
 
 struct ring_call shl_queue_call(const struct shl_segment *segment, struct object_shm *object)
@@ -199,6 +213,8 @@ static int check_options(const shoal_queue_options *options)
             "capacity_count is above SHOAL_QUEUE_CAPACITY_MAX");
     REQUIRE(options->value_size <= SHOAL_QUEUE_VALUE_SIZE_MAX, -EINVAL,
             "value_size is above SHOAL_QUEUE_VALUE_SIZE_MAX");
+    REQUIRE(options->capacity_size == 0 || options->capacity_size >= options->value_size, -EINVAL,
+            "capacity_size has no room for one value");
     return 0;
 }
 
@@ -211,6 +227,9 @@ int shoal_queue_create(const shoal_queue_options *options, shoal_queue *ret_queu
         return code;
     if (chosen.capacity_count == 0)
         chosen.capacity_count = default_capacity(chosen.value_size);
+    if (chosen.capacity_size > 0 && chosen.value_size > 0 &&
+        chosen.capacity_count > chosen.capacity_size / chosen.value_size)
+        chosen.capacity_count = chosen.capacity_size / chosen.value_size;
     struct shl_segment *segment = shl_segment_of_handle(chosen.segment);
     bool has_cells = chosen.value_size == sizeof(uint64_t) && !chosen.bulk;
     enum shl_pool pool = has_cells ? POOL_CELLS : POOL_QUEUE;
@@ -219,6 +238,7 @@ int shoal_queue_create(const shoal_queue_options *options, shoal_queue *ret_queu
         return shl_error_code();
     ((struct queue_shm *)object)->value_size = (uint32_t)chosen.value_size;
     ((struct queue_shm *)object)->has_cells = has_cells;
+    ((struct queue_shm *)object)->capacity_size = chosen.value_size > 0 ? 0 : chosen.capacity_size;
     atom_store_relaxed(&((struct queue_shm *)object)->copied_size, 0);
     code = shl_queue_init(segment, object, chosen.capacity_count);
     if (code < 0) {
@@ -611,7 +631,8 @@ bool shoal_queue_full(shoal_queue queue)
     struct ring_call call;
     return find(queue, SHOAL_NOW, &call) == 0 &&
            (call.cells ? shl_cells_full(&call)
-                       : ring_count(&call) >= atom_load_relaxed(&call.ring->capacity));
+                       : ring_count(&call) >= atom_load_relaxed(&call.ring->capacity) ||
+                             (call.size_max > 0 && shl_ring_size(call.ring) >= call.size_max));
 }
 
 /* Values name no payloads. */
@@ -623,17 +644,14 @@ static bool visit(const struct shl_segment *segment, struct object_shm *object,
 }
 
 struct measure {
-    const struct shl_segment *segment;
+    const struct ring_call *call;
     uint64_t size;
 };
 
 static bool add_size(void *context, uint64_t descriptor)
 {
     struct measure *measure = context;
-    uint64_t offset = descriptor_offset(descriptor);
-    struct shl_place place;
-    if (offset < measure->segment->size && shl_place_at(measure->segment, offset, &place))
-        measure->size += block_meta_size(atom_load_relaxed(&place.block->meta));
+    measure->size += weigh(measure->call, descriptor);
     return false;
 }
 
@@ -644,7 +662,7 @@ int shoal_queue_stats(shoal_queue queue, shoal_queue_counters *ret_counters)
     if (code < 0)
         return code;
     REQUIRE(ret_counters, -EINVAL, "no place for the counters");
-    struct measure measure = { .segment = call.segment };
+    struct measure measure = { .call = &call };
     shoal_queue_counters counters = { .count = ring_count(&call) };
     ring_counters(&call, &counters);
     if (call.is_owned) {

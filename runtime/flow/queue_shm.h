@@ -8,9 +8,10 @@
 
 struct queue_shm {
     struct object_shm object;
-    uint32_t value_size; /* 0: its items are descriptors of payloads. Written once */
-    uint32_t has_cells;  /* 1: the ring is of cells. The same in all places of a pool */
-    uint8_t padding[SHL_LINE - sizeof(struct object_shm) - 8];
+    uint32_t value_size;    /* 0: its items are descriptors of payloads. Written once */
+    uint32_t has_cells;     /* 1: the ring is of cells. The same in all places of a pool */
+    uint64_t capacity_size; /* of its payloads together; 0: any. Written once */
+    uint8_t padding[SHL_LINE - sizeof(struct object_shm) - 16];
     union {
         struct ring_shm ring;
         struct cells_shm cells;

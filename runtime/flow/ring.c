@@ -20,6 +20,9 @@
  * Killed before P5 nothing was put, and the next one takes the side over by P2: there is nothing to
  * repair. Killed after P5 it was put.
  *
+ * Sizes, where bytes count. What lies before a position stands beside its side's word, in one of
+ * two places by its last bit: the next position's is written before the commit, this one's stays.
+ *
  * Order.
  *   [ring.side]  P5 release -> P2 acquire: the cells and `other` of the last owner
  *   [ring.fill]  tail's P5 release -> take's load of the tail: the cell
@@ -29,7 +32,9 @@
  * Progress. Not lock-free: who is stopped between P2 and P5 holds its side up. It is named in the
  * word, so that a dead one is told from a stopped one and nobody waits for the dead.
  *
- * Limits. 47 bits of position wrap after 8 days at 200 M items/s; only distances count.
+ * Limits. Where bytes count each take wakes all putters, as a large message must not keep a small
+ * one waiting; if the taker dies before, the kernel wakes one, and the others look at a tick.
+ * 47 bits of position wrap after 8 days at 200 M items/s; only distances count.
  */
 #include "flow/ring.h"
 
@@ -70,6 +75,10 @@ void shl_ring_init(const struct ring_call *call, uint64_t capacity, uint64_t cel
     memset(shl_at(call->segment, cells + bits), 0,
            shl_ring_cells_size(count, call->item_size) - bits);
     atom_store_relaxed(&ring->ends_put, 0);
+    for (int i = 0; i < 2; i++) {
+        atom_store_relaxed(&ring->tail.sizes[i], 0);
+        atom_store_relaxed(&ring->head.sizes[i], 0);
+    }
     atom_store_relaxed(&ring->put_waits, 0);
     atom_store_relaxed(&ring->take_waits, 0);
 }
@@ -367,6 +376,54 @@ static bool read_items(const struct attempt *attempt, uint64_t position, uint64_
     return true;
 }
 
+static uint64_t size_before(struct ring_side_shm *side, uint64_t position)
+{
+    return atom_load_relaxed(&side->sizes[position & 1]);
+}
+
+/* Before the commit of the next position. */
+static void count_size(struct ring_side_shm *side, uint64_t position, uint64_t size)
+{
+    atom_store_relaxed(&side->sizes[(position + 1) & 1], size_before(side, position) + size);
+}
+
+/* What is in the ring up to position t, whose owner asks; false if the head moves all the time. */
+static bool measure(struct ring_shm *ring, uint64_t position, uint64_t *ret_head,
+                    uint64_t *ret_size)
+{
+    for (int tries = 0; tries < 8; tries++) {
+        /* [ring.drain] acquire <- take's P5; seq_cst for [park.flag]. */
+        *ret_head = RING_POSITION(atom_load_seq_cst(&ring->head.word));
+        uint64_t taken = size_before(&ring->head, *ret_head);
+        *ret_size = *ret_head == position ? 0 : size_before(&ring->tail, position) - taken;
+        /* [ring.drain] acquire: the sizes above are this head's, or it has moved on. */
+        if (RING_POSITION(atom_load_acquire(&ring->head.word)) == *ret_head)
+            return true;
+    }
+    return false;
+}
+
+/* Is there room for the bytes of an item at position t? One alone always fits. */
+static bool fits(const struct attempt *attempt, uint64_t position, uint64_t *ret_weight)
+{
+    const struct ring_call *call = attempt->call;
+    uint64_t item, size = 0, head = position;
+    *ret_weight = 0;
+    if (likely(call->size_max == 0 || !attempt->from))
+        return true;
+    memcpy(&item, attempt->from, sizeof item);
+    *ret_weight = call->weigh(call, item);
+    bool known = measure(call->ring, position, &head, &size);
+    atom_store_relaxed(&call->ring->tail.other, head);
+    return known && (head == position || size + *ret_weight <= call->size_max);
+}
+
+static uint64_t item_there(const struct ring_call *call, uint64_t position)
+{
+    atom64 *cell = cell_at(call, position);
+    return cell ? atom_load_relaxed(cell) : 0;
+}
+
 static int try_put(void *context, struct shl_watches *ret_watches)
 {
     struct attempt *attempt = context;
@@ -384,8 +441,8 @@ static int try_put(void *context, struct shl_watches *ret_watches)
         leave(call, TAIL, tail);
         return shl_error(-EPIPE, "the queue was shut down");
     }
-    uint64_t count = room_at(ring, position, attempt->count);
-    if (unlikely(count == 0)) {
+    uint64_t weight, count = room_at(ring, position, attempt->count);
+    if (unlikely(count == 0 || !fits(attempt, position, &weight))) {
         expect(&watches, atom_load_relaxed(&ring->tail.other), tail);
         leave(call, TAIL, tail);
         return -EAGAIN;
@@ -397,6 +454,8 @@ static int try_put(void *context, struct shl_watches *ret_watches)
         leave(call, TAIL, tail);
         return shl_error(-EUCLEAN, damaged);
     }
+    if (unlikely(call->size_max > 0))
+        count_size(&ring->tail, position, weight);
     SHL_CHAOS("ring.P5");
     if (unlikely(ret_watches->slept))
         shl_futex_wake(&ring->not_full.bell, 1); /* while our own bell is pending: see W4 */
@@ -409,13 +468,6 @@ static int try_put(void *context, struct shl_watches *ret_watches)
     shl_pending_clear(pending);
     attempt->count = (uint32_t)count;
     return 0;
-}
-
-static int refused(const struct ring_call *call, uint64_t position)
-{
-    atom64 *cell = cell_at(call, position);
-    bool asks = cell && call->hooks->refuses;
-    return asks ? call->hooks->refuses(call, atom_load_relaxed(cell)) : 0;
 }
 
 static int try_take(void *context, struct shl_watches *ret_watches)
@@ -442,7 +494,9 @@ static int try_take(void *context, struct shl_watches *ret_watches)
         leave(call, HEAD, head);
         return -EAGAIN;
     }
-    if (unlikely(call->hooks) && (code = refused(call, head)) < 0) {
+    if (unlikely(call->hooks && call->hooks->refuses))
+        code = call->hooks->refuses(call, item_there(call, head));
+    if (unlikely(code < 0)) {
         leave(call, HEAD, head);
         return code;
     }
@@ -451,13 +505,18 @@ static int try_take(void *context, struct shl_watches *ret_watches)
         leave(call, HEAD, head);
         return shl_error(-EUCLEAN, damaged);
     }
+    if (unlikely(call->size_max > 0))
+        count_size(&ring->head, head, count > 0 ? call->weigh(call, item_there(call, head)) : 0);
     SHL_CHAOS("ring.P5");
     if (unlikely(ret_watches->slept) && !SHL_MISTAKE("ring.slept"))
         shl_futex_wake(&ring->not_empty.bell, 1); /* likewise */
     struct robust_list *pending = shl_pending_set(&ring->not_full.bell);
     leave(call, HEAD, RING_POSITION(head + (count > 0 ? count : 1)));
     SHL_CHAOS("ring.P6");
-    shl_park_ring(&ring->not_full);
+    if (likely(call->size_max == 0))
+        shl_park_ring(&ring->not_full);
+    else
+        shl_park_ring_slow(&ring->not_full, INT32_MAX);
     shl_pending_clear(pending);
     attempt->count = (uint32_t)count;
     return 0;
@@ -518,14 +577,22 @@ static bool ready_to_take(void *context)
     return ended_or_sealed(call) || shl_ring_count(call->ring) > 0;
 }
 
-/* Only of those who may wait. */
-static void count_wait(atom64 *waits, shoal_deadline deadline)
-{
-    if (!shl_deadline_is_now(deadline))
-        atom_add_relaxed(waits, 1);
-}
-
 static const char stopped_inside[] = "another process is stopped inside a call on the queue";
+
+static SHL_COLD int park(struct attempt *attempt,
+                         int (*function)(void *context, struct shl_watches *ret_watches),
+                         bool (*ready)(void *context), struct bell_shm *bell, atom64 *waits)
+{
+    const struct ring_call *call = attempt->call;
+    struct shl_park_for what = { .attempt = function,
+                                 .ready = ready,
+                                 .context = attempt,
+                                 .object = call->object,
+                                 .ref = call->ref };
+    if (waits && !shl_deadline_is_now(call->deadline))
+        atom_add_relaxed(waits, 1);
+    return shl_park(bell, &what, call->deadline);
+}
 
 static int put(struct attempt *attempt)
 {
@@ -533,15 +600,9 @@ static int put(struct attempt *attempt)
     struct shl_watches watches;
     shl_watches_init(&watches);
     int code = attempt_put(attempt, &watches);
-    if (unlikely(code == -EAGAIN)) {
-        struct shl_park_for what = { .attempt = attempt_put,
-                                     .ready = ready_to_put,
-                                     .context = attempt,
-                                     .object = call->object,
-                                     .ref = call->ref };
-        count_wait(&call->ring->put_waits, call->deadline);
-        code = shl_park(&call->ring->not_full, &what, call->deadline);
-    }
+    if (unlikely(code == -EAGAIN))
+        code = park(attempt, attempt_put, ready_to_put, &call->ring->not_full,
+                    &call->ring->put_waits);
     if (code == -ETIMEDOUT)
         shl_error(code, ready_to_put(attempt) ? stopped_inside : "the queue is full");
     return unlikely(code < 0) ? code : (int)attempt->count;
@@ -565,15 +626,9 @@ int shl_ring_take(const struct ring_call *call, void *ret_items, uint32_t count)
     struct shl_watches watches;
     shl_watches_init(&watches);
     int code = attempt_take(&attempt, &watches);
-    if (unlikely(code == -EAGAIN)) {
-        struct shl_park_for what = { .attempt = attempt_take,
-                                     .ready = ready_to_take,
-                                     .context = &attempt,
-                                     .object = call->object,
-                                     .ref = call->ref };
-        count_wait(&call->ring->take_waits, call->deadline);
-        code = shl_park(&call->ring->not_empty, &what, call->deadline);
-    }
+    if (unlikely(code == -EAGAIN))
+        code = park(&attempt, attempt_take, ready_to_take, &call->ring->not_empty,
+                    &call->ring->take_waits);
     if (code == -ETIMEDOUT)
         shl_error(code, ready_to_take(&attempt) ? stopped_inside : "the queue is empty");
     return unlikely(code < 0) ? code : (int)attempt.count;
@@ -585,14 +640,8 @@ int shl_ring_wait(const struct ring_call *call)
     struct shl_watches watches;
     shl_watches_init(&watches);
     int code = attempt_look(&attempt, &watches);
-    if (code == -EAGAIN) {
-        struct shl_park_for what = { .attempt = attempt_look,
-                                     .ready = ready_to_take,
-                                     .context = &attempt,
-                                     .object = call->object,
-                                     .ref = call->ref };
-        code = shl_park(&call->ring->not_empty, &what, call->deadline);
-    }
+    if (code == -EAGAIN)
+        code = park(&attempt, attempt_look, ready_to_take, &call->ring->not_empty, NULL);
     return code == -ETIMEDOUT ? shl_error(code, "nothing has come") : code;
 }
 
@@ -705,6 +754,14 @@ uint64_t shl_ring_count(const struct ring_shm *ring)
             break;
     }
     return count < atom_load_relaxed(&ring->capacity) ? count : atom_load_relaxed(&ring->capacity);
+}
+
+uint64_t shl_ring_size(struct ring_shm *ring)
+{
+    uint64_t head, size;
+    /* [ring.fill] acquire <- put's P5. */
+    uint64_t position = RING_POSITION(atom_load_acquire(&ring->tail.word));
+    return measure(ring, position, &head, &size) ? size : 0;
 }
 
 void shl_ring_counters(const struct ring_shm *ring, uint64_t *ret_put, uint64_t *ret_taken)

@@ -34,6 +34,8 @@ struct ring_call {
     bool leaves_end;    /* an end is not taken: there is nothing to take */
     shoal_deadline deadline;
     const struct ring_hooks *hooks; /* NULL: none */
+    uint64_t size_max;              /* of owned items together; 0: any, and none is weighed */
+    uint64_t (*weigh)(const struct ring_call *call, uint64_t item);
 };
 
 /* How many cells a ring of that capacity has, and what they take. */
@@ -77,6 +79,8 @@ void shl_ring_settle(struct ring_shm *ring, const struct shl_dead *dead);
 bool shl_ring_visit(const struct ring_call *call, bool (*visitor)(void *context, uint64_t item),
                     void *context);
 
+/* Sizes of what is in it together, if they count; likewise. */
+uint64_t shl_ring_size(struct ring_shm *ring);
 /* Items in it, ends too; exact while nobody is inside. */
 uint64_t shl_ring_count(const struct ring_shm *ring);
 /* Of all items that were ever put, and of those that were taken. */

@@ -17,8 +17,9 @@
 
 struct ring_side_shm {
     atom64 word;
-    atom64 other; /* the other side's position when last looked at; written by: the owner */
-    uint8_t padding[SHL_LINE - 16];
+    atom64 other;    /* the other side's position when last looked at; written by: the owner */
+    atom64 sizes[2]; /* of all items before the position, by its last bit; only if bytes count */
+    uint8_t padding[SHL_LINE - 32];
 };
 
 struct ring_shm {

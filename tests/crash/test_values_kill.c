@@ -156,6 +156,61 @@ static void killed_at_random(size_t value_size, unsigned places, unsigned kills)
     assert_code(shoal_queue_destroy(queue), 0);
 }
 
+/* --- bytes ---------------------------------------------------------------------------------- */
+
+static int moves_bytes(void *argument)
+{
+    uint64_t state = *(uint64_t *)argument;
+    static const char bytes[400];
+    while (!board->stop) {
+        void *payload = NULL;
+        const uint64_t random = harness_random(&state);
+        if (random % 2)
+            (void)!shoal_queue_put_bytes(queue, bytes, random / 2 % 400, shoal_after_ms(1));
+        else if (shoal_queue_get(queue, &payload, shoal_after_ms(1)) == 0)
+            shoal_free(payload);
+    }
+    return 0;
+}
+
+static void room_is_exact(void)
+{
+    static const char bytes[100];
+    void *payload;
+    while (!shoal_queue_empty(queue)) {
+        assert_code(shoal_queue_get(queue, &payload, SHOAL_NOW), 0);
+        shoal_free(payload);
+    }
+    for (int i = 0; i < 10; i++)
+        assert_code(shoal_queue_put_bytes(queue, bytes, 100, SHOAL_NOW), 0);
+    assert_code(shoal_queue_put_bytes(queue, bytes, 1, SHOAL_NOW), -ETIMEDOUT);
+}
+
+/* A capacity in bytes is what it was, whoever is killed while he counts. */
+Test(values_kill, bytes_are_counted_right_behind_kills, .timeout = 120)
+{
+    uint64_t state = harness_seed("values_kill");
+    pid_t pids[PLACES];
+    board = harness_shared(sizeof *board);
+    assert_code(shoal_queue_create(&(shoal_queue_options){ .capacity_size = 1000 }, &queue), 0);
+    for (unsigned i = 0; i < PLACES; i++)
+        pids[i] = harness_child(moves_bytes, &(uint64_t){ harness_random(&state) });
+    for (unsigned i = 0; i < 100; i++) {
+        const unsigned place = (unsigned)(harness_random(&state) % PLACES);
+        wait_at_random(&state, 4000000);
+        cr_assert_eq(kill(pids[place], SIGKILL), 0);
+        cr_assert_eq(harness_wait(pids[place]), -SIGKILL);
+        pids[place] = harness_child(moves_bytes, &(uint64_t){ harness_random(&state) });
+    }
+    board->stop = 1;
+    for (unsigned i = 0; i < PLACES; i++)
+        cr_assert_eq(harness_wait(pids[i]), 0);
+    room_is_exact();
+    assert_code(shoal_queue_destroy(queue), 0);
+}
+
+/* --- values --------------------------------------------------------------------------------- */
+
 /* 1.10.7: of what was put nothing is missing, whoever has put it. */
 Test(values_kill, putters_of_words_lose_nothing_that_returned_1_10_7, .timeout = 120)
 {

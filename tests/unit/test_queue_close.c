@@ -122,6 +122,118 @@ Test(queue_close, another_thread_closes_it_for_all, .timeout = 60)
     assert_code(shoal_queue_destroy(queue), 0);
 }
 
+/* --- capacity in bytes ---------------------------------------------------------------------- */
+
+static shoal_queue queue_of_bytes(size_t capacity_size, size_t value_size)
+{
+    shoal_queue queue = { 0 };
+    const shoal_queue_options options = { .capacity_size = capacity_size,
+                                          .value_size = value_size };
+    assert_code(shoal_queue_create(&options, &queue), 0);
+    return queue;
+}
+
+static int put_bytes(shoal_queue queue, size_t size)
+{
+    static const char bytes[5000];
+    return shoal_queue_put_bytes(queue, bytes, size, SHOAL_NOW);
+}
+
+static void get_bytes(shoal_queue queue, size_t size)
+{
+    void *payload = NULL;
+    assert_code(shoal_queue_get(queue, &payload, SHOAL_NOW), 0);
+    cr_assert_eq(shoal_size(payload), size);
+    shoal_free(payload);
+}
+
+Test(queue_close, capacity_in_bytes_is_exact, .timeout = 60)
+{
+    for (int round = 0; round < 3; round++) { /* in a place that was used before */
+        const shoal_queue queue = queue_of_bytes(1000, 0);
+        for (int lap = 0; lap < 20; lap++) {
+            assert_code(put_bytes(queue, 400), 0);
+            assert_code(put_bytes(queue, 601), -ETIMEDOUT);
+            cr_assert_not(shoal_queue_full(queue));
+            assert_code(put_bytes(queue, 599), 0);
+            assert_code(put_bytes(queue, 2), -ETIMEDOUT);
+            assert_code(put_bytes(queue, 1), 0);
+            cr_assert(shoal_queue_full(queue));
+            assert_code(put_bytes(queue, 0), 0);
+            assert_code(shoal_queue_put_end(queue, SHOAL_NOW), 0);
+            get_bytes(queue, 400);
+            assert_code(put_bytes(queue, 401), -ETIMEDOUT);
+            assert_code(put_bytes(queue, 400), 0);
+            get_bytes(queue, 599);
+            get_bytes(queue, 1);
+            get_bytes(queue, 0);
+            void *payload;
+            assert_code(shoal_queue_get(queue, &payload, SHOAL_NOW), -EPIPE);
+            get_bytes(queue, 400);
+        }
+        assert_code(put_bytes(queue, 10), 0);
+        assert_code(put_bytes(queue, 5000), -ETIMEDOUT);
+        get_bytes(queue, 10);
+        assert_code(put_bytes(queue, 5000), 0); /* alone */
+        assert_code(put_bytes(queue, 1), -ETIMEDOUT);
+        assert_code(shoal_queue_destroy(queue), 0);
+    }
+}
+
+Test(queue_close, capacity_in_bytes_bounds_values_by_their_count, .timeout = 60)
+{
+    const shoal_queue queue = queue_of_bytes(100, 30);
+    const char value[30] = "";
+    shoal_queue none = { 77 };
+    for (int i = 0; i < 3; i++)
+        assert_code(shoal_queue_put_value(queue, value, SHOAL_NOW), 0);
+    assert_code(shoal_queue_put_value(queue, value, SHOAL_NOW), -ETIMEDOUT);
+    assert_code(shoal_queue_destroy(queue), 0);
+    const shoal_queue_options too_small = { .capacity_size = 29, .value_size = 30 };
+    assert_code(shoal_queue_create(&too_small, &none), -EINVAL);
+    cr_assert_eq(none.ref, 77);
+}
+
+struct putter {
+    shoal_queue queue;
+    size_t size;
+    int code;
+};
+
+static void *puts_bytes(void *argument)
+{
+    struct putter *putter = argument;
+    static const char bytes[5000];
+    putter->code = shoal_queue_put_bytes(putter->queue, bytes, putter->size, harness_deadline());
+    return NULL;
+}
+
+/* Who waits for much does not keep waiting who needs little. */
+Test(queue_close, freed_bytes_serve_whom_they_suffice, .timeout = 60)
+{
+    for (int i = 0; i < 20; i++) {
+        const shoal_queue queue = queue_of_bytes(1000, 0);
+        struct putter putters[2] = { { queue, 1000, 1 }, { queue, 100, 1 } };
+        pthread_t threads[2];
+        assert_code(put_bytes(queue, 900), 0);
+        assert_code(put_bytes(queue, 100), 0);
+        for (int k = 0; k < 2; k++) {
+            const uint64_t end_ns = harness_now_ns() + 2000000;
+            struct harness_poll poll = { .end_ns = end_ns };
+            cr_assert_eq(pthread_create(&threads[k], NULL, puts_bytes, &putters[k]), 0);
+            while (harness_poll_again(&poll)) {}
+        }
+        get_bytes(queue, 900);
+        pthread_join(threads[1], NULL);
+        assert_code(putters[1].code, 0);
+        get_bytes(queue, 100);
+        get_bytes(queue, 100);
+        pthread_join(threads[0], NULL);
+        assert_code(putters[0].code, 0);
+        assert_code(shoal_queue_destroy(queue), 0);
+    }
+}
+
 /* --- counters ------------------------------------------------------------------------------- */
 
 static shoal_queue_counters counters_of(shoal_queue queue)
