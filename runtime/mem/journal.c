@@ -24,12 +24,14 @@ static uint64_t word_of(const struct shl_segment *segment, uint32_t number)
     return atom_load_acquire(&shl_thread_peer(segment, number)->journal.word);
 }
 
-/* J2 */
-static bool is_being_taken(const struct shl_segment *segment, uint64_t descriptor)
+/* J2: by somebody who is not settled just now, as the taker himself is. */
+static bool is_being_taken(const struct shl_segment *segment, const struct shl_dead *dead,
+                           uint64_t descriptor)
 {
     for (uint32_t i = 0; i < PEERS_MAX; i++) {
         uint64_t word = word_of(segment, i);
-        if ((word & JOURNAL_TAKING) && JOURNAL_DESCRIPTOR(word) == descriptor &&
+        bool is_dead = dead->threads[i] && !SHL_MISTAKE("journal.himself");
+        if ((word & JOURNAL_TAKING) && JOURNAL_DESCRIPTOR(word) == descriptor && !is_dead &&
             !shl_thread_slot_is_dead(segment, i))
             return true;
     }
@@ -67,7 +69,8 @@ static bool is_the_send(const struct shl_segment *segment, uint32_t number, uint
            descriptor_make(descriptor_offset(descriptor), block_own_seq(own)) == descriptor;
 }
 
-void shl_journal_settle(const struct shl_segment *segment, uint32_t number)
+void shl_journal_settle(const struct shl_segment *segment, const struct shl_dead *dead,
+                        uint32_t number)
 {
     struct journal_shm *journal = &shl_thread_peer(segment, number)->journal;
     uint64_t word = word_of(segment, number), descriptor = JOURNAL_DESCRIPTOR(word);
@@ -81,7 +84,7 @@ void shl_journal_settle(const struct shl_segment *segment, uint32_t number)
         uint64_t own = atom_load_acquire(&place.block->own);
         if (is_the_send(segment, number, word, own) && !SHL_MISTAKE("journal.settled") &&
             !lies_in_queue(segment, atom_load_relaxed(&journal->queue), descriptor) &&
-            !is_being_taken(segment, descriptor))
+            !is_being_taken(segment, dead, descriptor))
             /* [runs.free] release; its free bit is made by shl_runs_settle(). */
             atom_cas_release_64(&place.block->own, own,
                                 block_own_make(BLOCK_FREE, 0, block_own_seq(own)));

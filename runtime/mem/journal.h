@@ -66,7 +66,8 @@ void shl_journal_void(const struct shl_segment *segment, uint32_t owner, uint64_
 /* Does the journal of anybody, alive or dead, name a block between two offsets? */
 bool shl_journal_names(const struct shl_segment *segment, uint64_t begin, uint64_t end);
 
-/* For a thread's slot whose thread is dead. */
-void shl_journal_settle(const struct shl_segment *segment, uint32_t number);
+/* For a thread's slot whose thread is one of the dead. */
+void shl_journal_settle(const struct shl_segment *segment, const struct shl_dead *dead,
+                        uint32_t number);
 
 #endif

@@ -10,6 +10,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "os/chaos.h"
 #include "os/futex.h"
@@ -465,6 +467,70 @@ Test(memory_points, a_late_finisher_of_a_queue_leaves_the_next_one_alone, .timeo
     assert_settled(&(struct deed){ lives, "ring.P2", 0 }, 0);
     cr_expect(successor_of_a_queue_lives("object.finished"));
     assert_settled(&(struct deed){ lives, "object.finished", 0 }, 0);
+    assert_code(shoal_queue_destroy(board->queue), 0);
+    assert_code(shoal_segment_detach(segment), 0);
+}
+
+/* --- a thread that dies alone --------------------------------------------------------------- */
+
+static void exits_alone(int signal_number)
+{
+    (void)signal_number;
+    syscall(SYS_exit, 0); /* no destructor runs: the kernel alone tells of it */
+}
+
+static void *takes_and_stops(void *queue)
+{
+    void *payload;
+    shl_chaos_plan(
+        &(struct shl_chaos_plan){ "queue.taken", SHL_CHAOS_STALL, 0, stalled, released });
+    return shoal_queue_get(*(shoal_queue *)queue, &payload, SHOAL_NOW) == 0 ? payload : NULL;
+}
+
+static uint64_t bytes_on_their_way(void)
+{
+    shoal_audit audit;
+    shl_peer_recover_all(inside());
+    CHILD_CHECK(shoal_segment_audit(segment, &audit) == 0);
+    return audit.queued + audit.lost;
+}
+
+static uint64_t threads_after_settling(void)
+{
+    shl_peer_recover_all(inside());
+    return atom_load_relaxed(&inside()->shm->threads_attached);
+}
+
+/* Its process lives on, so that only the thread's own death tells that nobody takes the message. */
+static int loses_a_thread_that_takes(void *argument)
+{
+    pthread_t thread;
+    (void)argument;
+    CHILD_CHECK(signal(SIGUSR1, exits_alone) != SIG_ERR);
+    CHILD_CHECK(shoal_queue_put(board->queue, payload_new(100), SHOAL_NOW) == 0);
+    CHILD_CHECK(pthread_create(&thread, NULL, takes_and_stops, &board->queue) == 0);
+    CHILD_CHECK(harness_until(atom_load_acquire(stalled))); /* acquire <- the thread */
+    CHILD_CHECK(bytes_on_their_way() != 0);
+    const uint64_t before_it = threads_after_settling();
+    CHILD_CHECK(pthread_kill(thread, SIGUSR1) == 0);
+    CHILD_CHECK(harness_until(threads_after_settling() == before_it - 1));
+    return bytes_on_their_way() == 0 ? 0 : 1;
+}
+
+static int status_of_losing_a_thread(void)
+{
+    stalled = harness_shared(sizeof *stalled);
+    released = harness_shared(sizeof *released);
+    return harness_wait(harness_child(loses_a_thread_that_takes, NULL));
+}
+
+Test(memory_points, what_a_thread_was_taking_when_it_died_alone_is_free, .timeout = 120)
+{
+    make_board();
+    cr_expect_eq(status_of_losing_a_thread(), 0);
+    shl_mistake = "journal.himself";
+    cr_expect_eq(status_of_losing_a_thread(), 1);
+    shl_mistake = NULL;
     assert_code(shoal_queue_destroy(board->queue), 0);
     assert_code(shoal_segment_detach(segment), 0);
 }
