@@ -169,7 +169,8 @@ enum shoal_start_method {
 /* All zero is what a program wants. */
 typedef struct {
     enum shoal_start_method start_method;
-    size_t size_max;      /* bytes the family segment may grow to; 0: 64 GiB, less under a limit */
+    size_t size_max; /* bytes the family segment may grow to; 0: 64 GiB, less under a limit */
+    bool daemons_without_children; /* as in Python; else daemons may start others, as all may */
     bool no_exit_hook;    /* embedders: exit() must not join children; call shoal_shutdown() */
     uint64_t reserved[8]; /* zero */
 } shoal_init_options;
@@ -192,7 +193,9 @@ typedef struct {
 SHOAL_MUST int shoal_init(int *argc, char ***argv, const shoal_init_options *options);
 
 /*
- * shoal_shutdown - the exit sequence, now: join this process's children, end its fork server.
+ * shoal_shutdown - the exit sequence, now: end this process's daemons, join its other children, end
+ * its fork server. Daemons get SIGTERM first of all; those that are still there a second later, and
+ * when the others have ended or at the deadline, SIGKILL.
  * @deadline: for all of them together.
  * Owns:    the handles stay the caller's; exit codes can still be asked for.
  * Blocks:  until every child that this process started has ended, or @deadline.

@@ -74,6 +74,18 @@ SHOAL_API const char *shoal_process_name(shoal_process process);
 SHOAL_API int shoal_process_set_name(shoal_process process, const char *name);
 
 /*
+ * shoal_process_is_daemon - does its creator's exit end it?
+ * @process: any.
+ * Owns:    nothing.
+ * Blocks:  no.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   nothing to leave.
+ * Returns: false for the main process, and for a stale handle.
+ * Python:  Process.daemon.
+ */
+SHOAL_API bool shoal_process_is_daemon(shoal_process process);
+
+/*
  * shoal_process_describe - all that is known of it, in a line.
  * @process: any.
  * @ret_text: as for snprintf(3): the text, cut off if need be.

@@ -26,6 +26,7 @@ typedef struct {
     const void *argument;           /* copied at create into a block that both sides see */
     size_t argument_size;           /* bytes */
     const char *name;               /* copied; NULL: Process-N, or Process-N:M in Process-N */
+    bool daemon;                    /* ended when its creator exits; false: as its creator is */
     bool auto_close;                /* nobody will close the handle */
     enum shoal_start_method start_method;
     const int *fds;       /* the child is given these: shoal_process_fd() */
@@ -137,6 +138,32 @@ SHOAL_API int shoal_process_terminate(shoal_process process);
  * Python:  Process.kill().
  */
 SHOAL_API int shoal_process_kill(shoal_process process);
+
+/*
+ * shoal_process_signal - send any signal.
+ * @process: started by this process.
+ * @signal_number: as in signal(7); 0 sends none.
+ * Owns:    unchanged.
+ * Blocks:  no.
+ * Safe:    threads yes; after fork creator only; signal handler no.
+ * Death:   as shoal_process_terminate().
+ * Returns: as shoal_process_terminate().
+ * Python:  os.kill(process.pid, signal_number); Process.interrupt().
+ */
+SHOAL_API int shoal_process_signal(shoal_process process, int signal_number);
+
+/*
+ * shoal_process_set_daemon - say whether its creator's exit waits for it, or ends it.
+ * @process: created by this process, not started yet.
+ * @daemon: true: shoal_shutdown(), and so exit(), ends it.
+ * Owns:    nothing.
+ * Blocks:  no.
+ * Safe:    threads yes; after fork creator only; signal handler no.
+ * Death:   nothing to leave.
+ * Returns: 0; -EALREADY started before; -ECHILD not the creator; -EINVAL; -ESTALE.
+ * Python:  Process.daemon = daemon.
+ */
+SHOAL_API int shoal_process_set_daemon(shoal_process process, bool daemon);
 
 /*
  * shoal_process_close - give the handle and what belongs to it back.

@@ -65,31 +65,71 @@ int shl_exit_hook_child(bool inherited)
     return on_exit(at_exit_of_child, NULL) == 0 ? 0 : -ENOMEM;
 }
 
-/* A started child that has not been joined; or none, and the auto-closed ones are closed. */
-static shoal_process next_running(void)
+/* A child that runs, a daemon or not, and has not been told this signal, if one is named; it is
+ * taken as told then. None: there is no more. */
+static shoal_process next_running(bool daemon, int signal_number)
 {
     shoal_process found = { 0 };
     struct shl_children *children = shl_children_lock();
-    for (size_t i = 0; children && i < children->count; i++) {
+    for (size_t i = 0; children && i < children->count && SHOAL_IS_NONE(found); i++) {
+        struct shl_child *child = &children->list[i];
         struct shl_segment *segment;
-        shoal_process handle = { children->list[i].ref };
-        struct process_shm *process = shl_process_find(handle, &segment);
-        if (process && children->list[i].pidfd >= 0 &&
-            atom_load_relaxed(&process->state) == PROCESS_RUNNING)
-            found = handle;
+        struct process_shm *process = shl_process_find((shoal_process){ child->ref }, &segment);
+        if (!process || child->pidfd < 0 || shl_child_look(child, process) ||
+            daemon != ((process->flags & PROCESS_DAEMON) != 0) ||
+            (signal_number && child->told == signal_number))
+            continue;
+        if (signal_number)
+            child->told = signal_number;
+        found.ref = child->ref;
     }
-    if (children && SHOAL_IS_NONE(found))
-        shl_children_drop_auto_closed(children);
     if (children)
         shl_children_unlock();
     return found;
 }
 
-static void stop_server(void)
+static void tell_daemons(int signal_number)
+{
+    for (;;) {
+        shoal_process daemon = next_running(true, signal_number);
+        if (SHOAL_IS_NONE(daemon))
+            return;
+        SHOAL_LOG(SHOAL_LOG_INFO, "calling %s() for daemon %s",
+                  signal_number == SIGTERM ? "terminate" : "kill", shoal_process_name(daemon));
+        shoal_process_signal(daemon, signal_number);
+    }
+}
+
+static int join_running(bool daemons, shoal_deadline deadline)
+{
+    for (;;) {
+        shoal_process running = next_running(daemons, 0);
+        if (SHOAL_IS_NONE(running))
+            return 0;
+        SHOAL_LOG(SHOAL_LOG_INFO, "calling join() for process %s", shoal_process_name(running));
+        int code = shoal_process_join(running, deadline);
+        if (code < 0 && code != -ESTALE) /* another thread joined and closed it */
+            return code;
+    }
+}
+
+/* They have been told: who is still there after that time, or at the deadline, is killed. */
+enum { DAEMON_GRACE_MS = 1000 };
+
+static int end_daemons(shoal_deadline grace, shoal_deadline deadline)
+{
+    if (join_running(true, grace.ns < deadline.ns ? grace : deadline) == 0)
+        return 0;
+    tell_daemons(SIGKILL);
+    return join_running(true, deadline);
+}
+
+static void clean_up(void)
 {
     struct shl_children *children = shl_children_lock();
     if (!children)
         return;
+    shl_children_drop_auto_closed(children);
     shl_server_stop(&children->server);
     shl_children_unlock();
 }
@@ -97,14 +137,12 @@ static void stop_server(void)
 int shoal_shutdown(shoal_deadline deadline)
 {
     int code = shl_join_check(deadline);
-    for (;;) {
-        shoal_process running = code == 0 ? next_running() : (shoal_process){ 0 };
-        if (SHOAL_IS_NONE(running))
-            break;
-        code = shoal_process_join(running, deadline);
-        if (code == -ESTALE)
-            code = 0; /* another thread joined and closed it */
-    }
-    stop_server();
-    return code;
+    if (code < 0)
+        return code;
+    shoal_deadline grace = shoal_after_ms(DAEMON_GRACE_MS);
+    tell_daemons(SIGTERM);
+    code = join_running(false, deadline);
+    int of_daemons = end_daemons(grace, deadline);
+    clean_up();
+    return code < 0 ? code : of_daemons;
 }

@@ -125,6 +125,13 @@ int shoal_process_set_name(shoal_process handle, const char *name)
     return 0;
 }
 
+bool shoal_process_is_daemon(shoal_process handle)
+{
+    struct shl_segment *segment;
+    struct process_shm *process = shl_process_find(handle, &segment);
+    return process && (process->flags & PROCESS_DAEMON) != 0;
+}
+
 /* --- in words ------------------------------------------------------------------------------- */
 
 static const char *status_of(shoal_process handle, const struct process_shm *process)
@@ -165,5 +172,5 @@ size_t shoal_process_describe(shoal_process handle, char *ret_text, size_t size)
         print_exitcode(shoal_process_exitcode(handle), exitcode, sizeof exitcode);
     return (size_t)snprintf(ret_text, size, "<%.*s name='%s'%s parent=%s %s%s%s>", PROCESS_TYPE_MAX,
                             process->type, shoal_process_name(handle), pid, parent, status,
-                            exitcode, process->flags & PROCESS_DAEMON ? " daemon" : "");
+                            exitcode, shoal_process_is_daemon(handle) ? " daemon" : "");
 }

@@ -44,6 +44,8 @@ struct process_shm *shl_process_find_own(shoal_process handle, struct shl_segmen
     return NULL;
 }
 
+bool shl_daemons_childless;
+
 /* A process that starts others before it has come to shoal_init() would do so in each of them. */
 static void check_entered(void)
 {
@@ -141,6 +143,8 @@ static int describe(struct shl_children *children, const shoal_process_options *
         return shl_error_code();
     }
     snprintf(process->type, sizeof process->type, "Process");
+    process->flags = (options->daemon || shoal_process_is_daemon(creator) ? PROCESS_DAEMON : 0) |
+                     (shl_daemons_childless ? PROCESS_CHILDLESS : 0);
     shl_identity_give(process, creator, options->name);
     process->argument = argument;
     struct shl_place place;
@@ -183,8 +187,7 @@ int shoal_process_create(const shoal_process_options *options, shoal_process *re
     return code;
 }
 
-/* Reaps the child if it ended: true if it is known to have ended. With the table locked. */
-static bool look(struct shl_child *child, struct process_shm *process)
+bool shl_child_look(struct shl_child *child, struct process_shm *process)
 {
     int exitcode;
     if (child->ended)
@@ -214,7 +217,7 @@ void shl_children_drop_auto_closed(struct shl_children *children)
         struct shl_child *child = &children->list[i];
         struct shl_segment *segment;
         struct process_shm *process = shl_process_find((shoal_process){ child->ref }, &segment);
-        if (process && child->auto_close && child->users == 0 && look(child, process))
+        if (process && child->auto_close && child->users == 0 && shl_child_look(child, process))
             drop(children, child, segment, process);
     }
 }
@@ -228,6 +231,8 @@ static int start(struct shl_children *children, shoal_process handle)
         return shl_error_code();
     struct shl_child *child = shl_children_find(children, handle.ref);
     REQUIRE(child, -ECHILD, "not a child of this process");
+    REQUIRE(!shl_daemons_childless || !shoal_process_is_daemon(shoal_current_process()), -EPERM,
+            "daemonic processes are not allowed to have children");
     /* [process.state] acq_rel: the one who starts it. */
     REQUIRE(atom_cas_acq_rel_32(&process->state, PROCESS_CREATED, PROCESS_STARTING), -EALREADY,
             "the process was started before");
@@ -267,6 +272,22 @@ int shoal_process_start_new(const shoal_process_options *options, shoal_process 
     return code;
 }
 
+int shoal_process_set_daemon(shoal_process handle, bool daemon)
+{
+    struct shl_segment *segment;
+    struct process_shm *process = shl_process_find_own(handle, &segment);
+    struct shl_children *children = process ? shl_children_lock() : NULL; /* nobody starts it now */
+    if (!children)
+        return shl_error_code();
+    int code = 0;
+    if (state_of(process) != PROCESS_CREATED)
+        code = shl_error(-EALREADY, "process has already started");
+    else
+        process->flags = (process->flags & ~PROCESS_DAEMON) | (daemon ? PROCESS_DAEMON : 0);
+    shl_children_unlock();
+    return code;
+}
+
 /*
  * Borrows the child's descriptor: between lend and give_back it is not closed.
  * 0; PROCESS_ENDED if there is nothing to wait for any more; or an error.
@@ -284,7 +305,7 @@ static int lend(shoal_process handle, int *ret_pidfd)
         code = shl_error(-ESTALE, "the process was closed");
     else if (child->pidfd < 0)
         code = shl_error(-ESRCH, "can only join a started process");
-    else if (look(child, process))
+    else if (shl_child_look(child, process))
         code = PROCESS_ENDED;
     else {
         child->users++;
@@ -304,7 +325,7 @@ static bool give_back(shoal_process handle)
     bool ended = true;
     if (child) {
         child->users--;
-        ended = !process || look(child, process);
+        ended = !process || shl_child_look(child, process);
         if (process && ended && child->closing && child->users == 0)
             drop(children, child, segment, process);
     }
@@ -374,8 +395,9 @@ int shoal_process_join_all(const shoal_process *processes, size_t count, shoal_d
     return first;
 }
 
-static int send_signal(shoal_process process, int signal_number)
+int shoal_process_signal(shoal_process process, int signal_number)
 {
+    REQUIRE(signal_number >= 0 && signal_number < NSIG, -EINVAL, "no such signal");
     int pidfd, code = lend(process, &pidfd);
     if (code != 0)
         return code == PROCESS_ENDED ? 0 : code;
@@ -386,12 +408,12 @@ static int send_signal(shoal_process process, int signal_number)
 
 int shoal_process_terminate(shoal_process process)
 {
-    return send_signal(process, SIGTERM);
+    return shoal_process_signal(process, SIGTERM);
 }
 
 int shoal_process_kill(shoal_process process)
 {
-    return send_signal(process, SIGKILL);
+    return shoal_process_signal(process, SIGKILL);
 }
 
 int shoal_process_close(shoal_process handle)
@@ -405,7 +427,7 @@ int shoal_process_close(shoal_process handle)
         return shl_error_code() == -ESTALE ? 0 : shl_error_code();
     struct shl_child *child = shl_children_find(children, handle.ref);
     int code = 0;
-    if (child && child->pidfd >= 0 && !look(child, process))
+    if (child && child->pidfd >= 0 && !shl_child_look(child, process))
         code = shl_error(-EBUSY, "cannot close a process while it is still running");
     else if (child && child->users > 0)
         child->closing = true; /* another thread's join is about to return */
@@ -431,7 +453,7 @@ static uint32_t current_state(shoal_process handle, struct process_shm *process)
     struct shl_children *children = shl_children_lock();
     struct shl_child *child = shl_children_find(children, handle.ref);
     if (child)
-        look(child, process);
+        shl_child_look(child, process);
     shl_children_unlock();
     return state_of(process);
 }
@@ -475,7 +497,7 @@ size_t shoal_active_children(shoal_process *ret_children, size_t count_max)
         struct shl_child *child = &children->list[i];
         struct shl_segment *segment;
         struct process_shm *process = shl_process_find((shoal_process){ child->ref }, &segment);
-        if (!process || child->pidfd < 0 || look(child, process))
+        if (!process || child->pidfd < 0 || shl_child_look(child, process))
             continue;
         if (count < count_max)
             ret_children[count] = (shoal_process){ child->ref };

@@ -21,6 +21,7 @@ struct shl_child {
     bool ended;                     /* reaped */
     bool closing;                   /* the last user closes it */
     bool auto_close;
+    int told; /* the last signal of its creator's exit */
 };
 
 /* This program once more, which forks children on request: start_server.c. */
@@ -52,6 +53,12 @@ void shl_children_remove(struct shl_children *children, struct shl_child *child)
 
 /* 0, or -ENOTSUP: a process is waited for by its descriptor, which no event can end. */
 int shl_join_check(shoal_deadline deadline);
+
+/* Reaps the child if it ended: true if it is known to have ended. With the table locked. */
+bool shl_child_look(struct shl_child *child, struct process_shm *process);
+
+/* shoal_init_options.daemons_without_children, of the whole line. */
+extern SHL_HIDDEN bool shl_daemons_childless;
 
 /* Closes those that ended and whose handles nobody will close. */
 void shl_children_drop_auto_closed(struct shl_children *children);

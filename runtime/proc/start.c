@@ -128,7 +128,9 @@ static void become(const struct process_shm *process)
     prctl(PR_SET_NAME, process->name);
     atom_store_relaxed(&shared->process_ref, atom_load_relaxed(&process->object.self));
     memcpy(shared->process_name, process->name, sizeof process->name);
+    shl_daemons_childless = (process->flags & PROCESS_CHILDLESS) != 0;
     shl_log_take_over(process);
+    setpgid(0, 0); /* the terminal's interrupt is the creator's: he decides */
 }
 
 void shl_start_tie(struct process_shm *process, struct shl_lifeline *lifeline, int code)
