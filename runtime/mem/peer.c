@@ -9,18 +9,24 @@
  * process is dead when the second channel says so, or when threads of it are marked and none lives:
  * so after exec.
  *
- * Settling. All that are dead are settled in one walk. Elected by the lives: trylock answers
- * EOWNERDEAD to one, and again to the next if that one dies too. Nobody else settles meanwhile,
- * even if the elected one is stopped: a late step of his would hit what was settled and used anew.
- *   R1 elected for some threads; and who is a dead process
+ * Settling. All that are dead are settled in one walk, by who holds their lives: trylock answers
+ * EOWNERDEAD to one, and again to the next if that one dies too. A process's slot has a life as
+ * well, which only its settler locks, or who leaves the segment. So a thread or process has one
+ * settler, from before he looks what is dead until it is nobody's: nobody else settles it
+ * meanwhile, even if he is stopped, since a late step of his would hit what was settled and used
+ * anew. Who needs a slot takes another one.
+ *   R1 holds the lives of some threads; and of processes none of whose threads lives
  *   R2 the messages they were putting or taking (journal.h); every object's settler frees what
  *      names them
  *   R3 likewise memory
  *   R4 the slots of processes are FREE, then those of threads
  *   R5 the lives are consistent and unlocked
  * Every step may be done twice: words are compared with the owner's slot and generation. A life
- * that the kernel missed cannot be locked any more: its words are settled all the same, and the
- * slot is lost.
+ * whose mark the kernel missed is marked in its stead, by who holds the life of the process: so no
+ * other has marked it since he looked, and nobody alive stands in it. The process is gone, so the
+ * kernel does not come any more.
+ *
+ * Limits. What a settler holds whose own death the kernel misses stays as it is.
  *
  * Order. [peer.word] claim and release against those who look; what was settled is published by the
  * words themselves and by the mutex.
@@ -28,6 +34,7 @@
 #include "mem/peer.h"
 
 #include <linux/futex.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -70,6 +77,12 @@ static struct peer_shm *process_at(const struct shl_segment *segment, uint32_t n
     return &peers[PEERS_MAX + number % PEERS_MAX];
 }
 
+/* A slot by its index among all. */
+static struct peer_shm *peer_at(const struct shl_segment *segment, uint32_t index)
+{
+    return index < PEERS_MAX ? thread_at(segment, index) : process_at(segment, index - PEERS_MAX);
+}
+
 struct peer_shm *shl_thread_peer(const struct shl_segment *segment, uint32_t number)
 {
     return thread_at(segment, number);
@@ -92,14 +105,20 @@ void shl_process_who(const struct shl_segment *segment, uint32_t number, pid_t *
 
 /* The four functions that know the mutex. */
 
-static void life_init(struct peer_shm *peer)
+/* A fresh one is all zero but for its kind. That is written before each lock: another process may
+ * have damaged it, which would send the C library down other paths. */
+static void life_make(struct peer_shm *peer)
 {
     pthread_mutexattr_t attributes;
+    pthread_mutex_t fresh;
     CHECK(pthread_mutexattr_init(&attributes) == 0);
     CHECK(pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST) == 0);
     CHECK(pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED) == 0);
-    CHECK(pthread_mutex_init(&peer->life.mutex, &attributes) == 0);
+    CHECK(pthread_mutex_init(&fresh, &attributes) == 0);
     pthread_mutexattr_destroy(&attributes);
+    atom32 *kind = (atom32 *)(void *)&peer->life.mutex.__data.__kind;
+    if (atom_load_relaxed(kind) != (uint32_t)fresh.__data.__kind)
+        atom_store_relaxed(kind, (uint32_t)fresh.__data.__kind);
 }
 
 static atom32 *life_word(struct peer_shm *peer)
@@ -107,18 +126,11 @@ static atom32 *life_word(struct peer_shm *peer)
     return (atom32 *)(void *)&peer->life; /* glibc keeps it in the first four bytes */
 }
 
-/* The kind that life_init() gave it: another would send the C library down other paths. */
-static bool life_is_whole(struct peer_shm *peer)
-{
-    struct peer_shm fresh = { .life.mutex = PTHREAD_MUTEX_INITIALIZER };
-    life_init(&fresh);
-    return peer->life.mutex.__data.__kind == fresh.life.mutex.__data.__kind;
-}
-
 /* 0 or EOWNERDEAD: it is ours now; EBUSY, also if another process has damaged it. */
 static int life_trylock(struct peer_shm *peer)
 {
-    int result = life_is_whole(peer) ? pthread_mutex_trylock(&peer->life.mutex) : EBUSY;
+    life_make(peer);
+    int result = pthread_mutex_trylock(&peer->life.mutex);
     if (result != 0 && result != EOWNERDEAD)
         return EBUSY;
     /* Always: so that the kernel wakes who sleeps there, and sleepers need not ask it to. */
@@ -154,14 +166,6 @@ static bool process_is_gone(struct peer_shm *peer, uint64_t word)
     /* [peer.word] acquire <- become() and vacate(). */
     return shl_process_is_gone(word_pid(word), start_time) &&
            atom_load_acquire(&peer->word) == word;
-}
-
-/* Nobody settles it: its own thread still stands in the life, as the kernel missed its death. */
-static bool is_missed(struct peer_shm *peer, uint64_t word)
-{
-    uint32_t holder = atom_load_relaxed(life_word(peer)) & FUTEX_TID_MASK;
-    return (holder == atom_load_relaxed(&peer->tid) || !life_is_whole(peer)) &&
-           process_is_gone(peer, word);
 }
 
 bool shl_thread_slot_is_dead(const struct shl_segment *segment, uint32_t number)
@@ -258,38 +262,68 @@ static void count_threads(const struct shl_segment *segment)
     atom_store_relaxed(&segment->shm->threads_attached, live);
 }
 
-/* Those that are settled together: elected by their lives, or known to be gone. */
+/* Those that are settled together, and whose lives are held. */
 struct recovery {
     struct shl_dead dead;
     bool any, others;
-    uint8_t locked[PEERS_MAX];        /* a thread: how its life was locked */
+    uint8_t held[2 * PEERS_MAX];      /* by index: how the life was locked */
     uint8_t thread_states[PEERS_MAX]; /* a process: what threads it has */
 };
-enum { NOT_LOCKED = 0, LOCKED, LOCKED_DEAD };
+enum { NOT_HELD = 0, HELD, HELD_DEAD };
 enum { HAS_DEAD = 1, HAS_OTHER = 2 };
+
+/* Until the end of the recovery; false if another one does. */
+static bool hold(const struct shl_segment *segment, struct recovery *recovery, uint32_t index)
+{
+    uint8_t *held = &recovery->held[index];
+    if (*held == NOT_HELD) {
+        int locked = life_trylock(peer_at(segment, index));
+        if (locked == EBUSY && index >= PEERS_MAX && SHL_MISTAKE("peer.R1"))
+            locked = 0;
+        *held = locked == 0 ? HELD : locked == EBUSY ? NOT_HELD : HELD_DEAD;
+    }
+    recovery->others = recovery->others || *held == NOT_HELD;
+    return *held != NOT_HELD;
+}
+
+/* Does what the kernel has missed: see Settling. */
+static void mark_missed(const struct shl_segment *segment, struct recovery *recovery,
+                        struct peer_shm *peer)
+{
+    uint32_t process = PEER_OWNER_SLOT(atom_load_relaxed(&peer->process));
+    /* [peer.word] acquire <- become(). */
+    uint64_t word = atom_load_acquire(&peer->word);
+    if (life_is_marked(peer) || SHL_MISTAKE("peer.missed") || !process_is_gone(peer, word) ||
+        !hold(segment, recovery, PEERS_MAX + process))
+        return;
+    uint32_t seen = atom_load_relaxed(life_word(peer));
+    /* [peer.word] acquire <- become(): the dead one stands there still, as he will. */
+    if ((seen & FUTEX_TID_MASK) == atom_load_relaxed(&peer->tid) &&
+        atom_load_acquire(&peer->word) == word)
+        atom_store_relaxed(life_word(peer), (seen & FUTEX_WAITERS) | FUTEX_OWNER_DIED);
+}
 
 /* R1 */
 static void add_thread(const struct shl_segment *segment, struct recovery *recovery,
                        uint32_t number)
 {
-    struct peer_shm *peer = thread_at(segment, number);
-    int locked = life_trylock(peer);
-    recovery->locked[number] = locked == 0 ? LOCKED : locked == EBUSY ? NOT_LOCKED : LOCKED_DEAD;
+    mark_missed(segment, recovery, thread_at(segment, number));
+    if (!hold(segment, recovery, number))
+        return;
     /* [peer.word] acquire <- become(). */
-    uint64_t word = atom_load_acquire(&peer->word);
-    bool gone = locked != EBUSY || is_missed(peer, word);
-    recovery->others = recovery->others || !gone;
-    if (word_state(word) != PEER_LIVE || !gone)
+    uint64_t word = atom_load_acquire(&thread_at(segment, number)->word);
+    if (word_state(word) != PEER_LIVE)
         return;
     recovery->dead.threads[number] = (uint16_t)word_generation(word);
-    if (locked != EBUSY) /* who settles him next would also finish what is begun in his name */
-        recovery->dead.deputy = PEER_OWNER_MAKE(number, word_generation(word));
+    /* Who settles him next would also finish what is begun in his name. */
+    recovery->dead.deputy = PEER_OWNER_MAKE(number, word_generation(word));
     recovery->any = true;
 }
 
 /* Which processes have threads that are settled now, and others. */
 static void look_at_threads(const struct shl_segment *segment, struct recovery *recovery)
 {
+    memset(recovery->thread_states, 0, sizeof recovery->thread_states);
     for (uint32_t i = 0; i < PEERS_MAX; i++) {
         struct peer_shm *peer = thread_at(segment, i);
         struct shl_owner process = shl_owner_short(atom_load_relaxed(&peer->process));
@@ -300,8 +334,9 @@ static void look_at_threads(const struct shl_segment *segment, struct recovery *
     }
 }
 
-static void add_process(const struct shl_segment *segment, struct recovery *recovery,
-                        uint32_t number)
+/* Its generation; 0 if it is not dead. */
+static uint16_t dead_process(const struct shl_segment *segment, const struct recovery *recovery,
+                             uint32_t number)
 {
     struct peer_shm *peer = process_at(segment, number);
     /* [peer.word] acquire <- become(). */
@@ -309,10 +344,28 @@ static void add_process(const struct shl_segment *segment, struct recovery *reco
     uint8_t threads = recovery->thread_states[number];
     /* Not before its last thread: whose messages are whose is known by their journals. */
     bool dead = threads == HAS_DEAD || (threads == 0 && process_is_gone(peer, word));
-    if (word_state(word) != PEER_LIVE || !dead)
-        return;
-    recovery->dead.processes[number] = (uint16_t)word_generation(word);
-    recovery->any = true;
+    return word_state(word) == PEER_LIVE && dead ? (uint16_t)word_generation(word) : 0;
+}
+
+static bool is_of(struct peer_shm *peer, pid_t pid)
+{
+    uint64_t word = atom_load_relaxed(&peer->word);
+    return word_state(word) == PEER_LIVE && word_pid(word) == pid;
+}
+
+/* Of one process, or of all if pid is 0: looked at again when they are held. */
+static void add_processes(const struct shl_segment *segment, struct recovery *recovery, pid_t pid)
+{
+    look_at_threads(segment, recovery);
+    for (uint32_t i = 0; i < PEERS_MAX; i++)
+        if ((pid == 0 || is_of(process_at(segment, i), pid)) && dead_process(segment, recovery, i))
+            hold(segment, recovery, PEERS_MAX + i);
+    look_at_threads(segment, recovery);
+    for (uint32_t i = 0; i < PEERS_MAX; i++)
+        if (recovery->held[PEERS_MAX + i] != NOT_HELD)
+            recovery->dead.processes[i] = dead_process(segment, recovery, i);
+    for (uint32_t i = 0; i < PEERS_MAX; i++)
+        recovery->any = recovery->any || recovery->dead.processes[i];
 }
 
 /* LIVE -> FREE, if the slot still is the dead one's. */
@@ -345,20 +398,14 @@ static void finish(const struct shl_segment *segment, const struct recovery *rec
     SHL_CHAOS("peer.R4");
     for (uint32_t i = 0; i < PEERS_MAX; i++)
         vacate_dead(process_at(segment, i), recovery->dead.processes[i]);
-    for (uint32_t i = 0; i < PEERS_MAX; i++) {
-        struct peer_shm *peer = thread_at(segment, i);
-        if (recovery->locked[i] == NOT_LOCKED)
+    for (uint32_t i = 0; i < 2 * PEERS_MAX; i++) {
+        if (recovery->held[i] == NOT_HELD)
             continue;
-        vacate_dead(peer, recovery->dead.threads[i]);
+        if (i < PEERS_MAX)
+            vacate_dead(thread_at(segment, i), recovery->dead.threads[i]);
         SHL_CHAOS("peer.R5");
-        life_unlock(peer, recovery->locked[i] == LOCKED ? 0 : EOWNERDEAD);
+        life_unlock(peer_at(segment, i), recovery->held[i] == HELD ? 0 : EOWNERDEAD);
     }
-}
-
-static bool is_of(struct peer_shm *peer, pid_t pid)
-{
-    uint64_t word = atom_load_relaxed(&peer->word);
-    return word_state(word) == PEER_LIVE && word_pid(word) == pid;
 }
 
 static bool is_dead(struct peer_shm *peer)
@@ -377,10 +424,7 @@ static bool recover(const struct shl_segment *segment, pid_t pid)
         if (pid == 0 ? is_dead(peer) : is_of(peer, pid))
             add_thread(segment, &recovery, i);
     }
-    look_at_threads(segment, &recovery);
-    for (uint32_t i = 0; i < PEERS_MAX; i++)
-        if (pid == 0 || is_of(process_at(segment, i), pid))
-            add_process(segment, &recovery, i);
+    add_processes(segment, &recovery, pid);
     if (!recovery.dead.deputy && !shl_self_attached(segment)) /* has no slot to work from */
         recovery.dead = (struct shl_dead){ .left = false };
     else if (recovery.any)
@@ -399,7 +443,7 @@ void shl_peer_find_dead(const struct shl_segment *segment, struct shl_dead *ret_
                 atom_load_relaxed(&thread_at(segment, i)->word));
     look_at_threads(segment, &recovery);
     for (uint32_t i = 0; i < PEERS_MAX; i++)
-        add_process(segment, &recovery, i);
+        recovery.dead.processes[i] = dead_process(segment, &recovery, i);
     *ret_dead = recovery.dead;
 }
 
@@ -411,13 +455,6 @@ void shl_peer_recover_all(const struct shl_segment *segment)
 void shl_peer_bury(const struct shl_segment *segment, pid_t pid)
 {
     recover(segment, pid);
-}
-
-void shl_peers_init(struct segment_shm *shm)
-{
-    struct peer_shm *peers = (struct peer_shm *)((char *)shm + SEGMENT_PEERS_AT);
-    for (uint32_t i = 0; i < PEERS_MAX; i++)
-        life_init(&peers[i]);
 }
 
 /* FREE -> LIVE, by one. */
@@ -457,13 +494,16 @@ static bool claim_thread(const struct shl_segment *segment, uint32_t number, uin
         return false;
     if (locked == EOWNERDEAD) /* its last one died between R4 and R5, or between two steps here */
         pthread_mutex_consistent(&peer->life.mutex);
-    atom_store_relaxed(&peer->journal.inside, 0); /* as its last one may have died */
-    if (!become(peer, ret_generation)) {
+    bool is_free = word_state(atom_load_relaxed(&peer->word)) == PEER_FREE;
+    if (is_free) {
+        atom_store_relaxed(&peer->journal.inside, 0); /* as its last one may have died */
+        atom_store_relaxed(&peer->process, process);
+        atom_store_relaxed(&peer->tid, (uint32_t)gettid());
+    }
+    if (!is_free || !become(peer, ret_generation)) {
         life_unlock(peer, 0);
         return false;
     }
-    atom_store_relaxed(&peer->process, process);
-    atom_store_relaxed(&peer->tid, (uint32_t)gettid());
     atom_add_relaxed(&segment->shm->threads_attached, 1);
     return true;
 }
@@ -530,10 +570,16 @@ void shl_peer_release_thread(const struct shl_segment *segment, uint32_t number)
 void shl_peer_release_process(const struct shl_segment *segment, uint32_t number)
 {
     struct peer_shm *peer = process_at(segment, number);
+    int locked = life_trylock(peer);
+    if (locked == EBUSY)
+        return;
     uint64_t word = atom_load_relaxed(&peer->word);
     struct shl_slot thread;
-    if (shl_peer_claim_thread(segment, PEER_OWNER_MAKE(number, word_generation(word)), &thread) < 0)
+    if (word_pid(word) != getpid() ||
+        shl_peer_claim_thread(segment, PEER_OWNER_MAKE(number, word_generation(word)), &thread)) {
+        life_unlock(peer, locked);
         return;
+    }
     struct shl_dead left = { .left = true,
                              .deputy = PEER_OWNER_MAKE(thread.number, thread.generation) };
     left.processes[number] = (uint16_t)word_generation(word);
@@ -541,5 +587,6 @@ void shl_peer_release_process(const struct shl_segment *segment, uint32_t number
     SHL_CHAOS("peer.left");
     shl_alloc_settle(segment, &left);
     vacate(peer, word);
+    life_unlock(peer, locked);
     shl_peer_release_thread(segment, thread.number);
 }

@@ -19,9 +19,6 @@ struct shl_slot {
     uint32_t generation; /* 0: none */
 };
 
-/* The slots of a new segment, before anybody else sees it. */
-void shl_peers_init(struct segment_shm *shm);
-
 /* A slot for the calling process, or for the calling thread of it. 0 or -EUSERS. */
 int shl_peer_claim_process(const struct shl_segment *segment, struct shl_slot *ret_slot);
 int shl_peer_claim_thread(const struct shl_segment *segment, uint32_t process_owner,

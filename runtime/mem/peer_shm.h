@@ -14,7 +14,7 @@
  * word: {pid:32, generation:16, state:16}
  *   FREE -> LIVE          whoever claims it; the generation moves on
  *   LIVE -> FREE          its owner, with nothing left behind
- *   LIVE -> FREE          whoever settled it after its owner's death, elected by its life
+ *   LIVE -> FREE          who settled it after its owner's death, and holds its life
  */
 enum { PEER_FREE = 0, PEER_LIVE = 1 };
 
@@ -34,8 +34,9 @@ struct journal_shm {
 struct peer_shm {
     /*
      * A robust mutex that the slot's thread holds as long as it is attached: the kernel marks its
-     * word at the thread's death, at once. Its first word is {owner died, waiters, tid}. It is the
-     * one thing here that knows the C library: mem/peer.c alone touches it.
+     * word at the thread's death, at once. Its first word is {owner died, waiters, tid}. Who
+     * settles a thread or a process holds it too, until the slot is FREE. It is the one thing here
+     * that knows the C library: mem/peer.c alone touches it.
      */
     union {
         pthread_mutex_t mutex;

@@ -263,7 +263,6 @@ static int create_mapped(struct shl_segment *place, uint64_t size,
     if (code < 0 || !base)
         return code;
     write_header(base, size);
-    shl_peers_init(base);
     SHL_CHAOS("segment.link");
     if (options->name)
         code = shl_named_link(fd, options->name);

@@ -163,6 +163,8 @@ static const void *next_death(const struct thread *thread)
     return (const char *)thread->robust.list_op_pending + thread->robust.futex_offset;
 }
 
+uint32_t machine_missed;
+
 void kernel_kill(unsigned number)
 {
     struct thread *thread = &machine.threads[number];
@@ -172,6 +174,10 @@ void kernel_kill(unsigned number)
                             .self = thread->self,
                             .held_count = thread->held_count };
     memcpy(dying.held, thread->held, sizeof dying.held);
+    if (machine_missed >> number & 1) {
+        dying.held_count = 0;
+        dying.robust.list_op_pending = NULL;
+    }
     *thread = dying;
     thread->place = next_death(thread);
     machine.kills++;
@@ -398,14 +404,32 @@ void shl_chaos_begin(uint32_t slot, bool started)
     (void)started;
 }
 
+/* A thread or process has one settler, however slow. */
+static void begin_settling(const struct shl_dead *dead)
+{
+    uint32_t settles = 0;
+    for (unsigned i = 0; i < threads_count; i++) {
+        settles |= (uint32_t)shl_is_dead_thread_long(dead, machine_owner_long(i)) << i;
+        settles |= (uint32_t)shl_is_dead_process(dead, machine_process_owner(i)) << (16 + i);
+    }
+    for (unsigned i = 0; i < threads_count; i++)
+        if (machine.threads[i].settles & settles)
+            machine_fail("two settle the same dead one");
+    current->settles = settles;
+}
+
 /* Elsewhere memory is no part of the state: what the dead had of it stays theirs. */
 bool machine_settles_memory;
 void __real_shl_alloc_settle(const struct shl_segment *segment, const struct shl_dead *dead);
 void __wrap_shl_alloc_settle(const struct shl_segment *segment, const struct shl_dead *dead);
 void __wrap_shl_alloc_settle(const struct shl_segment *segment, const struct shl_dead *dead)
 {
+    begin_settling(dead);
     if (machine_settles_memory)
         __real_shl_alloc_settle(segment, dead);
+    else
+        machine_pause();
+    current->settles = 0;
 }
 
 /* The system takes nothing back: it stays part of the state. */

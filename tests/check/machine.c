@@ -433,11 +433,16 @@ static struct peer_shm *process_peer(const struct shl_segment *segment, uint32_t
     return &peers[PEERS_MAX + PEER_OWNER_SLOT(owner)];
 }
 
-static uint32_t owners[THREADS_MAX];
+static uint32_t owners[THREADS_MAX], process_owners[THREADS_MAX];
 
 uint32_t machine_owner_long(unsigned thread)
 {
     return owners[thread];
+}
+
+uint32_t machine_process_owner(unsigned thread)
+{
+    return process_owners[thread];
 }
 
 /* A process of its own for each thread: none inherits the others' slot. */
@@ -452,6 +457,7 @@ static void attach(unsigned thread)
         machine_bail_out("a thread cannot attach");
     current->self = shl_self_pointer;
     owners[thread] = self->owner_long;
+    process_owners[thread] = self->process_owner;
     size_t size = offsetof(struct peer_shm, name);
     machine_add_region(shl_thread_peer(segment, self->thread), size);
     machine_add_region(self->journal, sizeof *self->journal);

@@ -29,7 +29,7 @@
 #include "mem/object.h"
 #include "mem/self.h"
 
-enum { THREADS_MAX = 4, WATCHES_MAX = 12, HELD_MAX = 4, STORES_MAX = 4, GHOSTS_MAX = 16 };
+enum { THREADS_MAX = 4, WATCHES_MAX = 12, HELD_MAX = 8, STORES_MAX = 4, GHOSTS_MAX = 16 };
 enum { STACK_SIZE = 32768, REGIONS_MAX = 48 };
 
 enum phase { ALIVE, DONE, DYING, DEAD };
@@ -78,6 +78,7 @@ struct thread {
     uint32_t held_count;
     uint32_t deaths_seen; /* steps of dying that there had been when its last nap ended */
     uint32_t dying_step;
+    uint32_t settles; /* the slots, a bit each: of threads, from 16 on of their processes */
     struct robust_list_head robust;
     struct shl_self *self;
     int error;
@@ -182,6 +183,10 @@ void machine_await(bool (*is_so)(void));
 
 /* Its name in words that it owns, also once it is dead. */
 uint32_t machine_owner_long(unsigned thread);
+uint32_t machine_process_owner(unsigned thread);
+
+/* Set by a scenario: threads whose lives the kernel does not mark, a bit each. */
+extern uint32_t machine_missed;
 
 /* Set by a scenario of memory: who settles the dead does so with their memory too. */
 extern bool machine_settles_memory;

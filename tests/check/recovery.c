@@ -137,13 +137,40 @@ static const char *judge_claim(void)
     return NULL;
 }
 
+/* It leaves nothing but its process's slot. */
+static void leave_or_settle(unsigned self)
+{
+    if (self == VICTIM)
+        shl_peer_release_thread(shl_segment_family(), slot_of(VICTIM));
+    else
+        settle(self);
+}
+
+/* None of its slots is left; nor is one of another. */
+static const char *judge_process(void)
+{
+    const struct peer_shm *processes = shl_thread_peer(shl_segment_family(), 0) + PEERS_MAX;
+    for (unsigned i = 0; i < threads_count && !is_dead(1); i++)
+        if (is_free(&processes[PEER_OWNER_SLOT(machine_process_owner(i))]) != is_dead(i))
+            return "a process's slot is not as it is alive or dead";
+    return NULL;
+}
+
+/* The kernel does not mark the victim's life. */
+static void begin_missed(void)
+{
+    machine_missed = 1 << VICTIM;
+    begin();
+}
+
 void check_recovery(void)
 {
     struct scenario recovery = { .name = "recovery, 2 settle, 2 kills",
                                  .threads = 3,
                                  .kills = 2,
                                  .victims = 1 << VICTIM | 1 << 0,
-                                 .preemptions = UNBOUNDED,
+                                 .preemptions = 1,
+                                 .preemptions_full = UNBOUNDED,
                                  .begin = begin,
                                  .thread = settle,
                                  .killed = killed,
@@ -151,7 +178,20 @@ void check_recovery(void)
     holds(&recovery);
     fails(&recovery, "peer.order");
     fails(&recovery, "peer.R5");
+    struct scenario missed = recovery;
+    missed.name = "recovery, the kernel misses a death, 2 settle, 2 kills";
+    missed.begin = begin_missed;
+    holds(&missed);
+    fails(&missed, "peer.missed");
+    struct scenario process = missed;
+    process.name = "recovery, a process without threads, 2 settle, 2 kills";
+    process.begin = begin;
+    process.thread = leave_or_settle;
+    process.judge = judge_process;
+    holds(&process);
+    fails(&process, "peer.R1");
     struct scenario claim = recovery;
+    claim.preemptions = UNBOUNDED;
     claim.name = "recovery, 1 settles, 1 claims a slot, 2 kills";
     claim.begin = begin_claim;
     claim.thread = settle_or_claim;

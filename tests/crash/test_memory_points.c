@@ -6,6 +6,7 @@
 #include "memory.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -427,6 +428,48 @@ Test(memory_points, a_stopped_settler_does_no_harm_when_he_goes_on, .timeout = 3
         shoal_free(payloads[i]);
     }
     assert_settled(&deed, 0);
+    assert_code(shoal_queue_destroy(board->queue), 0);
+    assert_code(shoal_segment_detach(segment), 0);
+}
+
+/* The kernel does not find the list of what it holds, as if the list's memory were gone. */
+static int dies_unmarked(void *argument)
+{
+    (void)argument;
+    struct robust_list_head none = { .list = { &none.list } };
+    payload_new(1000);
+    CHILD_CHECK(syscall(SYS_set_robust_list, &none, sizeof none) == 0);
+    return raise(SIGKILL);
+}
+
+static void *owns_one(void *argument)
+{
+    payload_new(1000);
+    return argument;
+}
+
+/* Its thread has left; what the process owns is the process's. */
+static int dies_without_threads(void *argument)
+{
+    pthread_t thread;
+    CHILD_CHECK(pthread_create(&thread, NULL, owns_one, argument) == 0);
+    CHILD_CHECK(pthread_join(thread, NULL) == 0);
+    return raise(SIGKILL);
+}
+
+/* Neither life elects a settler by itself. */
+Test(memory_points, nobody_settles_what_a_stopped_settler_has_begun, .timeout = 300)
+{
+    static int (*const ways[])(void *) = { dies_unmarked, dies_without_threads };
+    make_board();
+    for (size_t i = 0; i < COUNT_OF(ways); i++) {
+        cr_assert_eq(harness_wait(harness_child(ways[i], NULL)), -SIGKILL);
+        const pid_t settler = settler_stopped_at(attaches_settles_and_stops, "peer.R3");
+        shl_peer_recover_all(inside());
+        cr_assert_gt(memory_audit(segment).lost, 0, "way %zu: settled twice", i);
+        settler_goes_on(settler);
+        assert_settled(&(struct deed){ NULL, "peer.R3", 0 }, 0);
+    }
     assert_code(shoal_queue_destroy(board->queue), 0);
     assert_code(shoal_segment_detach(segment), 0);
 }
