@@ -3,8 +3,9 @@
  *
  * A payload belongs to one process or to one queue. shoal_alloc() makes it the caller's,
  * shoal_queue_put() the queue's, shoal_queue_get() the getter's, shoal_free() ends it. What is
- * allocated under it goes wherever it goes. After shoal_share() several processes may hold it, and
- * the last one ends it. In one family an ordinary pointer inside a payload is valid everywhere.
+ * allocated under it goes wherever it goes. After shoal_share() several processes and queues may
+ * hold it, and the last one ends it. In one family an ordinary pointer inside a payload is valid
+ * everywhere.
  */
 #ifndef SHOAL_MEMORY_H
 #define SHOAL_MEMORY_H
@@ -93,22 +94,25 @@ SHOAL_MUST char *shoal_strdup(const char *text);
 SHOAL_MUST void *shoal_alloc_under(void *parent, size_t size);
 
 /*
- * shoal_share - hold a payload together with other processes.
+ * shoal_share - hold a payload together with others, or once more.
  * @payload: the caller's own; or one that is shared already, while somebody holds it.
- * Owns:    every process that called it holds the payload, once; the last one ends it. They must
- *          agree on who writes it.
+ * Owns:    every call is one hold of the calling process, which it gives up by shoal_unshare() or
+ *          moves by shoal_queue_put() to the queue, and so to the getter: who wants three queues to
+ *          have it shares it three times and puts it into each. The last hold ends the payload.
+ *          They must agree on who writes it.
  * Blocks:  no.
  * Safe:    threads yes; after fork yes, a child holds it by a call of its own; signal handler no.
  * Death:   the process holds it or not; who dies, holds nothing.
  * Returns: 0; -EINVAL NULL; -EFAULT not a payload, or freed before; -EPERM another process's, in a
- *          queue, or under another payload; -EUSERS 256 processes hold it; -ENOMEM; -EAGAIN.
+ *          queue, or under another payload; -EUSERS held 256 times; -ENOMEM; -EAGAIN.
  * Python:  none; a SharedMemory that is opened again.
  */
 SHOAL_MUST int shoal_share(void *payload);
 
 /*
- * shoal_unshare - hold a shared payload no longer.
- * @payload: one that the caller's process holds by shoal_share(); shoal_free() does the same.
+ * shoal_unshare - hold a shared payload once less.
+ * @payload: one that the caller's process holds by shoal_share(), or as it got it from a queue;
+ *           shoal_free() does the same.
  * Owns:    those that still hold it; if nobody does, it is freed with all that is under it.
  * Blocks:  no.
  * Safe:    threads yes; after fork yes; signal handler no.

@@ -49,16 +49,18 @@ SHOAL_MUST int shoal_queue_create(const shoal_queue_options *options, shoal_queu
 /*
  * shoal_queue_put - hand one message over.
  * @queue: from shoal_queue_create(), in any attached process.
- * @payload: the caller's, from shoal_alloc(); not NULL.
+ * @payload: the caller's, from shoal_alloc(), or shared and held by him; not NULL.
  * @deadline: when to give up.
- * Owns:    on success the queue owns @payload; on failure it is still the caller's.
+ * Owns:    on success the queue owns @payload; on failure it is still the caller's. Of a shared one
+ *          one hold moves to the queue.
  * Blocks:  while the queue is full, until @deadline.
  * Safe:    threads yes; after fork yes; signal handler no.
  * Death:   killed inside: the message is wholly in the queue or was never put; nobody waits for
  *          the dead.
  * Returns: 0; -ETIMEDOUT full at the deadline; -ECANCELED full when the cancel event was set;
- *          -EPIPE shut down; -EFAULT not a payload; -EPERM not the caller's; -ENOTSUP shared;
- *          -EXDEV of another segment; -EINVAL; -ESTALE the queue is gone, or the cancel event.
+ *          -EPIPE shut down; -EFAULT not a payload; -EPERM not the caller's, or not held
+ *          by him; -ENOMEM shared, and no memory; -EXDEV of another segment; -EINVAL; -ESTALE the
+ *          queue is gone, or the cancel event.
  * Python:  Queue.put(obj, block, timeout); no feeder thread, so it is visible at return.
  */
 SHOAL_MUST int shoal_queue_put(shoal_queue queue, void *payload, shoal_deadline deadline);

@@ -22,7 +22,7 @@ typedef struct {
     uint64_t kept;      /* free, and kept by threads for their next message */
     uint64_t owned;     /* payloads of processes */
     uint64_t queued;    /* payloads in queues, or on their way */
-    uint64_t shared;    /* payloads that several processes may hold */
+    uint64_t shared;    /* payloads that several processes and queues may hold */
     uint64_t objects;   /* queues, locks, processes, with what belongs to them */
     uint64_t lost;      /* of the dead: free again as soon as somebody notices */
     uint64_t damaged;   /* overwritten by somebody who did not own it */

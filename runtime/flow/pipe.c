@@ -25,7 +25,7 @@
 #include "flow/pipe_shm.h"
 #include "flow/queue.h"
 #include "flow/settle.h"
-#include "mem/alloc.h"
+#include "mem/share.h"
 
 static struct connection_shm *connection_of(struct object_shm *object)
 {
@@ -101,11 +101,7 @@ static bool sender_is_alone(const struct ring_call *call, struct shl_watches *wa
 /* A message that does not fit its receiver's room. */
 static int refuses(const struct ring_call *call, uint64_t descriptor)
 {
-    uint64_t offset = descriptor_offset(descriptor);
-    struct shl_place place;
-    if (offset >= call->segment->size || !shl_place_at(call->segment, offset, &place))
-        return 0;
-    uint64_t size = block_meta_size(atom_load_relaxed(&place.block->meta));
+    uint64_t size = shl_share_size(call->segment, descriptor_offset(descriptor));
     if (size <= ((const struct end_call *)call)->size_max)
         return 0;
     return shl_errorf(-EMSGSIZE, "the message has %ju bytes", (uintmax_t)size);

@@ -19,6 +19,7 @@
 #include "mem/closed.h"
 #include "mem/journal.h"
 #include "mem/name.h"
+#include "mem/share.h"
 #include "os/chaos.h"
 
 static struct queue_shm *queue_of(const struct ring_call *call)
@@ -29,11 +30,7 @@ static struct queue_shm *queue_of(const struct ring_call *call)
 /* The bytes of a message on its way. */
 static uint64_t weigh(const struct ring_call *call, uint64_t descriptor)
 {
-    uint64_t offset = descriptor_offset(descriptor);
-    struct shl_place place;
-    if (offset >= call->segment->size || !shl_place_at(call->segment, offset, &place))
-        return 0;
-    return block_meta_size(atom_load_relaxed(&place.block->meta));
+    return shl_share_size(call->segment, descriptor_offset(descriptor));
 }
 
 static void set_items(struct ring_call *call)
@@ -259,12 +256,41 @@ static int check_payload(const struct ring_call *call, const void *payload, uint
     REQUIRE(place.segment == call->segment, -EXDEV,
             "put: the payload lies in another segment than the queue");
     uint64_t own = atom_load_relaxed(&place.block->own);
-    if (unlikely(!block_own_is_mine(own, call->self->process_owner)))
-        return block_own_state(own) == BLOCK_SHARED
-                   ? shl_error(-ENOTSUP, "put: a shared payload cannot be put into a queue")
-                   : shl_block_error(call->segment, own);
     *ret_own = own;
-    return 0;
+    return likely(block_own_is_mine(own, call->self->process_owner)) ||
+                   block_own_state(own) == BLOCK_SHARED
+               ? 0
+               : shl_block_error(call->segment, own);
+}
+
+static int put_own(const struct ring_call *call, void *payload, uint64_t own)
+{
+    struct block_shm *block = shl_block(payload);
+    uint32_t seq = block_own_seq(own) + 1;
+    uint64_t descriptor = descriptor_make(shl_offset(call->segment, payload), seq);
+    shl_journal_putting(call->self, call->ref, descriptor);
+    SHL_CHAOS("queue.journal");
+    atom_store_relaxed(&block->own, block_own_make(BLOCK_SENDING, call->self->process_owner, seq));
+    SHL_CHAOS("queue.sending");
+    int code = ring_put(call, &descriptor, 1);
+    SHL_CHAOS("queue.put");
+    if (unlikely(code < 0))
+        atom_store_relaxed(&block->own,
+                           block_own_make(BLOCK_OWNED, call->self->process_owner, seq));
+    shl_journal_done(call->self);
+    return code < 0 ? code : 0;
+}
+
+/* Of a shared one an envelope is put. */
+static SHL_COLD int put_shared(const struct ring_call *call, uint64_t own)
+{
+    void *envelope = shl_share_wrap(call->segment, own, call->self);
+    if (!envelope)
+        return shl_error_code();
+    int code = put_own(call, envelope, atom_load_relaxed(&shl_block(envelope)->own));
+    if (code < 0)
+        shl_share_unwrap(call->segment, envelope, call->self);
+    return code;
 }
 
 int shl_queue_put(const struct ring_call *call, void *payload)
@@ -273,20 +299,8 @@ int shl_queue_put(const struct ring_call *call, void *payload)
     int code = check_payload(call, payload, &own);
     if (unlikely(code < 0))
         return code;
-    struct block_shm *block = shl_block(payload);
-    uint32_t seq = block_own_seq(own) + 1;
-    uint64_t descriptor = descriptor_make(shl_offset(call->segment, payload), seq);
-    shl_journal_putting(call->self, call->ref, descriptor);
-    SHL_CHAOS("queue.journal");
-    atom_store_relaxed(&block->own, block_own_make(BLOCK_SENDING, call->self->process_owner, seq));
-    SHL_CHAOS("queue.sending");
-    code = ring_put(call, &descriptor, 1);
-    SHL_CHAOS("queue.put");
-    if (unlikely(code < 0))
-        atom_store_relaxed(&block->own,
-                           block_own_make(BLOCK_OWNED, call->self->process_owner, seq));
-    shl_journal_done(call->self);
-    return code < 0 ? code : 0;
+    return likely(block_own_state(own) == BLOCK_OWNED) ? put_own(call, payload, own)
+                                                       : put_shared(call, own);
 }
 
 int shoal_queue_put(shoal_queue queue, void *payload, shoal_deadline deadline)
@@ -385,6 +399,8 @@ int shl_queue_get(const struct ring_call *call, void **ret_payload)
     void *payload = receive(call, descriptor);
     SHL_CHAOS("queue.owned");
     shl_journal_done(call->self);
+    if (payload && unlikely(atom_load_relaxed(&shl_block(payload)->meta) & BLOCK_META_ENVELOPE))
+        payload = shl_share_unwrap(call->segment, payload, call->self);
     if (unlikely(!payload))
         return shl_error_code();
     *ret_payload = payload;

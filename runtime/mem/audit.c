@@ -84,7 +84,7 @@ struct counted {
     const struct block_shm *payload;
     uint64_t own; /* of the payload */
     uint64_t size;
-    unsigned count;  /* 1: it is the payload itself */
+    unsigned count;  /* 1: it is the payload itself, and no envelope */
     unsigned living; /* who hold it, if it is shared */
 };
 
@@ -99,13 +99,23 @@ static void count_owned(const struct counted *counted)
     holder->payloads_count += counted->count;
 }
 
-static void count_holder(void *context, uint32_t owner)
+/* Will somebody get what stands for a shared payload? */
+static bool lives(const struct audit *audit, const struct block_shm *envelope)
+{
+    uint64_t own = atom_load_relaxed(&envelope->own);
+    return block_own_state(own) == BLOCK_SENDING
+               ? is_on_its_way(audit, envelope, own)
+               : !shl_block_is_lost(audit->segment, own, &audit->dead);
+}
+
+static void count_holder(void *context, uint32_t owner, const struct block_shm *envelope)
 {
     struct counted *counted = context;
-    if (shl_is_dead_process(&counted->audit->dead, owner))
+    if (envelope ? !lives(counted->audit, envelope)
+                 : shl_is_dead_process(&counted->audit->dead, owner))
         return;
     counted->living++;
-    if (!counted->audit->holders)
+    if (envelope || !counted->audit->holders)
         return;
     shoal_holder *holder = &counted->audit->holders[PEER_OWNER_SLOT(owner)];
     holder->shared += counted->size;
@@ -141,7 +151,8 @@ static void count_block(struct audit *audit, const struct block_shm *block, uint
 {
     shoal_audit *sums = &audit->sums;
     uint64_t own = atom_load_relaxed(&block->own);
-    struct counted counted = { audit, block, own, size, 1, 0 };
+    unsigned count = atom_load_relaxed(&block->meta) & BLOCK_META_ENVELOPE ? 0 : 1;
+    struct counted counted = { audit, block, own, size, count, 0 };
     struct shl_place parent;
     if (shl_block_is_lost(audit->segment, own, &audit->dead)) {
         sums->lost += size;

@@ -8,9 +8,10 @@
  *        = {state:4, rest:12, ref:48} of the others
  *          ref: the low bits of the reference of an object, or, of UNDER, of a payload; rest: what
  *               is kept of seq, rounded up, so that no number of a send comes again soon
- *   meta = {parent:1, zero:7, generation:12, size:44}
+ *   meta = {parent:1, envelope:1, zero:6, generation:12, size:44}
  *          generation: counts the block's allocations, for shoal_ref; size: the payload's bytes,
- *          or, of a parent, where the table of its children lies, divided by 16 (under_shm.h)
+ *          or, of a parent, where the table of its children lies, divided by 16 (under_shm.h);
+ *          envelope: the payload stands for a hold of a shared one (share_shm.h)
  *
  *   FREE, nobody -> FREE, thread    taken out of its run's free bits, by who works on the run
  *   FREE, thread -> OWNED           alloc, by that thread
@@ -53,6 +54,7 @@ static_assert(sizeof(struct block_shm) == 16, "the payload behind it is 16-byte 
 #define BLOCK_SIZE_MASK ((UINT64_C(1) << BLOCK_SIZE_BITS) - 1)
 #define BLOCK_REF_MASK ((UINT64_C(1) << 48) - 1)
 #define BLOCK_META_PARENT (UINT64_C(1) << 63)
+#define BLOCK_META_ENVELOPE (UINT64_C(1) << 62)
 
 static inline uint64_t block_own_make(enum block_state state, uint32_t owner, uint32_t seq)
 {

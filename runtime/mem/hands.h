@@ -113,7 +113,7 @@ static inline void *shl_hands_alloc(struct shl_attachment *self, uint64_t size)
     return shl_hands_give_out(self, block, size);
 }
 
-/* free, into the thread's hands, of a payload that nothing lies under. */
+/* free, into the thread's hands, of a payload that nothing else goes with. */
 static inline bool shl_hands_free(const struct shl_segment *segment, struct shl_attachment *self,
                                   const void *payload)
 {
@@ -121,7 +121,8 @@ static inline bool shl_hands_free(const struct shl_segment *segment, struct shl_
     uint64_t seq;
     return likely(GUARD_SIZE == 0 && shl_place_in_run(segment, shl_block(payload), &place) &&
                   shl_block_is_owned(self, place.block, &seq) &&
-                  !(atom_load_relaxed(&place.block->meta) & BLOCK_META_PARENT)) &&
+                  !(atom_load_relaxed(&place.block->meta) &
+                    (BLOCK_META_PARENT | BLOCK_META_ENVELOPE))) &&
            shl_hands_keep(self, place.size_class, place.block, seq);
 }
 

@@ -1,5 +1,5 @@
 /*
- * An object of the library: a place of 128 B, 1, 2 or 16 KiB that begins with this head. Places
+ * An object of the library: a place of 128 B, 1, 4 or 16 KiB that begins with this head. Places
  * are type-stable: they never become payload memory, so that a stale handle always meets a head.
  *
  *   own  = as a block's (block_shm.h): {FREE, whose the place is} while no object lives here;
@@ -50,7 +50,7 @@ enum shl_pool {
 };
 #define OBJECT_SMALL_SIZE 128u
 #define OBJECT_BIG_SIZE 1024u
-#define OBJECT_SHARE_SIZE 2048u
+#define OBJECT_SHARE_SIZE 4096u
 #define OBJECT_HUGE_SIZE 16384u
 
 struct object_shm {

@@ -55,13 +55,16 @@ char *shoal_strdup(const char *text)
     return payload ? memcpy(payload, text, size) : NULL;
 }
 
-static void free_own(const struct shl_place *place, const struct shl_attachment *self)
+static void free_own(const struct shl_place *place, struct shl_attachment *self)
 {
+    uint64_t meta = atom_load_relaxed(&place->block->meta);
     const void *payload = shl_payload(place->block);
     if (!shl_guard_holds(payload, shl_under_size(place), shl_room(place)))
         shl_errorf(-EUCLEAN, "free: %p was written past its end", payload);
-    if (atom_load_relaxed(&place->block->meta) & BLOCK_META_PARENT)
+    if (meta & BLOCK_META_PARENT)
         shl_under_free(place, self);
+    if (meta & BLOCK_META_ENVELOPE)
+        shl_share_discard(place, self);
     shl_free(place);
 }
 

@@ -1,7 +1,9 @@
 #include "mem/share.h"
 
 #include "mem/object.h"
+#include "mem/runs.h"
 #include "mem/share_shm.h"
+#include "mem/under.h"
 #include "os/chaos.h"
 
 /* The holders of a shared payload, and which generation of them. */
@@ -11,29 +13,40 @@ struct share {
     uint32_t generation;
 };
 
-/* By the payload's word; false if they are no more. */
-static bool find(const struct shl_segment *segment, uint64_t own, struct share *ret_share)
+#define NOT_HELD "the payload is shared by others, and not by the caller"
+#define FREED "the payload was freed before"
+
+static bool find_object(const struct shl_segment *segment, uint64_t ref, struct share *ret_share)
 {
-    uint64_t ref = shl_ref_make(segment->id, shl_ref_generation(own), shl_ref_offset(own));
     struct object_shm *object = shl_object_at(segment, ref, KIND_SHARE);
     *ret_share = (struct share){ (struct share_shm *)object, ref, shl_ref_generation(ref) };
     return object != NULL;
 }
 
-/* ---- holders */
-
-static bool holds(const struct share *share, uint32_t owner)
+/* By the payload's word; false if they are no more. */
+static bool find(const struct shl_segment *segment, uint64_t own, struct share *ret_share)
 {
-    for (uint32_t i = 0; i < HOLDERS_MAX; i++)
-        if (atom_load_relaxed(&share->shm->holders[i]) ==
-            share_holder_make(share->generation, owner))
-            return true;
-    return false;
+    uint64_t ref = shl_ref_make(segment->id, shl_ref_generation(own), shl_ref_offset(own));
+    return find_object(segment, ref, ret_share);
 }
 
-static bool is_holder(const struct share *share, uint32_t holder)
+/* False if a process damaged it. */
+static bool find_payload(const struct shl_segment *segment, const struct share_shm *shm,
+                         struct shl_place *ret_place)
 {
-    return holder >> 16 == share->generation && (holder & 0xffff) != 0;
+    return shm->payload < segment->size && shl_place_at(segment, shm->payload, ret_place);
+}
+
+static uint64_t process_of(const struct share *share, const struct shl_attachment *self)
+{
+    return share_holder_process(share->generation, self->process_owner);
+}
+
+/* ---- holders */
+
+static bool is_holder(const struct share *share, uint64_t holder)
+{
+    return holder && share_holder_generation(holder) == share->generation;
 }
 
 static bool is_held(const struct share *share)
@@ -44,31 +57,22 @@ static bool is_held(const struct share *share)
     return false;
 }
 
-/* J1: false if there is no place. Nobody is ever pushed out: who comes too late may meet those who
- * hold by the place's next object. */
-static bool enter(const struct share *share, uint32_t owner)
+/* One hold passes on, where it stands; 0 is nobody. False if it is not there. */
+static bool pass(const struct share *share, uint64_t index, uint64_t from, uint64_t to)
 {
-    for (uint32_t i = 0; i < HOLDERS_MAX; i++) {
-        /* [share.holders] acq_rel: J2 and D2 order it. */
-        if (atom_load_relaxed(&share->shm->holders[i]) == 0 &&
-            atom_cas_acq_rel_32(&share->shm->holders[i], 0,
-                                share_holder_make(share->generation, owner)))
-            return true;
-    }
-    return false;
+    atom64 *holder = &share->shm->holders[index];
+    /* [share.holders] acq_rel -> is_lost(): the envelope; J2 and D2 order the rest. */
+    return atom_load_relaxed(holder) == from && atom_cas_acq_rel_64(holder, from, to);
 }
 
-/* D1: every entry of an owner, of whom two threads may have made two. True if there was any. */
-static bool leave(const struct share *share, uint32_t owner)
+/* Likewise any one of these holds; its index, or -1. J1 and D1, which push nobody out: who comes
+ * too late may meet those who hold by the place's next object. */
+static int pass_any(const struct share *share, uint64_t from, uint64_t to)
 {
-    bool any = false;
-    uint32_t holder = share_holder_make(share->generation, owner);
     for (uint32_t i = 0; i < HOLDERS_MAX; i++)
-        /* [share.holders] acq_rel: likewise. */
-        if (atom_load_relaxed(&share->shm->holders[i]) == holder &&
-            atom_cas_acq_rel_32(&share->shm->holders[i], holder, 0))
-            any = true;
-    return any;
+        if (pass(share, i, from, to))
+            return (int)i;
+    return -1;
 }
 
 /* J2: false if it is closed. */
@@ -114,35 +118,31 @@ static bool take_back(const struct shl_place *place, const struct share *share,
            atom_cas_acq_rel_64(&place->block->own, own, mine);
 }
 
-/* D1, D2 and the end: false if the process was no holder. */
-static bool drop(const struct shl_segment *segment, const struct share *share,
-                 struct shl_attachment *self)
+/* D2 and the end. */
+static void end_if_unheld(const struct shl_segment *segment, const struct share *share,
+                          struct shl_attachment *self)
 {
-    if (!leave(share, self->process_owner))
-        return false;
     SHL_CHAOS("share.left");
     if (!close_if_unheld(share))
-        return true;
+        return;
     SHL_CHAOS("share.closed");
     struct shl_place place;
-    uint64_t payload = share->shm->payload;
+    bool found = find_payload(segment, share->shm, &place);
     if (!shl_object_end(segment, &share->shm->object, share->ref))
-        return true; /* a settler does it */
+        return; /* a settler does it */
     SHL_CHAOS("share.ended");
-    if (payload < segment->size && shl_place_at(segment, payload, &place) &&
-        take_back(&place, share, self))
+    if (found && take_back(&place, share, self))
         shoal_free(shl_payload(place.block));
     SHL_CHAOS("share.freed");
     shl_object_free(segment, &share->shm->object);
-    return true;
 }
 
 int shl_unshare(const struct shl_place *place, uint64_t own, struct shl_attachment *self)
 {
     struct share share;
-    REQUIRE(find(place->segment, own, &share), -EFAULT, "the payload was freed before");
-    REQUIRE(drop(place->segment, &share, self), -EPERM,
-            "the payload is shared by others, and not by the caller");
+    REQUIRE(find(place->segment, own, &share), -EFAULT, FREED);
+    REQUIRE(pass_any(&share, process_of(&share, self), 0) >= 0, -EPERM, NOT_HELD);
+    end_if_unheld(place->segment, &share, self);
     return 0;
 }
 
@@ -152,14 +152,39 @@ int shl_unshare(const struct shl_place *place, uint64_t own, struct shl_attachme
 static void give_back(const struct shl_segment *segment, const struct share_shm *shm, uint64_t ref)
 {
     struct shl_place place;
-    uint64_t payload = shm->payload;
-    if (payload >= segment->size || !shl_place_at(segment, payload, &place))
+    if (!find_payload(segment, shm, &place))
         return;
     uint64_t own = atom_load_relaxed(&place.block->own);
     if (block_own_is_lent(own, BLOCK_SHARED, SHL_MISTAKE("share.generation") ? own : ref))
         /* [share.payload] acq_rel: what the holders did with it. */
         atom_cas_acq_rel_64(&place.block->own, own,
                             block_own_make(BLOCK_FREE, 0, block_own_seq_lent(own)));
+}
+
+/* The block of the envelope that an entry names; false if that was freed. */
+static bool find_envelope(const struct shl_segment *segment, uint64_t holder,
+                          struct shl_place *ret_place, uint64_t *ret_own)
+{
+    if (shl_ref_offset(holder) >= segment->size ||
+        !shl_place_at(segment, shl_ref_offset(holder), ret_place))
+        return false;
+    /* [alloc.own] acquire <- hand_out(): the generation. */
+    *ret_own = atom_load_acquire(&ret_place->block->own);
+    uint64_t meta = atom_load_relaxed(&ret_place->block->meta);
+    return block_own_state(*ret_own) != BLOCK_FREE && (meta & BLOCK_META_ENVELOPE) &&
+           block_meta_generation(meta) == shl_ref_generation(holder);
+}
+
+/* The holder will never pass its hold on: a dead process, or an envelope of one, or one that was
+ * freed, after a death, when the journals were settled. */
+static bool is_lost(const struct shl_segment *segment, uint64_t holder, const struct shl_dead *dead)
+{
+    struct shl_place place;
+    uint64_t own;
+    if (!(holder & HOLDER_ENVELOPE))
+        return shl_is_dead_process(dead, share_holder_owner(holder));
+    return !SHL_MISTAKE("share.envelope") &&
+           (!find_envelope(segment, holder, &place, &own) || shl_block_is_lost(segment, own, dead));
 }
 
 static void settle(const struct shl_segment *segment, struct object_shm *object,
@@ -169,11 +194,10 @@ static void settle(const struct shl_segment *segment, struct object_shm *object,
     struct share share = { (struct share_shm *)object, ref, shl_ref_generation(ref) };
     bool any = false;
     for (uint32_t i = 0; i < HOLDERS_MAX; i++) {
-        uint32_t seen = atom_load_relaxed(&share.shm->holders[i]);
-        if (is_holder(&share, seen) && shl_is_dead_process(dead, seen & 0xffff) &&
-            !SHL_MISTAKE("share.dead"))
-            /* [share.holders] acq_rel: D2 orders it. */
-            any = atom_cas_acq_rel_32(&share.shm->holders[i], seen, 0) || any;
+        /* [share.holders] acquire <- pass(): the envelope. */
+        uint64_t seen = atom_load_acquire(&share.shm->holders[i]);
+        if (is_holder(&share, seen) && is_lost(segment, seen, dead) && !SHL_MISTAKE("share.dead"))
+            any = pass(&share, i, seen, 0) || any;
     }
     SHL_CHAOS("share.settling");
     if ((dead->left && !any) || !close_if_unheld(&share))
@@ -194,16 +218,33 @@ static bool finish(const struct shl_segment *segment, struct shl_attachment *sel
 
 const struct shl_settler shl_share_settler = { .settle = settle, .finish = finish };
 
+/* A process may hold it several times. */
+static bool is_first(const struct share *share, uint32_t index, uint64_t holder)
+{
+    for (uint32_t i = 0; i < index; i++)
+        if (atom_load_relaxed(&share->shm->holders[i]) == holder)
+            return false;
+    return true;
+}
+
 void shl_share_visit(const struct shl_segment *segment, uint64_t own,
-                     void (*visitor)(void *context, uint32_t owner), void *context)
+                     void (*visitor)(void *context, uint32_t owner,
+                                     const struct block_shm *envelope),
+                     void *context)
 {
     struct share share;
     if (!find(segment, own, &share))
         return;
     for (uint32_t i = 0; i < HOLDERS_MAX; i++) {
-        uint32_t seen = atom_load_relaxed(&share.shm->holders[i]);
-        if (is_holder(&share, seen))
-            visitor(context, seen & 0xffff);
+        struct shl_place place;
+        uint64_t own_of_envelope;
+        uint64_t holder = atom_load_relaxed(&share.shm->holders[i]);
+        if (!is_holder(&share, holder) || !is_first(&share, i, holder))
+            continue;
+        if (!(holder & HOLDER_ENVELOPE))
+            visitor(context, share_holder_owner(holder), NULL);
+        else if (find_envelope(segment, holder, &place, &own_of_envelope))
+            visitor(context, 0, place.block);
     }
 }
 
@@ -218,7 +259,7 @@ static int begin(const struct shl_place *place, uint64_t own, const struct shl_a
     uint32_t generation = shl_ref_generation(ref);
     for (uint32_t i = 0; i < HOLDERS_MAX; i++)
         atom_store_relaxed(&shm->holders[i], 0);
-    atom_store_relaxed(&shm->holders[0], share_holder_make(generation, self->process_owner));
+    atom_store_relaxed(&shm->holders[0], share_holder_process(generation, self->process_owner));
     shm->payload = shl_offset(place->segment, shl_payload(place->block));
     uint64_t count = (atom_load_relaxed(&shm->changes) + 1) & (SHARE_CLOSED - 1);
     atom_store_relaxed(&shm->changes, share_changes_make(generation, count));
@@ -234,35 +275,21 @@ static int begin(const struct shl_place *place, uint64_t own, const struct shl_a
     return shl_error(-EAGAIN, "another thread changed the payload meanwhile");
 }
 
-/* J1 and J2: true if the process holds what the object is about; with whether it did not before. */
-static bool hold(const struct share *share, uint32_t owner, bool *ret_entered)
-{
-    *ret_entered = !holds(share, owner);
-    if (*ret_entered && !enter(share, owner)) {
-        shl_error(-EUSERS, "256 processes hold the payload already");
-        return false;
-    }
-    SHL_CHAOS("share.entered");
-    if (count_change(share))
-        return true;
-    shl_error(-EFAULT, "the payload was freed before");
-    return false;
-}
-
 static int join(const struct shl_place *place, uint64_t own, struct shl_attachment *self)
 {
     struct share share;
-    bool entered;
-    REQUIRE(find(place->segment, own, &share), -EFAULT, "the payload was freed before");
-    if (!hold(&share, self->process_owner, &entered))
-        return shl_error_code();
+    REQUIRE(find(place->segment, own, &share), -EFAULT, FREED);
+    uint64_t mine = process_of(&share, self);
+    REQUIRE(pass_any(&share, 0, mine) >= 0, -EUSERS, "the payload is shared 256 times already");
+    SHL_CHAOS("share.entered");
+    REQUIRE(count_change(&share), -EFAULT, FREED);
     SHL_CHAOS("share.joined");
     /* J3. [share.payload] acquire: what was done with it before. */
     if (likely(atom_load_acquire(&place->block->own) == own))
         return 0;
-    if (entered)
-        drop(place->segment, &share, self);
-    return shl_error(-EFAULT, "the payload was freed before");
+    if (pass_any(&share, mine, 0) >= 0)
+        end_if_unheld(place->segment, &share, self);
+    return shl_error(-EFAULT, FREED);
 }
 
 static int find_shared(const void *payload, struct shl_place *ret_place, uint64_t *ret_own,
@@ -300,4 +327,85 @@ int shoal_unshare(void *payload)
         return code;
     REQUIRE(block_own_state(own) == BLOCK_SHARED, -EPERM, "the payload is not shared");
     return shl_unshare(&place, own, self);
+}
+
+/* ---- envelopes */
+
+static uint64_t envelope_of(const struct share *share, const struct shl_segment *segment,
+                            const struct envelope_shm *envelope)
+{
+    uint64_t meta = atom_load_relaxed(&shl_block(envelope)->meta);
+    uint64_t ref = shl_ref_make(0, block_meta_generation(meta), shl_offset(segment, envelope));
+    return share_holder_envelope(share->generation, ref);
+}
+
+/* The hold of an envelope passes on: to nobody, or to its owner's process. */
+static bool pass_from(const struct shl_segment *segment, const struct envelope_shm *envelope,
+                      const struct shl_attachment *heir, struct share *ret_share)
+{
+    return find_object(segment, envelope->share, ret_share) && envelope->index < HOLDERS_MAX &&
+           pass(ret_share, envelope->index, envelope_of(ret_share, segment, envelope),
+                heir ? process_of(ret_share, heir) : 0);
+}
+
+void *shl_share_wrap(const struct shl_segment *segment, uint64_t own,
+                     const struct shl_attachment *self)
+{
+    struct share share;
+    bool found = find(segment, own, &share);
+    struct envelope_shm *envelope = found ? shl_alloc(segment, sizeof *envelope) : NULL;
+    if (!found)
+        shl_error(-EFAULT, FREED);
+    if (!envelope)
+        return NULL;
+    *envelope = (struct envelope_shm){ .share = share.ref };
+    atom64 *meta = &shl_block(envelope)->meta;
+    atom_store_relaxed(meta, atom_load_relaxed(meta) | BLOCK_META_ENVELOPE);
+    uint64_t hold = envelope_of(&share, segment, envelope);
+    int index = pass_any(&share, process_of(&share, self), hold);
+    SHL_CHAOS("share.wrapped");
+    if (index < 0) {
+        shoal_free(envelope);
+        shl_error(-EPERM, NOT_HELD);
+        return NULL;
+    }
+    envelope->index = (uint64_t)index;
+    return envelope;
+}
+
+void *shl_share_unwrap(const struct shl_segment *segment, void *payload,
+                       const struct shl_attachment *self)
+{
+    struct share share;
+    struct shl_place place;
+    const struct envelope_shm *envelope = payload;
+    bool passed = pass_from(segment, envelope, self, &share);
+    bool found = passed && find_payload(segment, share.shm, &place);
+    SHL_CHAOS("share.unwrapped");
+    shoal_free(payload);
+    if (found)
+        return shl_payload(place.block);
+    shl_error(-EUCLEAN, "what was queued is no payload: a process damaged the queue");
+    return NULL;
+}
+
+uint64_t shl_share_size(const struct shl_segment *segment, uint64_t offset)
+{
+    struct share share;
+    struct shl_place place;
+    if (offset >= segment->size || !shl_place_at(segment, offset, &place))
+        return 0;
+    if (!(atom_load_relaxed(&place.block->meta) & BLOCK_META_ENVELOPE))
+        return shl_under_size(&place);
+    const struct envelope_shm *envelope = shl_payload(place.block);
+    bool found = find_object(segment, envelope->share, &share) &&
+                 find_payload(segment, share.shm, &place);
+    return found ? shl_under_size(&place) : 0;
+}
+
+void shl_share_discard(const struct shl_place *place, struct shl_attachment *self)
+{
+    struct share share;
+    if (pass_from(place->segment, shl_payload(place->block), NULL, &share))
+        end_if_unheld(place->segment, &share, self);
 }

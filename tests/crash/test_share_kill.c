@@ -4,6 +4,7 @@
  */
 #include "harness.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <shoal/stats.h>
@@ -15,6 +16,7 @@
 #include "mem/alloc.h"
 #include "mem/object.h"
 #include "mem/peer.h"
+#include "mem/share.h"
 #include "os/chaos.h"
 #include "os/futex.h"
 
@@ -36,14 +38,15 @@ static struct {
     _Atomic uint64_t joins;
 } * board;
 
-static shoal_queue queue;
+static shoal_queue queue, shut;
 
 static const char *const points[] = {
-    "queue.journal", "queue.sending",   "queue.put",    "queue.taken",   "queue.owned",
-    "alloc.owned",   "alloc.kept",      "under.under",  "under.table",   "under.named",
-    "under.freed",   "share.published", "share.shared", "share.entered", "share.joined",
-    "share.left",    "share.closed",    "share.ended",  "share.freed",   "object.published",
-    "object.ended",  "runs.owner",      "runs.taken",   "runs.given",
+    "queue.journal", "queue.sending",    "queue.put",    "queue.taken",   "queue.owned",
+    "alloc.owned",   "alloc.kept",       "under.under",  "under.table",   "under.named",
+    "under.freed",   "share.published",  "share.shared", "share.entered", "share.joined",
+    "share.wrapped", "share.unwrapped",  "share.left",   "share.closed",  "share.ended",
+    "share.freed",   "object.published", "object.ended", "runs.owner",    "runs.taken",
+    "runs.given",
 };
 static const char *const settling[] = { "peer.R2",     "share.settling",   "share.unheld",
                                         "share.given", "object.abandoned", "peer.R3",
@@ -136,7 +139,13 @@ static int lives_alone(void *argument)
     CHILD_CHECK(shoal_share(shared) == 0);
     CHILD_CHECK(shoal_share(shared) == 0);
     shoal_free(parent);
-    void *message = parent_new(6);
+    void *message;
+    CHILD_CHECK(shoal_queue_put(queue, shared, SHOAL_NOW) == 0);
+    CHILD_CHECK(shoal_queue_put(queue, shared, SHOAL_NOW) == 0);
+    CHILD_CHECK(shoal_queue_get(queue, &message, SHOAL_NOW) == 0 && message == shared);
+    CHILD_CHECK(shoal_unshare(shared) == 0);
+    CHILD_CHECK(shoal_queue_get(queue, &message, SHOAL_NOW) == 0 && message == shared);
+    message = parent_new(6);
     CHILD_CHECK(shoal_queue_put(queue, message, SHOAL_NOW) == 0);
     CHILD_CHECK(shoal_queue_get(queue, &message, SHOAL_NOW) == 0);
     CHILD_CHECK(parent_holds(message));
@@ -231,12 +240,103 @@ Test(share_kill, what_another_holds_stays, .timeout = 300)
     }
 }
 
+/* --- in queues ------------------------------------------------------------------------------ */
+
+static int puts_gets_and_leaves(void *argument)
+{
+    void *message;
+    (void)argument;
+    plan_kill();
+    CHILD_CHECK(shoal_share(board->payload) == 0);
+    CHILD_CHECK(shoal_queue_put(queue, board->payload, SHOAL_NOW) == 0);
+    CHILD_CHECK(shoal_queue_get(queue, &message, SHOAL_NOW) == 0);
+    CHILD_CHECK(message == board->payload && parent_holds(message));
+    CHILD_CHECK(shoal_queue_put(shut, message, SHOAL_NOW) == -EPIPE);
+    CHILD_CHECK(shoal_unshare(message) == 0);
+    return 0;
+}
+
+/* A payload with one hold in the queue, and another one of its own. */
+static void put_one(uint64_t salt)
+{
+    board->payload = parent_new(salt);
+    for (int i = 0; i < 2; i++)
+        assert_code(shoal_share(board->payload), 0);
+    assert_code(shoal_queue_put(queue, board->payload, SHOAL_NOW), 0);
+}
+
+Test(share_kill, what_another_holds_or_a_queue_stays, .timeout = 300)
+{
+    begin();
+    assert_code(shoal_queue_create(NULL, &shut), 0);
+    assert_code(shoal_queue_shutdown(shut), 0);
+    const shoal_audit before = audited();
+    unsigned kills = 0;
+    for (size_t i = 0; i < COUNT_OF(points); i++) {
+        board->point = points[i];
+        board->passes = 0;
+        for (bool died = true; died; board->passes++) {
+            put_one(20 + board->passes);
+            died = dies(puts_gets_and_leaves);
+            kills += died;
+            settle();
+            cr_assert(parent_holds(board->payload), "%s", board->point);
+            cr_assert_eq(audited().lost, 0, "%s, %u", board->point, board->passes);
+            assert_code(shoal_unshare(board->payload), 0);
+            assert_settled(&before, board->point, board->passes);
+        }
+    }
+    cr_assert_gt(kills, 20);
+}
+
+static int destroys(void *argument)
+{
+    (void)argument;
+    plan_kill();
+    CHILD_CHECK(shoal_queue_destroy(queue) == 0);
+    return 0;
+}
+
+/* Killed while he destroys the queue: what only that held is freed, by him or by who settles. */
+Test(share_kill, destroyers_of_a_queue, .timeout = 300)
+{
+    begin();
+    unsigned kills = 0;
+    for (size_t i = 0; i < COUNT_OF(points); i++) {
+        board->point = points[i];
+        board->passes = 0;
+        for (bool died = true; died; board->passes++) {
+            assert_code(shoal_queue_destroy(queue), 0);
+            const shoal_audit before = audited();
+            assert_code(shoal_queue_create(NULL, &queue), 0);
+            for (uint64_t k = 0; k < 2; k++) {
+                put_one(30 + k);
+                assert_code(shoal_unshare(board->payload), 0);
+            }
+            died = dies(destroys);
+            kills += died;
+            settle();
+            assert_code(shoal_queue_destroy(queue), 0);
+            const shoal_audit now = audited();
+            cr_assert_eq(now.shared + now.queued + now.lost, 0, "%s, %u", board->point,
+                         board->passes);
+            cr_assert_eq(now.payloads_count, before.payloads_count);
+            cr_assert_eq(now.objects, before.objects, "%s, %u", board->point, board->passes);
+        }
+    }
+    cr_assert_gt(kills, 5);
+}
+
 /* --- while settling ------------------------------------------------------------------------- */
 
 static int shares_and_waits(void *argument)
 {
-    struct parent *parent = parent_new(11);
-    CHILD_CHECK(parent && parent_new(12) && shoal_share(parent) == 0);
+    struct parent *parent = parent_new(11), *wrapped = parent_new(13);
+    CHILD_CHECK(parent && parent_new(12) && shoal_share(parent) == 0 && shoal_share(wrapped) == 0);
+    struct shl_place place;
+    const uint64_t own = atom_load_relaxed(&shl_block(wrapped)->own);
+    CHILD_CHECK(shl_place_find(wrapped, &place));
+    CHILD_CHECK(shl_share_wrap(place.segment, own, shl_self(place.segment)));
     board->payload = parent;
     board->step = 1;
     return harness_pauses(argument);
@@ -359,7 +459,8 @@ static bool is_settled_well(const char *mistake)
 
 Test(share_kill, mistakes_are_noticed, .timeout = 120)
 {
-    static const char *const mistakes[] = { "under.sweep", "share.dead", "share.held" };
+    static const char *const mistakes[] = { "under.sweep", "share.dead", "share.held",
+                                            "share.envelope" };
     begin();
     cr_assert(is_settled_well(NULL));
     for (size_t i = 0; i < COUNT_OF(mistakes); i++)
@@ -372,13 +473,16 @@ struct life {
     uint64_t seed;
 };
 
-static void offer(uint64_t *state)
+/* In place of what the process has offered before. */
+static void offer(uint64_t *state, struct parent **offered)
 {
     struct parent *parent = parent_new(harness_random(state) % 1000000);
     if (!parent)
         return;
     CHILD_CHECK(shoal_share(parent) == 0);
     board->cells[harness_random(state) % CELLS] = parent;
+    CHILD_CHECK(!*offered || shoal_unshare(*offered) == 0);
+    *offered = parent;
 }
 
 /* What lies there may be gone, or be another's by now; but what could be shared is whole. */
@@ -392,16 +496,34 @@ static void join_one(uint64_t *state, struct parent **held)
     *held = parent;
 }
 
+/* The hold passes through the queue, as far as there is room. */
+static void put_or_leave(uint64_t *state, struct parent *held)
+{
+    if (harness_random(state) % 2 || shoal_queue_put(queue, held, SHOAL_NOW) != 0)
+        CHILD_CHECK(shoal_unshare(held) == 0);
+}
+
+static void get_one(void)
+{
+    void *message;
+    if (shoal_queue_get(queue, &message, SHOAL_NOW) != 0)
+        return;
+    CHILD_CHECK(parent_holds(message));
+    shoal_free(message);
+}
+
 static int works(void *argument)
 {
     uint64_t state = ((const struct life *)argument)->seed;
+    struct parent *offered = NULL;
     while (!board->stop) {
         struct parent *held = NULL;
         if (harness_random(&state) % 4 == 0)
-            offer(&state);
+            offer(&state, &offered);
         join_one(&state, &held);
         if (held)
-            CHILD_CHECK(shoal_unshare(held) == 0);
+            put_or_leave(&state, held);
+        get_one();
     }
     return 0;
 }
