@@ -54,12 +54,12 @@ static int open_values(struct channel *channel)
 
 static int send_value(struct channel *channel, const void *message)
 {
-    return shoal_queue_put_value(channel->queue, message, SHOAL_FOREVER);
+    return shoal_queue_put_value(channel->queue, message, sizeof(uint64_t), SHOAL_FOREVER);
 }
 
 static int receive_value(struct channel *channel, void *message)
 {
-    return shoal_queue_get_value(channel->queue, message, SHOAL_FOREVER);
+    return shoal_queue_get_value(channel->queue, message, sizeof(uint64_t), SHOAL_FOREVER);
 }
 
 const struct transport transport_shoal_values = { .name = "shoal",

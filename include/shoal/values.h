@@ -17,7 +17,8 @@ SHOAL_BEGIN_DECLS
 /*
  * shoal_queue_put_value - copy a value into the queue.
  * @queue: one with a value_size, in any attached process.
- * @value: of value_size bytes.
+ * @value: what is copied.
+ * @size: its bytes: the queue's value_size.
  * @deadline: when to give up.
  * Owns:    the queue owns the copy.
  * Blocks:  while the queue is full, until @deadline.
@@ -25,15 +26,18 @@ SHOAL_BEGIN_DECLS
  * Death:   killed inside: the value is wholly in the queue or was never put; nobody waits for the
  *          dead.
  * Returns: 0; -ETIMEDOUT full at the deadline; -ECANCELED full when the cancel event was set;
- *          -EPIPE shut down; -EINVAL; -ESTALE the queue is gone, or the cancel event.
+ *          -EPIPE shut down; -EINVAL another size, or no queue of values; -ESTALE the queue is gone,
+ *          or the cancel event.
  * Python:  Queue.put(obj, block, timeout) of a number or a small struct.
  */
-SHOAL_MUST int shoal_queue_put_value(shoal_queue queue, const void *value, shoal_deadline deadline);
+SHOAL_MUST int shoal_queue_put_value(shoal_queue queue, const void *value, size_t size,
+                                     shoal_deadline deadline);
 
 /*
  * shoal_queue_put_values - copy several values, in their order.
  * @queue: as in shoal_queue_put_value().
  * @values: an array of values.
+ * @size: bytes of each: the queue's value_size.
  * @count: how many.
  * @ret_count: how many of them, the first ones, were put.
  * @deadline: when to give up.
@@ -44,13 +48,14 @@ SHOAL_MUST int shoal_queue_put_value(shoal_queue queue, const void *value, shoal
  * Returns: 0 if any was put, or @count is 0; else as shoal_queue_put_value().
  * Python:  none; Queue.put() in a loop.
  */
-SHOAL_MUST int shoal_queue_put_values(shoal_queue queue, const void *values, size_t count,
-                                      size_t *ret_count, shoal_deadline deadline);
+SHOAL_MUST int shoal_queue_put_values(shoal_queue queue, const void *values, size_t size,
+                                      size_t count, size_t *ret_count, shoal_deadline deadline);
 
 /*
  * shoal_queue_get_value - take the oldest value.
  * @queue: as in shoal_queue_put_value().
- * @ret_value: room for value_size bytes.
+ * @ret_value: room for it.
+ * @size: bytes of the room: the queue's value_size.
  * @deadline: when to give up.
  * Owns:    the value is the caller's.
  * Blocks:  while the queue is empty, until @deadline.
@@ -61,12 +66,14 @@ SHOAL_MUST int shoal_queue_put_values(shoal_queue queue, const void *values, siz
  *          event; -EUCLEAN.
  * Python:  Queue.get(block, timeout).
  */
-SHOAL_MUST int shoal_queue_get_value(shoal_queue queue, void *ret_value, shoal_deadline deadline);
+SHOAL_MUST int shoal_queue_get_value(shoal_queue queue, void *ret_value, size_t size,
+                                     shoal_deadline deadline);
 
 /*
  * shoal_queue_get_values - take the oldest values, as many as there are.
  * @queue: as in shoal_queue_put_value().
  * @ret_values: room for @count_max values.
+ * @size: bytes of each: the queue's value_size.
  * @count_max: of how many.
  * @ret_count: how many were taken.
  * @deadline: when to give up.
@@ -78,8 +85,8 @@ SHOAL_MUST int shoal_queue_get_value(shoal_queue queue, void *ret_value, shoal_d
  *          an end, which the next call takes.
  * Python:  none; Queue.get() in a loop.
  */
-SHOAL_MUST int shoal_queue_get_values(shoal_queue queue, void *ret_values, size_t count_max,
-                                      size_t *ret_count, shoal_deadline deadline);
+SHOAL_MUST int shoal_queue_get_values(shoal_queue queue, void *ret_values, size_t size,
+                                      size_t count_max, size_t *ret_count, shoal_deadline deadline);
 
 SHOAL_END_DECLS
 #endif

@@ -103,12 +103,16 @@ static int find_payloads(shoal_queue handle, shoal_deadline deadline, struct rin
     return code;
 }
 
-static int find_values(shoal_queue handle, shoal_deadline deadline, struct ring_call *ret_call)
+/* The caller's own word for a value's size: the queue's may be damaged. */
+static int find_values(shoal_queue handle, size_t size, shoal_deadline deadline,
+                       struct ring_call *ret_call)
 {
     int code = find(handle, deadline, ret_call);
-    if (likely(code == 0))
-        REQUIRE(!ret_call->is_owned, -EINVAL, "it is a queue of payloads: see value_size");
-    return code;
+    if (unlikely(code < 0))
+        return code;
+    REQUIRE(!ret_call->is_owned, -EINVAL, "it is a queue of payloads: see value_size");
+    REQUIRE(ret_call->item_size == size, -EINVAL, "the size is not the queue's value_size");
+    return 0;
 }
 
 /* --- either ring ---------------------------------------------------------------------------- */
@@ -447,11 +451,11 @@ static uint32_t batch(const struct ring_call *call, size_t count)
     return (uint32_t)(count < most ? count : most);
 }
 
-int shoal_queue_put_values(shoal_queue queue, const void *values, size_t count, size_t *ret_count,
-                           shoal_deadline deadline)
+int shoal_queue_put_values(shoal_queue queue, const void *values, size_t size, size_t count,
+                           size_t *ret_count, shoal_deadline deadline)
 {
     struct ring_call call;
-    int code = find_values(queue, deadline, &call);
+    int code = find_values(queue, size, deadline, &call);
     if (unlikely(code < 0))
         return code;
     REQUIRE(values && ret_count, -EINVAL, "put_values: a place is NULL");
@@ -465,11 +469,11 @@ int shoal_queue_put_values(shoal_queue queue, const void *values, size_t count, 
     return some_of(done, code, ret_count);
 }
 
-int shoal_queue_get_values(shoal_queue queue, void *ret_values, size_t count_max, size_t *ret_count,
-                           shoal_deadline deadline)
+int shoal_queue_get_values(shoal_queue queue, void *ret_values, size_t size, size_t count_max,
+                           size_t *ret_count, shoal_deadline deadline)
 {
     struct ring_call call;
-    int code = find_values(queue, deadline, &call);
+    int code = find_values(queue, size, deadline, &call);
     if (unlikely(code < 0))
         return code;
     REQUIRE(ret_values && ret_count, -EINVAL, "get_values: a place is NULL");
@@ -484,10 +488,11 @@ int shoal_queue_get_values(shoal_queue queue, void *ret_values, size_t count_max
     return some_of(done, code == 0 && count_max > 0 ? take_end() : code, ret_count);
 }
 
-int shoal_queue_put_value(shoal_queue queue, const void *value, shoal_deadline deadline)
+int shoal_queue_put_value(shoal_queue queue, const void *value, size_t size,
+                          shoal_deadline deadline)
 {
     struct ring_call call;
-    int code = find_values(queue, deadline, &call);
+    int code = find_values(queue, size, deadline, &call);
     if (unlikely(code < 0))
         return code;
     REQUIRE(value, -EINVAL, "put_value: the value is NULL");
@@ -495,10 +500,10 @@ int shoal_queue_put_value(shoal_queue queue, const void *value, shoal_deadline d
     return unlikely(code < 0) ? code : 0;
 }
 
-int shoal_queue_get_value(shoal_queue queue, void *ret_value, shoal_deadline deadline)
+int shoal_queue_get_value(shoal_queue queue, void *ret_value, size_t size, shoal_deadline deadline)
 {
     struct ring_call call;
-    int code = find_values(queue, deadline, &call);
+    int code = find_values(queue, size, deadline, &call);
     if (unlikely(code < 0))
         return code;
     REQUIRE(ret_value, -EINVAL, "get_value: no place for the value");

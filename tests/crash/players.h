@@ -477,13 +477,13 @@ static void words_are_made(void)
 static int puts_word(char letter, shoal_deadline deadline)
 {
     const uint64_t word = (uint64_t)letter;
-    return shoal_queue_put_value(words, &word, deadline);
+    return shoal_queue_put_value(words, &word, sizeof word, deadline);
 }
 
 static int gets_word(shoal_deadline deadline)
 {
     uint64_t word;
-    const int code = shoal_queue_get_value(words, &word, deadline);
+    const int code = shoal_queue_get_value(words, &word, sizeof word, deadline);
     return code < 0 ? code : (int)word;
 }
 

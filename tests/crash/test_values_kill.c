@@ -70,7 +70,7 @@ static int puts_all(void *argument)
             stamp(values + i * size, life, number + i);
         if (harness_random(&state) % 16 == 0)
             (void)!shoal_queue_put_end(queue, SHOAL_NOW);
-        if (shoal_queue_put_values(queue, values, wanted, &count, shoal_after_ms(2)) == 0)
+        if (shoal_queue_put_values(queue, values, size, wanted, &count, shoal_after_ms(2)) == 0)
             board->puts[life] = number += (uint32_t)count;
     }
     return 0;
@@ -85,7 +85,8 @@ static int gets_all(void *argument)
     while (!board->stop) {
         size_t count = 0;
         const size_t wanted = 1 + harness_random(&state) % BATCH;
-        const int code = shoal_queue_get_values(queue, values, wanted, &count, shoal_after_ms(2));
+        const int code = shoal_queue_get_values(queue, values, size, wanted, &count,
+                                                shoal_after_ms(2));
         HOLDS(code == 0 || code == -ETIMEDOUT || code == -EPIPE);
         for (size_t i = 0; code == 0 && i < count; i++)
             look_at(values + i * size, last);
@@ -121,7 +122,7 @@ static void drain(void)
     static int64_t last[LIVES];
     memset(last, -1, sizeof last);
     while (!shoal_queue_empty(queue)) {
-        const int code = shoal_queue_get_value(queue, value, SHOAL_NOW);
+        const int code = shoal_queue_get_value(queue, value, size, SHOAL_NOW);
         cr_assert(code == 0 || code == -EPIPE, "code %d", code);
         if (code == 0)
             look_at(value, last);
@@ -242,8 +243,8 @@ static int passes_words(void *unused)
     uint64_t word = 1;
     (void)unused;
     while (!board->stop) {
-        (void)!shoal_queue_put_value(queue, &word, SHOAL_NOW);
-        (void)!shoal_queue_get_value(queue, &word, SHOAL_NOW);
+        (void)!shoal_queue_put_value(queue, &word, sizeof word, SHOAL_NOW);
+        (void)!shoal_queue_get_value(queue, &word, sizeof word, SHOAL_NOW);
     }
     return 0;
 }
@@ -251,10 +252,10 @@ static int passes_words(void *unused)
 static void pass_some_words(void)
 {
     uint64_t word = 2;
-    while (shoal_queue_get_value(queue, &word, SHOAL_NOW) == 0) {}
+    while (shoal_queue_get_value(queue, &word, sizeof word, SHOAL_NOW) == 0) {}
     for (int i = 0; i < 1000; i++) {
-        assert_code(shoal_queue_put_value(queue, &word, SHOAL_NOW), 0);
-        assert_code(shoal_queue_get_value(queue, &word, SHOAL_NOW), 0);
+        assert_code(shoal_queue_put_value(queue, &word, sizeof word, SHOAL_NOW), 0);
+        assert_code(shoal_queue_get_value(queue, &word, sizeof word, SHOAL_NOW), 0);
     }
 }
 
@@ -283,7 +284,7 @@ static int waits_for_word(void *unused)
 {
     uint64_t word;
     (void)unused;
-    return shoal_queue_get_value(queue, &word, SHOAL_FOREVER) != -ESTALE;
+    return shoal_queue_get_value(queue, &word, sizeof word, SHOAL_FOREVER) != -ESTALE;
 }
 
 static bool somebody_waits(void)

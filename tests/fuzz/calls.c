@@ -129,10 +129,11 @@ static int call_queue_get_many(uint64_t value)
     return code;
 }
 
-/* Room for whatever size the queue says: that it is not changed is believed. */
-static char values[3 * SHOAL_QUEUE_VALUE_SIZE_MAX];
-CALL(queue_put_values, shoal_queue_put_values(HANDLE(queue), values, 3, &(size_t){ 0 }, soon()))
-CALL(queue_get_values, shoal_queue_get_values(HANDLE(queue), values, 3, &(size_t){ 0 }, soon()))
+static char values[3 * FUZZ_VALUE_SIZE];
+CALL(queue_put_values,
+     shoal_queue_put_values(HANDLE(queue), values, FUZZ_VALUE_SIZE, 3, &(size_t){ 0 }, soon()))
+CALL(queue_get_values,
+     shoal_queue_get_values(HANDLE(queue), values, FUZZ_VALUE_SIZE, 3, &(size_t){ 0 }, soon()))
 CALL(queue_put_end, shoal_queue_put_end(HANDLE(queue), soon()))
 CALL(queue_shutdown_now, side_is_held(value) ? -EBUSY : shoal_queue_shutdown_now(HANDLE(queue)))
 

@@ -75,7 +75,7 @@ static void add_values(struct scene *scene)
     int code = shoal_queue_create(&options, &queue);
     char values[2 * FUZZ_VALUE_SIZE] = { 0 };
     size_t count;
-    code |= shoal_queue_put_values(queue, values, 2, &count, SHOAL_NOW);
+    code |= shoal_queue_put_values(queue, values, FUZZ_VALUE_SIZE, 2, &count, SHOAL_NOW);
     code |= shoal_queue_put_end(queue, SHOAL_NOW);
     fuzz_must(code == 0, "the objects are made");
     add_object(scene, "values", queue.ref);
@@ -160,7 +160,7 @@ static void add_words(struct scene *scene)
     shoal_queue queue;
     const uint64_t word = 1;
     int code = shoal_queue_create(&options, &queue);
-    code |= shoal_queue_put_value(queue, &word, SHOAL_NOW);
+    code |= shoal_queue_put_value(queue, &word, sizeof word, SHOAL_NOW);
     code |= shoal_queue_put_end(queue, SHOAL_NOW);
     fuzz_must(code == 0, "the objects are made");
     add_object(scene, "words", queue.ref);

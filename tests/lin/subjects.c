@@ -114,8 +114,10 @@ static void put_word(struct worker *worker)
     const shoal_deadline deadline = some_deadline(worker);
     const uint64_t word = value;
     if (log_call(worker, PUT, value))
-        log_return(worker, shoal_queue_put_value((shoal_queue){ worker->object }, &word, deadline),
-                   value);
+        log_return(
+            worker,
+            shoal_queue_put_value((shoal_queue){ worker->object }, &word, sizeof word, deadline),
+            value);
 }
 
 static int get_word_by(struct worker *worker, shoal_deadline deadline)
@@ -123,7 +125,8 @@ static int get_word_by(struct worker *worker, shoal_deadline deadline)
     uint64_t word = 0;
     if (!log_call(worker, GET, 0))
         return -ENOMEM;
-    const int code = shoal_queue_get_value((shoal_queue){ worker->object }, &word, deadline);
+    const int code = shoal_queue_get_value((shoal_queue){ worker->object }, &word, sizeof word,
+                                           deadline);
     log_return(worker, code, (uint32_t)word);
     return code;
 }

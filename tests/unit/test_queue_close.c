@@ -81,8 +81,8 @@ Test(queue_close, unused_queue_is_closed_without_harm_1_10_5, .timeout = 60)
     uint64_t number = 1;
     assert_code(shoal_queue_close(queue), 0);
     cr_assert(shoal_queue_empty(queue));
-    assert_code(shoal_queue_put_value(queue, &number, SHOAL_NOW), -EPIPE);
-    assert_code(shoal_queue_get_value(queue, &number, SHOAL_NOW), -EPIPE);
+    assert_code(shoal_queue_put_value(queue, &number, sizeof number, SHOAL_NOW), -EPIPE);
+    assert_code(shoal_queue_get_value(queue, &number, sizeof number, SHOAL_NOW), -EPIPE);
     assert_code(shoal_queue_shutdown_now(queue), 0);
     assert_code(shoal_queue_destroy(queue), 0);
     assert_code(shoal_queue_close((shoal_queue){ 0 }), 0);
@@ -186,8 +186,8 @@ Test(queue_close, capacity_in_bytes_bounds_values_by_their_count, .timeout = 60)
     const char value[30] = "";
     shoal_queue none = { 77 };
     for (int i = 0; i < 3; i++)
-        assert_code(shoal_queue_put_value(queue, value, SHOAL_NOW), 0);
-    assert_code(shoal_queue_put_value(queue, value, SHOAL_NOW), -ETIMEDOUT);
+        assert_code(shoal_queue_put_value(queue, value, sizeof value, SHOAL_NOW), 0);
+    assert_code(shoal_queue_put_value(queue, value, sizeof value, SHOAL_NOW), -ETIMEDOUT);
     assert_code(shoal_queue_destroy(queue), 0);
     const shoal_queue_options too_small = { .capacity_size = 29, .value_size = 30 };
     assert_code(shoal_queue_create(&too_small, &none), -EINVAL);
@@ -279,8 +279,9 @@ Test(queue_close, counters_of_values_are_exact, .timeout = 60)
     const shoal_queue queue = queue_of(12, 2);
     char values[3][12] = { "one", "two", "three" };
     size_t count;
-    assert_code(shoal_queue_put_values(queue, values, 3, &count, shoal_after_ms(1)), 0);
-    assert_code(shoal_queue_get_value(queue, values[0], SHOAL_NOW), 0);
+    assert_code(
+        shoal_queue_put_values(queue, values, sizeof values[0], 3, &count, shoal_after_ms(1)), 0);
+    assert_code(shoal_queue_get_value(queue, values[0], sizeof values[0], SHOAL_NOW), 0);
     const shoal_queue_counters counters = counters_of(queue);
     cr_assert(counters.puts == 2 && counters.gets == 1 && counters.count == 1);
     cr_assert(counters.size == 12 && counters.copied_size == 36);

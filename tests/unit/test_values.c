@@ -43,14 +43,14 @@ static void put_number(shoal_queue queue, size_t size, uint64_t number)
 {
     unsigned char value[VALUE_MAX];
     fill(value, size, number);
-    assert_code(shoal_queue_put_value(queue, value, SHOAL_NOW), 0);
+    assert_code(shoal_queue_put_value(queue, value, size, SHOAL_NOW), 0);
 }
 
 static void get_number(shoal_queue queue, size_t size, uint64_t number)
 {
     unsigned char value[VALUE_MAX + 1];
     memset(value, 0xa5, sizeof value);
-    assert_code(shoal_queue_get_value(queue, value, SHOAL_NOW), 0);
+    assert_code(shoal_queue_get_value(queue, value, size, SHOAL_NOW), 0);
     cr_assert(is_value(value, size, number), "value %ju of %zu bytes", (uintmax_t)number, size);
     cr_assert_eq(value[size], 0xa5, "written behind the value");
 }
@@ -70,7 +70,7 @@ Test(values, of_each_size_keep_their_order_and_bounds_1_10_3, .timeout = 60)
                     put_number(queue, size, put++);
                 cr_assert(shoal_queue_full(queue) && shoal_queue_qsize(queue) == capacity);
                 fill(value, size, put);
-                assert_code(shoal_queue_put_value(queue, value, SHOAL_NOW), -ETIMEDOUT);
+                assert_code(shoal_queue_put_value(queue, value, size, SHOAL_NOW), -ETIMEDOUT);
                 do
                     get_number(queue, size, got++);
                 while (lap % 2 && got < put);
@@ -78,7 +78,7 @@ Test(values, of_each_size_keep_their_order_and_bounds_1_10_3, .timeout = 60)
             while (got < put)
                 get_number(queue, size, got++);
             value[0] = 7;
-            assert_code(shoal_queue_get_value(queue, value, SHOAL_NOW), -ETIMEDOUT);
+            assert_code(shoal_queue_get_value(queue, value, size, SHOAL_NOW), -ETIMEDOUT);
             cr_assert(value[0] == 7 && shoal_queue_empty(queue));
             assert_code(shoal_queue_destroy(queue), 0);
         }
@@ -135,16 +135,24 @@ Test(values, misuse_is_refused_and_changes_nothing, .timeout = 60)
     assert_code(shoal_queue_put_many(values, &payload, 1, &count, SHOAL_NOW), -EINVAL);
     assert_code(shoal_queue_get(values, &got, SHOAL_NOW), -EINVAL);
     assert_code(shoal_queue_get_many(values, &got, 1, &count, SHOAL_NOW), -EINVAL);
-    assert_code(shoal_queue_put_value(payloads, &number, SHOAL_NOW), -EINVAL);
-    assert_code(shoal_queue_put_values(payloads, &number, 1, &count, SHOAL_NOW), -EINVAL);
-    assert_code(shoal_queue_get_value(payloads, &number, SHOAL_NOW), -EINVAL);
-    assert_code(shoal_queue_get_values(payloads, &number, 1, &count, SHOAL_NOW), -EINVAL);
-    assert_code(shoal_queue_put_value(values, NULL, SHOAL_NOW), -EINVAL);
-    assert_code(shoal_queue_put_values(values, NULL, 1, &count, SHOAL_NOW), -EINVAL);
-    assert_code(shoal_queue_put_values(values, &number, 1, NULL, SHOAL_NOW), -EINVAL);
-    assert_code(shoal_queue_get_value(values, NULL, SHOAL_NOW), -EINVAL);
-    assert_code(shoal_queue_get_values(values, NULL, 1, &count, SHOAL_NOW), -EINVAL);
-    assert_code(shoal_queue_get_values(values, &number, 1, NULL, SHOAL_NOW), -EINVAL);
+    assert_code(shoal_queue_put_value(payloads, &number, sizeof number, SHOAL_NOW), -EINVAL);
+    assert_code(shoal_queue_put_values(payloads, &number, sizeof number, 1, &count, SHOAL_NOW),
+                -EINVAL);
+    assert_code(shoal_queue_get_value(payloads, &number, sizeof number, SHOAL_NOW), -EINVAL);
+    assert_code(shoal_queue_get_values(payloads, &number, sizeof number, 1, &count, SHOAL_NOW),
+                -EINVAL);
+    assert_code(shoal_queue_put_value(values, &number, sizeof number - 1, SHOAL_NOW), -EINVAL);
+    assert_code(shoal_queue_get_value(values, &number, sizeof number - 1, SHOAL_NOW), -EINVAL);
+    assert_code(shoal_queue_put_values(values, &number, 0, 1, &count, SHOAL_NOW), -EINVAL);
+    assert_code(shoal_queue_get_values(values, &number, 0, 1, &count, SHOAL_NOW), -EINVAL);
+    assert_code(shoal_queue_put_value(values, NULL, sizeof number, SHOAL_NOW), -EINVAL);
+    assert_code(shoal_queue_put_values(values, NULL, sizeof number, 1, &count, SHOAL_NOW), -EINVAL);
+    assert_code(shoal_queue_put_values(values, &number, sizeof number, 1, NULL, SHOAL_NOW),
+                -EINVAL);
+    assert_code(shoal_queue_get_value(values, NULL, sizeof number, SHOAL_NOW), -EINVAL);
+    assert_code(shoal_queue_get_values(values, NULL, sizeof number, 1, &count, SHOAL_NOW), -EINVAL);
+    assert_code(shoal_queue_get_values(values, &number, sizeof number, 1, NULL, SHOAL_NOW),
+                -EINVAL);
     assert_code(shoal_queue_put_many(payloads, NULL, 1, &count, SHOAL_NOW), -EINVAL);
     assert_code(shoal_queue_put_many(payloads, &payload, 1, NULL, SHOAL_NOW), -EINVAL);
     assert_code(shoal_queue_get_many(payloads, NULL, 1, &count, SHOAL_NOW), -EINVAL);
@@ -154,8 +162,8 @@ Test(values, misuse_is_refused_and_changes_nothing, .timeout = 60)
     shoal_free(payload);
     assert_code(shoal_queue_destroy(values), 0);
     assert_code(shoal_queue_destroy(payloads), 0);
-    assert_code(shoal_queue_put_value(values, &number, SHOAL_NOW), -ESTALE);
-    assert_code(shoal_queue_get_value(values, &number, SHOAL_NOW), -ESTALE);
+    assert_code(shoal_queue_put_value(values, &number, sizeof number, SHOAL_NOW), -ESTALE);
+    assert_code(shoal_queue_get_value(values, &number, sizeof number, SHOAL_NOW), -ESTALE);
     assert_code(shoal_queue_put_end(payloads, SHOAL_NOW), -ESTALE);
     assert_code(shoal_queue_shutdown_now(payloads), -ESTALE);
 }
@@ -167,11 +175,11 @@ Test(values, deadlines_bound_put_and_get_1_10_2, .timeout = 60)
     unsigned char value[100];
     fill(value, sizeof value, 1);
     uint64_t end_ns = harness_now_ns() + 20000000;
-    assert_code(shoal_queue_get_value(queue, value, shoal_at_ns(end_ns)), -ETIMEDOUT);
+    assert_code(shoal_queue_get_value(queue, value, sizeof value, shoal_at_ns(end_ns)), -ETIMEDOUT);
     cr_assert_geq(harness_now_ns(), end_ns);
-    assert_code(shoal_queue_put_value(queue, value, shoal_at_ns(1)), 0);
+    assert_code(shoal_queue_put_value(queue, value, sizeof value, shoal_at_ns(1)), 0);
     end_ns = harness_now_ns() + 20000000;
-    assert_code(shoal_queue_put_value(queue, value, shoal_at_ns(end_ns)), -ETIMEDOUT);
+    assert_code(shoal_queue_put_value(queue, value, sizeof value, shoal_at_ns(end_ns)), -ETIMEDOUT);
     assert_code(shoal_queue_put_end(queue, shoal_at_ns(end_ns)), -ETIMEDOUT);
     cr_assert_geq(harness_now_ns(), end_ns);
     get_number(queue, sizeof value, 1);
@@ -193,12 +201,12 @@ Test(values, several_are_moved_in_order_as_many_as_fit, .timeout = 60)
             for (size_t k = 0; k < wanted; k++)
                 fill(values + k * size, size, put + k);
             const size_t room = CAPACITY - (size_t)(put - got);
-            assert_code(shoal_queue_put_values(queue, values, wanted, &count, SHOAL_NOW), 0);
+            assert_code(shoal_queue_put_values(queue, values, size, wanted, &count, SHOAL_NOW), 0);
             cr_assert_eq(count, wanted < room ? wanted : room);
             put += count;
             const size_t there = (size_t)(put - got), asked = wanted % 5 + 1;
             memset(values, 0xa5, sizeof values);
-            assert_code(shoal_queue_get_values(queue, values, asked, &count, SHOAL_NOW), 0);
+            assert_code(shoal_queue_get_values(queue, values, size, asked, &count, SHOAL_NOW), 0);
             cr_assert_eq(count, asked < there ? asked : there);
             for (size_t k = 0; k < count; k++)
                 cr_assert(is_value(values + k * size, size, got + k));
@@ -217,9 +225,10 @@ Test(values, more_than_one_step_moves_are_moved, .timeout = 60)
     size_t count = 0;
     for (uint64_t i = 0; i < MANY; i++)
         numbers[i] = i * i;
-    assert_code(shoal_queue_put_values(queue, numbers, MANY, &count, SHOAL_NOW), 0);
+    assert_code(shoal_queue_put_values(queue, numbers, sizeof *numbers, MANY, &count, SHOAL_NOW),
+                0);
     cr_assert_eq(count, MANY);
-    assert_code(shoal_queue_get_values(queue, got, MANY, &count, SHOAL_NOW), 0);
+    assert_code(shoal_queue_get_values(queue, got, sizeof *got, MANY, &count, SHOAL_NOW), 0);
     cr_assert_eq(count, MANY);
     cr_assert_eq(memcmp(numbers, got, sizeof got), 0);
     assert_code(shoal_queue_destroy(queue), 0);
@@ -231,9 +240,11 @@ Test(values, none_at_all_is_nothing_to_do, .timeout = 60)
     uint64_t number = 1;
     void *payload = NULL;
     size_t count = 99;
-    assert_code(shoal_queue_put_values(values, &number, 0, &count, SHOAL_FOREVER), 0);
+    assert_code(shoal_queue_put_values(values, &number, sizeof number, 0, &count, SHOAL_FOREVER),
+                0);
     cr_assert_eq(count, 0);
-    assert_code(shoal_queue_get_values(values, &number, 0, &count, SHOAL_FOREVER), 0);
+    assert_code(shoal_queue_get_values(values, &number, sizeof number, 0, &count, SHOAL_FOREVER),
+                0);
     assert_code(shoal_queue_put_many(payloads, &payload, 0, &count, SHOAL_FOREVER), 0);
     assert_code(shoal_queue_get_many(payloads, &payload, 0, &count, SHOAL_FOREVER), 0);
     cr_assert_eq(count, 0);
@@ -298,7 +309,7 @@ static void end_is_next(shoal_queue queue, bool values)
     uint64_t number = 77;
     void *payload = &number;
     if (values)
-        assert_code(shoal_queue_get_value(queue, &number, SHOAL_FOREVER), -EPIPE);
+        assert_code(shoal_queue_get_value(queue, &number, sizeof number, SHOAL_FOREVER), -EPIPE);
     else
         assert_code(shoal_queue_get(queue, &payload, SHOAL_FOREVER), -EPIPE);
     cr_assert(number == 77 && payload == &number);
@@ -307,7 +318,7 @@ static void end_is_next(shoal_queue queue, bool values)
 static void put_one(shoal_queue queue, bool values, uint64_t number)
 {
     if (values)
-        assert_code(shoal_queue_put_value(queue, &number, SHOAL_NOW), 0);
+        assert_code(shoal_queue_put_value(queue, &number, sizeof number, SHOAL_NOW), 0);
     else
         assert_code(shoal_queue_put_bytes(queue, &number, sizeof number, SHOAL_NOW), 0);
 }
@@ -317,7 +328,7 @@ static void get_one(shoal_queue queue, bool values, uint64_t number)
     uint64_t got = 0;
     void *payload = NULL;
     if (values) {
-        assert_code(shoal_queue_get_value(queue, &got, SHOAL_NOW), 0);
+        assert_code(shoal_queue_get_value(queue, &got, sizeof got, SHOAL_NOW), 0);
         cr_assert_eq(got, number);
     } else {
         assert_code(shoal_queue_get(queue, &payload, SHOAL_NOW), 0);
@@ -368,9 +379,12 @@ Test(values, several_stop_before_an_end, .timeout = 60)
         }
     }
     for (int i = 0; i < 2; i++) {
-        assert_code(shoal_queue_get_values(values, numbers, 8, &count, SHOAL_FOREVER), 0);
+        assert_code(
+            shoal_queue_get_values(values, numbers, sizeof *numbers, 8, &count, SHOAL_FOREVER), 0);
         cr_assert_eq(count, 3);
-        assert_code(shoal_queue_get_values(values, numbers, 8, &count, SHOAL_FOREVER), -EPIPE);
+        assert_code(
+            shoal_queue_get_values(values, numbers, sizeof *numbers, 8, &count, SHOAL_FOREVER),
+            -EPIPE);
         assert_code(shoal_queue_get_many(payloads, got, 8, &count, SHOAL_FOREVER), 0);
         cr_assert_eq(count, 3);
         assert_code(shoal_queue_get_many(payloads, got + 3, 5, &count, SHOAL_FOREVER), -EPIPE);
