@@ -5,6 +5,7 @@
 #define SHOAL_IDENTITY_H
 
 #include <shoal/base.h>
+#include <sys/types.h>
 
 SHOAL_BEGIN_DECLS
 
@@ -72,6 +73,18 @@ SHOAL_API const char *shoal_process_name(shoal_process process);
  * Python:  Process.name = name.
  */
 SHOAL_API int shoal_process_set_name(shoal_process process, const char *name);
+
+/*
+ * shoal_process_pid - its process id.
+ * @process: any, in any process of the family.
+ * Owns:    nothing.
+ * Blocks:  no.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   the number stays when the process ended.
+ * Returns: the pid; 0 not started, or a stale handle.
+ * Python:  Process.pid.
+ */
+SHOAL_API pid_t shoal_process_pid(shoal_process process);
 
 /*
  * shoal_process_is_daemon - does its creator's exit end it?

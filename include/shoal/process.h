@@ -21,8 +21,18 @@ SHOAL_BEGIN_DECLS
 #define SHOAL_PROCESS_ARGUMENT_MAX 65536     /* bytes of an argument */
 #define SHOAL_PROCESS_FDS_MAX 32             /* descriptors that a child is given */
 
+/* A kind of process: what it runs, with a state that its creator sees too. */
+#define SHOAL_PROCESS_TYPE_MAX 31
+typedef struct {
+    const char *name; /* Worker: its processes are Worker-N; at most SHOAL_PROCESS_TYPE_MAX bytes */
+    void (*run)(shoal_process self, void *state);
+    size_t state_size;    /* bytes, zero but for the argument, which it begins with */
+    uint64_t reserved[4]; /* zero */
+} shoal_process_type;
+
 typedef struct {
     void (*target)(void *argument); /* runs in the child; its return is exit code 0 */
+    const shoal_process_type *type; /* instead of a target; read at create */
     const void *argument;           /* copied at create into a block that both sides see */
     size_t argument_size;           /* bytes */
     const char *name;               /* copied; NULL: Process-N, or Process-N:M in Process-N */
@@ -37,16 +47,16 @@ typedef struct {
 
 /*
  * shoal_process_create - describe a process, without starting it.
- * @options: with at least a target.
+ * @options: with at least a target or a type.
  * @ret_process: the handle.
  * Owns:    the caller, until shoal_process_close(); name and argument are copied now;
  *          descriptors must be open until it is started.
  * Blocks:  no.
  * Safe:    threads yes; after fork yes; signal handler no.
  * Death:   the creator's ends it: its memory is free again and its handle stale.
- * Returns: 0; -EINVAL no target, an argument without size or the reverse, a descriptor that is not
- *          open; -EMSGSIZE argument or name too long, or too many descriptors; -ENOTSUP nothing to
- *          exec: see shoal_init(); -ENOMEM.
+ * Returns: 0; -EINVAL no target or type, or both, an argument without size or the reverse, a
+ *          descriptor that is not open; -EMSGSIZE argument, state or name too long, or too many
+ *          descriptors; -ENOTSUP nothing to exec: see shoal_init(); -ENOMEM.
  * Python:  multiprocessing.Process(target, name, args).
  */
 SHOAL_MUST int shoal_process_create(const shoal_process_options *options,
@@ -85,6 +95,18 @@ SHOAL_MUST int shoal_process_start(shoal_process process);
  */
 SHOAL_MUST int shoal_process_start_new(const shoal_process_options *options,
                                        shoal_process *ret_process);
+
+/*
+ * shoal_process_run - run its target here and now, without a process.
+ * @process: created by this process; a type's run() gets it as self.
+ * Owns:    the block that the target gets is the process's.
+ * Blocks:  as the target does.
+ * Safe:    threads yes; after fork creator only; signal handler no.
+ * Death:   as the target's.
+ * Returns: 0; -ECHILD not the creator; -EINVAL; -ESTALE.
+ * Python:  Process.run().
+ */
+SHOAL_API int shoal_process_run(shoal_process process);
 
 /*
  * shoal_process_join - wait for its end.
@@ -177,18 +199,6 @@ SHOAL_API int shoal_process_set_daemon(shoal_process process, bool daemon);
  * Python:  Process.close().
  */
 SHOAL_API int shoal_process_close(shoal_process process);
-
-/*
- * shoal_process_pid - its process id.
- * @process: any, in any process of the family.
- * Owns:    nothing.
- * Blocks:  no.
- * Safe:    threads yes; after fork yes; signal handler no.
- * Death:   the number stays when the process ended.
- * Returns: the pid; 0 not started, or a stale handle.
- * Python:  Process.pid.
- */
-SHOAL_API pid_t shoal_process_pid(shoal_process process);
 
 /*
  * shoal_process_exitcode - how it ended.

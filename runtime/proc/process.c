@@ -22,6 +22,7 @@
 #include "proc/start.h"
 
 static_assert(SHOAL_PROCESS_NAME_MAX == sizeof(((struct process_shm *)0)->name) - 1, "names fit");
+static_assert(SHOAL_PROCESS_TYPE_MAX == PROCESS_TYPE_MAX, "types fit");
 
 struct process_shm *shl_process_find(shoal_process handle, struct shl_segment **ret_segment)
 {
@@ -55,10 +56,26 @@ static void check_entered(void)
     _exit(EXIT_FAILURE);
 }
 
+static int check_type(const shoal_process_options *options)
+{
+    const shoal_process_type *type = options->type;
+    REQUIRE_RESERVED(type);
+    REQUIRE(type->name && *type->name && type->run, -EINVAL, "a type without name or run()");
+    REQUIRE(strnlen(type->name, PROCESS_TYPE_MAX + 1) <= PROCESS_TYPE_MAX, -EMSGSIZE,
+            "the type's name is longer than SHOAL_PROCESS_TYPE_MAX");
+    REQUIRE(type->state_size <= SHOAL_PROCESS_ARGUMENT_MAX, -EMSGSIZE,
+            "the state is larger than SHOAL_PROCESS_ARGUMENT_MAX");
+    REQUIRE(options->argument_size <= type->state_size, -EMSGSIZE,
+            "the argument is larger than the state that begins with it");
+    return 0;
+}
+
 static int check_options(const shoal_process_options *options)
 {
     check_entered();
-    REQUIRE(options && options->target, -EINVAL, "no target");
+    REQUIRE(options && !options->target != !options->type, -EINVAL, "one of target and type");
+    if (options->type && check_type(options) < 0)
+        return shl_error_code();
     REQUIRE_RESERVED(options);
     REQUIRE(!options->argument == (options->argument_size == 0), -EINVAL,
             "an argument needs a size, and a size an argument");
@@ -78,14 +95,23 @@ static int copy_argument(const struct shl_segment *segment, const shoal_process_
                          uint64_t *ret_argument)
 {
     *ret_argument = 0;
-    if (options->argument_size == 0)
+    size_t size = options->type ? options->type->state_size : options->argument_size;
+    if (size == 0)
         return 0;
-    void *copy = shl_alloc(segment, options->argument_size);
+    char *copy = shl_alloc(segment, size);
     if (!copy)
         return shl_error_code();
-    memcpy(copy, options->argument, options->argument_size);
+    if (options->argument)
+        memcpy(copy, options->argument, options->argument_size);
+    memset(copy + options->argument_size, 0, size - options->argument_size);
     *ret_argument = shl_offset(segment, copy);
     return 0;
+}
+
+/* A type's run() is called as what it is: PROCESS_TYPED. */
+static void (*target_of(const shoal_process_options *options))(void *)
+{
+    return options->type ? (void (*)(void *))(void (*)(void))options->type->run : options->target;
 }
 
 static void free_argument(const struct shl_segment *segment, uint64_t argument)
@@ -142,9 +168,11 @@ static int describe(struct shl_children *children, const shoal_process_options *
             free_argument(segment, argument);
         return shl_error_code();
     }
-    snprintf(process->type, sizeof process->type, "Process");
+    snprintf(process->type, sizeof process->type, "%s",
+             options->type ? options->type->name : "Process");
     process->flags = (options->daemon || shoal_process_is_daemon(creator) ? PROCESS_DAEMON : 0) |
-                     (shl_daemons_childless ? PROCESS_CHILDLESS : 0);
+                     (shl_daemons_childless ? PROCESS_CHILDLESS : 0) |
+                     (options->type ? PROCESS_TYPED : 0);
     shl_identity_give(process, creator, options->name);
     process->argument = argument;
     struct shl_place place;
@@ -152,7 +180,7 @@ static int describe(struct shl_children *children, const shoal_process_options *
         shl_object_part(&place, &process->object);
     uint64_t ref = shl_object_publish(&process->object, KIND_PROCESS);
     struct shl_child child = { .ref = ref,
-                               .target = options->target,
+                               .target = target_of(options),
                                .argument = argument,
                                .method = options->start_method,
                                .fds_count = (uint32_t)options->fds_count,
@@ -254,6 +282,31 @@ int shoal_process_start(shoal_process process)
     int code = start(children, process);
     shl_children_unlock();
     return code;
+}
+
+void shl_process_call(shoal_process self, void (*target)(void *), void *argument)
+{
+    struct shl_segment *segment;
+    struct process_shm *process = shl_process_find(self, &segment);
+    if (process && process->flags & PROCESS_TYPED)
+        ((void (*)(shoal_process, void *))(void (*)(void))target)(self, argument);
+    else
+        target(argument);
+}
+
+int shoal_process_run(shoal_process handle)
+{
+    struct shl_segment *segment;
+    struct process_shm *process = shl_process_find_own(handle, &segment);
+    struct shl_children *children = process ? shl_children_lock() : NULL;
+    if (!children)
+        return shl_error_code();
+    struct shl_child *child = shl_children_find(children, handle.ref);
+    void (*target)(void *) = child ? child->target : NULL;
+    shl_children_unlock();
+    REQUIRE(target, -ECHILD, "not a child of this process");
+    shl_process_call(handle, target, shoal_process_argument(handle));
+    return 0;
 }
 
 int shoal_process_start_new(const shoal_process_options *options, shoal_process *ret_process)

@@ -60,6 +60,9 @@ bool shl_child_look(struct shl_child *child, struct process_shm *process);
 /* shoal_init_options.daemons_without_children, of the whole line. */
 extern SHL_HIDDEN bool shl_daemons_childless;
 
+/* Runs its target, or the run() of its type. */
+void shl_process_call(shoal_process self, void (*target)(void *), void *argument);
+
 /* Closes those that ended and whose handles nobody will close. */
 void shl_children_drop_auto_closed(struct shl_children *children);
 

@@ -26,6 +26,7 @@ enum {
 
 /* flags: written by the creator, before it is started. */
 #define PROCESS_DAEMON 1u
+#define PROCESS_TYPED 4u     /* its target is the run() of a type */
 #define PROCESS_CHILDLESS 2u /* of its line no daemon may start others */
 
 #define PROCESS_TYPE_MAX 31

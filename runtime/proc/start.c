@@ -167,6 +167,7 @@ int shoal_process_fd(size_t index)
 void shl_start_run(const struct shl_child *child, const struct shl_segment *segment)
 {
     SHOAL_LOG(SHOAL_LOG_INFO, "child process calling self.run()");
-    child->target(child->argument ? shl_at(segment, child->argument) : NULL);
+    shl_process_call(shoal_current_process(), child->target,
+                     child->argument ? shl_at(segment, child->argument) : NULL);
     exit(EXIT_SUCCESS); /* NOLINT(concurrency-mt-unsafe): as when main returns */
 }
