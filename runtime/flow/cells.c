@@ -230,7 +230,7 @@ static void pause_lost(void)
 
 static bool is_sealed(const struct ring_call *call)
 {
-    /* relaxed: a put that misses it is one that was under way, see seal */
+    /* relaxed: behind the load of the turn, which is an acquire; see seal */
     return atom_load_relaxed(&call->cells->sealed);
 }
 
@@ -256,13 +256,15 @@ static inline int put_once(struct attempt *attempt, bool slept)
         enum look look = look_at(attempt, turn);
         if (look == LOOK_BEHIND && is_filled(attempt->seen) &&
             attempt->seen - state_of(attempt->seen) == turn - lap_of(ring))
-            return -EAGAIN;
+            return is_sealed(attempt->call) ? -EPIPE : -EAGAIN;
         if (unlikely(look == LOOK_BEHIND || look == LOOK_DAMAGED))
             return shl_error(-EUCLEAN, damaged);
         if (unlikely(look == LOOK_OK && state_of(attempt->seen) == CELL_CLOSED))
             return -EPIPE;
         if (look == LOOK_AHEAD || is_filled(attempt->seen))
             turn = further(attempt->call, SHL_PUTS, step_on(ring, attempt->seen));
+        else if (unlikely(is_sealed(attempt->call)))
+            return -EPIPE;
         else if (likely(fill(attempt, turn, slept)))
             return 0;
         else
@@ -334,9 +336,7 @@ static SHL_COLD int tell(unsigned side, int code)
 
 static inline int try(struct attempt *attempt, unsigned side, bool slept)
 {
-    if (side == SHL_TAKES)
-        return take_once(attempt, slept);
-    return unlikely(is_sealed(attempt->call)) ? -EPIPE : put_once(attempt, slept);
+    return side == SHL_TAKES ? take_once(attempt, slept) : put_once(attempt, slept);
 }
 
 static int try_again(struct attempt *attempt, unsigned side, struct shl_watches *ret_watches)

@@ -18,7 +18,7 @@
  * Protocol, put (take mirrors it)
  *   P1 inside = the queue, and its handle is still good
  *   P2 from the hint on, the first position t that is not filled; if its cell still is {t - a lap
- *      FULL}, the ring is full; if it is CLOSED, or the ring sealed, put fails
+ *      FULL}, the ring is full; if it is CLOSED, or the ring sealed by then, put fails
  *   P3 the bell of those who take is pending: the kernel rings it if we die before P5
  *   P4 {t FREE, any} -> {t FULL, item}: one compare-and-set of both words, the commit
  *      failed: another one has put there. From P2
@@ -26,8 +26,8 @@
  * take: P4 is {h FULL} -> {h + a lap FREE}, of the turn alone, the item having been read before. It
  *   finds the ring empty at {h FREE}; if the ring is sealed it closes it there: {h FREE, any} ->
  *   {h CLOSED}, so that no late put can follow.
- * seal: sealed = 1. A put that has passed P2 may still commit, as long as nobody has been told that
- *   the ring is shut down and empty.
+ * seal: sealed = 1. A put that found its cell free before may still commit, as one that came before
+ *   the seal, until somebody has been told that the ring is shut down and empty.
  * close: the handle is good no more; all sleepers are woken; then nobody is inside, or the rest is
  *   left to whoever settles a death: this thread does not wait for a stopped one.
  *
