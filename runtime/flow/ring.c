@@ -776,10 +776,8 @@ bool shl_ring_visit(const struct ring_call *call, bool (*visitor)(void *context,
     /* [ring.drain] [ring.fill] acquire: as shl_ring_count(). */
     uint64_t head = RING_POSITION(atom_load_acquire(&call->ring->head.word));
     uint64_t count = RING_POSITION(atom_load_acquire(&call->ring->tail.word) - head);
-    uint64_t mask = call->ring->mask;
-    if (mask >= call->segment->size / sizeof(uint64_t))
-        return false; /* damaged: so many cells do not fit */
-    for (uint64_t i = 0; i < count && i <= mask; i++) {
+    bool possible = is_possible(call, 0);
+    for (uint64_t i = 0; possible && i < count && i <= call->ring->mask; i++) {
         atom64 *cell = cell_at(call, head + i);
         if (cell && visitor(context, atom_load_relaxed(cell)))
             return true;
