@@ -8,6 +8,7 @@
 #include <shoal/error.h>
 #include <shoal/event.h>
 #include <shoal/identity.h>
+#include <shoal/joinable.h>
 #include <shoal/lock.h>
 #include <shoal/log.h>
 #include <shoal/memory.h>

@@ -2,11 +2,12 @@
 
 usage: check.py PROGRAM EXPECTED_FILE
 """
+import re
 import subprocess
 import sys
 from pathlib import Path
 
-ANY_ORDER, THEN = "# in any order", "# then"
+ANY_ORDER, THEN, EACH_ONCE = "# in any order", "# then", "# each once: "
 
 
 def in_groups(wanted, printed):
@@ -19,13 +20,26 @@ def in_groups(wanted, printed):
     return sorted_wanted, sorted_printed + printed[len(sorted_printed):]
 
 
+def without_patterns(wanted, printed):
+    """The lines without those that match a pattern; and the problems with these."""
+    problems = []
+    for pattern in [line[len(EACH_ONCE):] for line in wanted if line.startswith(EACH_ONCE)]:
+        matches = [line for line in printed if re.fullmatch(pattern, line)]
+        printed = [line for line in printed if line not in matches]
+        if not matches or len(set(matches)) < len(matches):
+            problems.append(f"not each once: {pattern}: {matches}")
+    return [line for line in wanted if not line.startswith(EACH_ONCE)], printed, problems
+
+
 def differences(program, expected):
     run = subprocess.run([program], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                          timeout=50)
     wanted, printed = expected.splitlines(), run.stdout.splitlines()
+    wanted, printed, problems = without_patterns(wanted, printed)
     if wanted[:1] == [ANY_ORDER]:
         wanted, printed = in_groups(wanted[1:], printed)
-    problems = [] if run.returncode == 0 else [f"status {run.returncode}"]
+    if run.returncode != 0:
+        problems += [f"status {run.returncode}"]
     if wanted != printed:
         problems += [f"missing: {line}" for line in wanted if line not in printed]
         problems += [f"too much: {line}" for line in printed if line not in wanted]

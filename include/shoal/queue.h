@@ -9,6 +9,9 @@
  * stopped (SIGSTOP) inside a call holds up its side of the queue until it goes on. Not so of a
  * queue of values of 8 bytes, unless its options say bulk: there nobody waits for another's step.
  *
+ * Those who want to know when all that was put is done, and to lose no message with its consumer,
+ * make it joinable: <shoal/joinable.h>.
+ *
  * docs/examples/face.c is a complete program.
  */
 #ifndef SHOAL_QUEUE_H
@@ -25,12 +28,15 @@ SHOAL_BEGIN_DECLS
 #define SHOAL_QUEUE_VALUE_SIZE_MAX 4096
 
 typedef struct {
-    shoal_segment segment; /* none: the family's */
-    size_t capacity_count; /* messages; 0: SHOAL_QUEUE_CAPACITY_DEFAULT */
-    size_t capacity_size;  /* bytes of messages together, or one larger one; 0: any */
-    size_t value_size;     /* 0: of payloads; else of values of so many bytes */
-    bool bulk;             /* of values: fastest if many are moved by one call; see above */
-    uint64_t reserved[8];  /* zero */
+    shoal_segment segment;    /* none: the family's */
+    size_t capacity_count;    /* messages; 0: SHOAL_QUEUE_CAPACITY_DEFAULT */
+    size_t capacity_size;     /* bytes of messages together, or one larger one; 0: any */
+    size_t value_size;        /* 0: of payloads; else of values of so many bytes */
+    bool bulk;                /* of values: fastest if many are moved by one call; see above */
+    bool joinable;            /* what is got is leased: <shoal/joinable.h>. Not of values */
+    unsigned deliveries_max;  /* of a joinable one: how often a message is given out; 0: 3 */
+    shoal_queue dead_letters; /* what was given out as often goes here; none: it is dropped */
+    uint64_t reserved[8];     /* zero */
 } shoal_queue_options;
 
 /*

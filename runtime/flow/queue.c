@@ -14,10 +14,12 @@
 #include <string.h>
 
 #include "flow/cells.h"
+#include "flow/joinable.h"
 #include "flow/settle.h"
 #include "mem/alloc.h"
 #include "mem/closed.h"
 #include "mem/journal.h"
+#include "mem/lease.h"
 #include "mem/name.h"
 #include "mem/share.h"
 #include "os/chaos.h"
@@ -116,6 +118,11 @@ static int find_values(shoal_queue handle, size_t size, shoal_deadline deadline,
 }
 
 /* --- either ring ---------------------------------------------------------------------------- */
+
+static bool is_joinable(const struct ring_call *call)
+{
+    return queue_of(call)->joinable.deliveries_max != 0;
+}
 
 /* In a ring of cells items are values of eight bytes, and are moved one by one. */
 static int ring_put(const struct ring_call *call, const void *items, uint32_t count)
@@ -216,7 +223,31 @@ static int check_options(const shoal_queue_options *options)
             "value_size is above SHOAL_QUEUE_VALUE_SIZE_MAX");
     REQUIRE(options->capacity_size == 0 || options->capacity_size >= options->value_size, -EINVAL,
             "capacity_size has no room for one value");
+    REQUIRE(!options->joinable || options->value_size == 0, -ENOTSUP,
+            "a queue of values cannot be joinable");
+    REQUIRE(options->joinable || (!options->deliveries_max && SHOAL_IS_NONE(options->dead_letters)),
+            -EINVAL, "deliveries_max and dead_letters are for joinable queues");
     return 0;
+}
+
+/* The queue for what is given up must be one of payloads in the same segment. */
+static int check_dead_letters(const struct shl_segment *segment, shoal_queue dead_letters)
+{
+    struct ring_call other;
+    int code = SHOAL_IS_NONE(dead_letters) ? 0 : find_payloads(dead_letters, SHOAL_NOW, &other);
+    if (code == 0 && !SHOAL_IS_NONE(dead_letters))
+        REQUIRE(other.segment == segment, -EXDEV, "dead_letters lies in another segment");
+    return code;
+}
+
+static void init_joinable(struct object_shm *object, const shoal_queue_options *options)
+{
+    struct joinable_shm *joinable = &((struct queue_shm *)object)->joinable;
+    unsigned deliveries_max = options->deliveries_max ? options->deliveries_max : 3;
+    joinable->deliveries_max = options->joinable ? deliveries_max : 0;
+    joinable->dead_letters = options->dead_letters.ref;
+    atom_store_relaxed(&joinable->returned, 0);
+    atom_store_relaxed(&joinable->dropped, 0);
 }
 
 int shoal_queue_create(const shoal_queue_options *options, shoal_queue *ret_queue)
@@ -234,13 +265,15 @@ int shoal_queue_create(const shoal_queue_options *options, shoal_queue *ret_queu
     struct shl_segment *segment = shl_segment_of_handle(chosen.segment);
     bool has_cells = chosen.value_size == sizeof(uint64_t) && !chosen.bulk;
     enum shl_pool pool = has_cells ? POOL_CELLS : POOL_QUEUE;
-    struct object_shm *object = segment ? shl_object_create(segment, pool) : NULL;
+    code = segment ? check_dead_letters(segment, chosen.dead_letters) : shl_error_code();
+    struct object_shm *object = code == 0 ? shl_object_create(segment, pool) : NULL;
     if (!object)
         return shl_error_code();
     ((struct queue_shm *)object)->value_size = (uint32_t)chosen.value_size;
     ((struct queue_shm *)object)->has_cells = has_cells;
     ((struct queue_shm *)object)->capacity_size = chosen.value_size > 0 ? 0 : chosen.capacity_size;
     atom_store_relaxed(&((struct queue_shm *)object)->copied_size, 0);
+    init_joinable(object, &chosen);
     code = shl_queue_init(segment, object, chosen.capacity_count);
     if (code < 0) {
         if (!SHL_MISTAKE("queue.place"))
@@ -261,27 +294,38 @@ static int check_payload(const struct ring_call *call, const void *payload, uint
             "put: the payload lies in another segment than the queue");
     uint64_t own = atom_load_relaxed(&place.block->own);
     *ret_own = own;
-    return likely(block_own_is_mine(own, call->self->process_owner)) ||
-                   block_own_state(own) == BLOCK_SHARED
-               ? 0
-               : shl_block_error(call->segment, own);
+    if (likely(block_own_is_mine(own, call->self->process_owner)))
+        return 0;
+    if (block_own_state(own) == BLOCK_LEASED)
+        return shl_lease_mine(call->segment, own, call->self) ? 0 : shl_error_code();
+    if (block_own_state(own) != BLOCK_SHARED)
+        return shl_block_error(call->segment, own);
+    REQUIRE(!is_joinable(call), -ENOTSUP, "put: a shared payload, and the queue is joinable");
+    return 0;
 }
 
 static int put_own(const struct ring_call *call, void *payload, uint64_t own)
 {
     struct block_shm *block = shl_block(payload);
-    uint32_t seq = block_own_seq(own) + 1;
+    struct lease_shm *lease = NULL;
+    if (unlikely(block_own_state(own) == BLOCK_LEASED))
+        lease = shl_lease_of(call->segment, own);
+    uint32_t seq = (lease ? block_own_seq_lent(own) : block_own_seq(own)) + 1;
+    uint64_t sending = block_own_make(BLOCK_SENDING, call->self->process_owner, seq);
     uint64_t descriptor = descriptor_make(shl_offset(call->segment, payload), seq);
     shl_journal_putting(call->self, call->ref, descriptor);
     SHL_CHAOS("queue.journal");
-    atom_store_relaxed(&block->own, block_own_make(BLOCK_SENDING, call->self->process_owner, seq));
+    atom_store_relaxed(&block->own, sending);
     SHL_CHAOS("queue.sending");
     int code = ring_put(call, &descriptor, 1);
     SHL_CHAOS("queue.put");
     if (unlikely(code < 0))
         atom_store_relaxed(&block->own,
-                           block_own_make(BLOCK_OWNED, call->self->process_owner, seq));
+                           lease ? block_own_lend(BLOCK_LEASED, own, sending)
+                                 : block_own_make(BLOCK_OWNED, call->self->process_owner, seq));
     shl_journal_done(call->self);
+    if (unlikely(lease && code >= 0))
+        shl_lease_over(call->segment, lease);
     return code < 0 ? code : 0;
 }
 
@@ -303,8 +347,8 @@ int shl_queue_put(const struct ring_call *call, void *payload)
     int code = check_payload(call, payload, &own);
     if (unlikely(code < 0))
         return code;
-    return likely(block_own_state(own) == BLOCK_OWNED) ? put_own(call, payload, own)
-                                                       : put_shared(call, own);
+    return unlikely(block_own_state(own) == BLOCK_SHARED) ? put_shared(call, own)
+                                                          : put_own(call, payload, own);
 }
 
 int shoal_queue_put(shoal_queue queue, void *payload, shoal_deadline deadline)
@@ -359,24 +403,12 @@ int shoal_queue_put_many(shoal_queue queue, void *const *payloads, size_t count,
     return some_of(done, code, ret_count);
 }
 
-/* The block a descriptor names, as long as it is SENDING so: false if it cannot be. */
-static bool find_message(const struct ring_call *call, uint64_t descriptor,
-                         struct shl_place *ret_place, uint64_t *ret_own)
-{
-    uint64_t offset = descriptor_offset(descriptor);
-    if (unlikely(offset >= call->segment->size || !shl_place_at(call->segment, offset, ret_place)))
-        return false;
-    *ret_own = atom_load_relaxed(&ret_place->block->own);
-    return block_own_state(*ret_own) == BLOCK_SENDING &&
-           descriptor_make(offset, block_own_seq(*ret_own)) == descriptor;
-}
-
 /* Its payload, owned by the caller from now on; NULL with an error. */
 static void *receive(const struct ring_call *call, uint64_t descriptor)
 {
     uint64_t own;
     struct shl_place place;
-    if (unlikely(!find_message(call, descriptor, &place, &own))) {
+    if (unlikely(!shl_message_find(call->segment, descriptor, &place, &own))) {
         shl_error(-EUCLEAN, "what was queued is no payload: a process damaged the queue");
         return NULL;
     }
@@ -394,6 +426,8 @@ static int take_end(void)
 int shl_queue_get(const struct ring_call *call, void **ret_payload)
 {
     uint64_t descriptor;
+    if (unlikely(is_joinable(call)))
+        return shl_joinable_get(call, ret_payload);
     int code = ring_take(call, &descriptor, 1);
     if (code > 0 && SHL_MISTAKE("queue.overtaken") && ring_put(call, &descriptor, 1) > 0)
         code = ring_take(call, &descriptor, 1);
@@ -551,6 +585,8 @@ int shoal_queue_shutdown_now(shoal_queue queue)
         code = drop_some(&call);
         code = code == -EPIPE ? 0 : code;
     }
+    if (code >= 0 && is_joinable(&call))
+        shl_joinable_drop_returned(&call);
     return code < 0 ? code : 0;
 }
 
@@ -559,7 +595,7 @@ static void free_message(const struct ring_call *call, uint64_t descriptor)
 {
     uint64_t own;
     struct shl_place place;
-    if (find_message(call, descriptor, &place, &own) &&
+    if (shl_message_find(call->segment, descriptor, &place, &own) &&
         /* [journal.message] acquire <- J3. */
         atom_cas_acquire_64(
             &place.block->own, own,
@@ -574,6 +610,8 @@ static void free_contents(const struct ring_call *call)
     struct shl_place place;
     for (; call->is_owned && shl_ring_first(call, &descriptor); shl_ring_drop(call))
         free_message(call, descriptor);
+    if (is_joinable(call))
+        shl_joinable_drop_returned(call);
     if (cells < call->segment->size && shl_place_at(call->segment, cells, &place))
         shl_object_unpart(&place, call->ref, call->self);
 }
@@ -601,6 +639,7 @@ int shl_queue_end(const struct ring_call *call)
         return code == -EAGAIN ? 0 : code;
     free_contents(call);
     ring_leave(call);
+    shl_joinable_wake(call->object);
     shl_object_free(call->segment, call->object);
     return 0;
 }
@@ -639,7 +678,9 @@ int shoal_queue_join_thread(shoal_queue queue)
 size_t shoal_queue_qsize(shoal_queue queue)
 {
     struct ring_call call;
-    return find(queue, SHOAL_NOW, &call) == 0 ? ring_count(&call) : 0;
+    if (find(queue, SHOAL_NOW, &call) < 0)
+        return 0;
+    return ring_count(&call) + (is_joinable(&call) ? shl_joinable_returned_count(&call) : 0);
 }
 
 bool shoal_queue_empty(shoal_queue queue)
@@ -685,6 +726,7 @@ int shoal_queue_stats(shoal_queue queue, shoal_queue_counters *ret_counters)
     REQUIRE(ret_counters, -EINVAL, "no place for the counters");
     struct measure measure = { .call = &call };
     shoal_queue_counters counters = { .count = ring_count(&call) };
+    counters.dropped = atom_load_relaxed(&queue_of(&call)->joinable.dropped);
     ring_counters(&call, &counters);
     if (call.is_owned) {
         shl_ring_visit(&call, add_size, &measure);
@@ -708,6 +750,7 @@ static bool finish(const struct shl_segment *segment, struct shl_attachment *sel
         return false;
     free_contents(&call);
     ring_leave(&call);
+    shl_joinable_wake(object);
     return true;
 }
 
@@ -722,4 +765,8 @@ static void settle(const struct shl_segment *segment, struct object_shm *object,
         shl_ring_settle(&queue->ring, dead);
 }
 
-const struct shl_settler shl_queue_settler = { .settle = settle, .finish = finish, .visit = visit };
+const struct shl_settler shl_queue_settler = { .settle = settle,
+                                               .finish = finish,
+                                               .visit = visit,
+                                               .lease_over = shl_joinable_over,
+                                               .lease_returned = shl_joinable_returned };

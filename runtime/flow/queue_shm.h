@@ -3,6 +3,7 @@
 #define SHL_FLOW_QUEUE_SHM_H
 
 #include "flow/cells_shm.h"
+#include "flow/joinable_shm.h"
 #include "flow/ring_shm.h"
 #include "mem/object_shm.h"
 
@@ -11,7 +12,8 @@ struct queue_shm {
     uint32_t value_size;    /* 0: its items are descriptors of payloads. Written once */
     uint32_t has_cells;     /* 1: the ring is of cells. The same in all places of a pool */
     uint64_t capacity_size; /* of its payloads together; 0: any. Written once */
-    uint8_t padding[SHL_LINE - sizeof(struct object_shm) - 16];
+    struct joinable_shm joinable;
+    uint8_t padding[SHL_LINE - sizeof(struct object_shm) - 16 - sizeof(struct joinable_shm)];
     union {
         struct ring_shm ring;
         struct cells_shm cells;

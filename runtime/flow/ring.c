@@ -54,11 +54,6 @@ static uint64_t bits_at(uint64_t cells_count, uint64_t item_size)
     return (cells_count * item_size + 7) / 8 * 8;
 }
 
-uint64_t shl_ring_cells_count(uint64_t capacity)
-{
-    return capacity <= 1 ? 1 : UINT64_C(1) << (64 - __builtin_clzll(capacity - 1));
-}
-
 uint64_t shl_ring_cells_size(uint64_t cells_count, uint64_t item_size)
 {
     return bits_at(cells_count, item_size) + (cells_count + 63) / 64 * sizeof(uint64_t);
@@ -367,6 +362,8 @@ static bool read_items(const struct attempt *attempt, uint64_t position, uint64_
             uint64_t item = atom_load_relaxed((const atom64 *)(const void *)cells);
             if (call->is_owned)
                 shl_journal_taking(call->self, call->ref, item);
+            if (call->position)
+                atom_store_relaxed(call->position, position + done);
             if (attempt->to)
                 memcpy(attempt->to + done * sizeof item, &item, sizeof item);
         } else if (attempt->to) {
@@ -645,6 +642,13 @@ int shl_ring_wait(const struct ring_call *call)
     return code == -ETIMEDOUT ? shl_error(code, "nothing has come") : code;
 }
 
+int shl_ring_try_take(const struct ring_call *call, void *ret_item, struct shl_watches *watches)
+{
+    struct attempt attempt = { .call = call, .to = ret_item, .count = 1 };
+    int code = attempt_take(&attempt, watches);
+    return code < 0 ? code : (int)attempt.count;
+}
+
 int shl_ring_seal(const struct ring_call *call)
 {
     uint64_t tail = 0;
@@ -762,12 +766,6 @@ uint64_t shl_ring_size(struct ring_shm *ring)
     /* [ring.fill] acquire <- put's P5. */
     uint64_t position = RING_POSITION(atom_load_acquire(&ring->tail.word));
     return measure(ring, position, &head, &size) ? size : 0;
-}
-
-void shl_ring_counters(const struct ring_shm *ring, uint64_t *ret_put, uint64_t *ret_taken)
-{
-    *ret_taken = RING_POSITION(atom_load_relaxed(&ring->head.word) - ring->first);
-    *ret_put = RING_POSITION(atom_load_relaxed(&ring->tail.word) - ring->first);
 }
 
 bool shl_ring_visit(const struct ring_call *call, bool (*visitor)(void *context, uint64_t item),

@@ -32,6 +32,7 @@ struct ring_call {
     uint32_t item_size; /* of 8 bytes are also descriptors: */
     bool is_owned;      /* items are descriptors of payloads, and are moved one by one */
     bool leaves_end;    /* an end is not taken: there is nothing to take */
+    atom64 *position; /* of a dense ring: where to note the place of what is taken; NULL: nowhere */
     shoal_deadline deadline;
     const struct ring_hooks *hooks; /* NULL: none */
     uint64_t size_max;              /* of owned items together; 0: any, and none is weighed */
@@ -39,7 +40,10 @@ struct ring_call {
 };
 
 /* How many cells a ring of that capacity has, and what they take. */
-uint64_t shl_ring_cells_count(uint64_t capacity);
+static inline uint64_t shl_ring_cells_count(uint64_t capacity)
+{
+    return capacity <= 1 ? 1 : UINT64_C(1) << (64 - __builtin_clzll(capacity - 1));
+}
 uint64_t shl_ring_cells_size(uint64_t cells_count, uint64_t item_size);
 /* Before anybody sees it: `call` names segment, ring and the size of items. */
 void shl_ring_init(const struct ring_call *call, uint64_t capacity, uint64_t cells);
@@ -55,6 +59,10 @@ int shl_ring_put_end(const struct ring_call *call);
 int shl_ring_take(const struct ring_call *call, void *ret_items, uint32_t count);
 /* Until a take would not wait, or would fail for good. 0, -ETIMEDOUT, -ECANCELED, -ESTALE. */
 int shl_ring_wait(const struct ring_call *call);
+
+/* Likewise of one item, without waiting: -EAGAIN, with what would change that, or its result. Who
+ * waits does so at the bell `not_empty`. */
+int shl_ring_try_take(const struct ring_call *call, void *ret_item, struct shl_watches *watches);
 
 /* From here on puts fail; 0 or -ESTALE. Wakes those who wait. */
 int shl_ring_seal(const struct ring_call *call);
@@ -84,6 +92,11 @@ uint64_t shl_ring_size(struct ring_shm *ring);
 /* Items in it, ends too; exact while nobody is inside. */
 uint64_t shl_ring_count(const struct ring_shm *ring);
 /* Of all items that were ever put, and of those that were taken. */
-void shl_ring_counters(const struct ring_shm *ring, uint64_t *ret_put, uint64_t *ret_taken);
+static inline void shl_ring_counters(const struct ring_shm *ring, uint64_t *ret_put,
+                                     uint64_t *ret_taken)
+{
+    *ret_taken = RING_POSITION(atom_load_relaxed(&ring->head.word) - ring->first);
+    *ret_put = RING_POSITION(atom_load_relaxed(&ring->tail.word) - ring->first);
+}
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "mem/alloc.h"
 #include "mem/journal.h"
+#include "mem/lease.h"
 #include "mem/object.h"
 #include "mem/runs.h"
 #include "mem/share.h"
@@ -88,13 +89,13 @@ struct counted {
     unsigned living; /* who hold it, if it is shared */
 };
 
-static void count_owned(const struct counted *counted)
+static void count_owned(const struct counted *counted, uint32_t owner)
 {
     struct audit *audit = counted->audit;
     audit->sums.owned += counted->size;
     if (!audit->holders)
         return;
-    shoal_holder *holder = &audit->holders[PEER_OWNER_SLOT(block_own_owner(counted->own))];
+    shoal_holder *holder = &audit->holders[PEER_OWNER_SLOT(owner)];
     holder->owned += counted->size;
     holder->payloads_count += counted->count;
 }
@@ -125,10 +126,11 @@ static void count_holder(void *context, uint32_t owner, const struct block_shm *
 static void count_payload(struct counted *counted)
 {
     shoal_audit *sums = &counted->audit->sums;
+    uint32_t holder;
     switch (block_own_state(counted->own)) {
     case BLOCK_OWNED:
         sums->payloads_count += counted->count;
-        count_owned(counted);
+        count_owned(counted, block_own_owner(counted->own));
         return;
     case BLOCK_SENDING:
         sums->payloads_count += counted->count;
@@ -140,6 +142,14 @@ static void count_payload(struct counted *counted)
         sums->payloads_count += counted->count;
         shl_share_visit(counted->audit->segment, counted->own, count_holder, counted);
         *(counted->living ? &sums->shared : &sums->lost) += counted->size;
+        return;
+    case BLOCK_LEASED:
+        sums->payloads_count += counted->count;
+        holder = shl_lease_holder(counted->audit->segment, counted->own);
+        if (holder)
+            count_owned(counted, holder);
+        else
+            sums->queued += counted->size;
         return;
     default: /* somebody works meanwhile */
         sums->lost += counted->size;
@@ -174,6 +184,7 @@ static void count_block(struct audit *audit, const struct block_shm *block, uint
     case BLOCK_OWNED:
     case BLOCK_SENDING:
     case BLOCK_SHARED:
+    case BLOCK_LEASED:
         count_payload(&counted);
         return;
     case BLOCK_PART:

@@ -21,12 +21,14 @@
  *   FREE, thread -> FREE, nobody    given to everybody; then its run's free bit is set
  *   OWNED -> SHARED                 share, by the owner; who holds it stands in the object
  *   SHARED -> OWNED                 by who ended that object when nobody held it, to free it
+ *   SENDING <-> LEASED              got from a joinable queue; or put by its holder (lease_shm.h)
+ *   LEASED -> OWNED                 finished, by its holder
  *   OWNED -> UNDER                  alloc_under, by the owner of both
  *   UNDER -> OWNED                  by the owner of its parent, to free it
  *   OWNED <-> PART                  memory of an object, never a payload
  *   FREE, thread <-> OBJECT         the place of an object (object_shm.h)
- *   of a dead owner -> FREE, nobody by whoever settles it; likewise PART and SHARED of an object,
- *                                   and UNDER of a payload, that is no more
+ *   of a dead owner -> FREE, nobody by whoever settles it; likewise PART, SHARED and LEASED of an
+ *                                   object, and UNDER of a payload, that is no more
  */
 #ifndef SHL_MEM_BLOCK_SHM_H
 #define SHL_MEM_BLOCK_SHM_H
@@ -40,7 +42,8 @@ enum block_state {
     BLOCK_PART,
     BLOCK_OBJECT,
     BLOCK_SHARED,
-    BLOCK_UNDER
+    BLOCK_UNDER,
+    BLOCK_LEASED
 };
 
 struct block_shm {

@@ -1,6 +1,7 @@
 #include "mem/journal.h"
 
 #include "mem/alloc.h"
+#include "mem/lease.h"
 #include "mem/object.h"
 
 static bool is_same(void *context, uint64_t descriptor)
@@ -24,18 +25,35 @@ static uint64_t word_of(const struct shl_segment *segment, uint32_t number)
     return atom_load_acquire(&shl_thread_peer(segment, number)->journal.word);
 }
 
-/* J2: by somebody who is not settled just now, as the taker himself is. */
-static bool is_being_taken(const struct shl_segment *segment, const struct shl_dead *dead,
-                           uint64_t descriptor)
+/* J2 */
+static bool another_took(const struct shl_segment *segment, uint32_t number, uint64_t descriptor)
 {
     for (uint32_t i = 0; i < PEERS_MAX; i++) {
         uint64_t word = word_of(segment, i);
-        bool is_dead = dead->threads[i] && !SHL_MISTAKE("journal.himself");
-        if ((word & JOURNAL_TAKING) && JOURNAL_DESCRIPTOR(word) == descriptor && !is_dead &&
-            !shl_thread_slot_is_dead(segment, i))
+        bool other = i != number || SHL_MISTAKE("journal.himself");
+        if (other && (word & JOURNAL_TAKING) && JOURNAL_DESCRIPTOR(word) == descriptor)
             return true;
     }
     return false;
+}
+
+uint32_t shl_journal_taker(const struct shl_segment *segment, uint32_t number, uint64_t queue)
+{
+    uint64_t word = word_of(segment, number);
+    bool is_its = (word & JOURNAL_TAKING) &&
+                  atom_load_relaxed(&shl_thread_peer(segment, number)->journal.queue) == queue;
+    return is_its ? PEER_OWNER_MAKE(number, (uint32_t)(word >> 56 & 0x3f)) : 0;
+}
+
+bool shl_message_find(const struct shl_segment *segment, uint64_t descriptor,
+                      struct shl_place *ret_place, uint64_t *ret_own)
+{
+    uint64_t offset = descriptor_offset(descriptor);
+    if (unlikely(offset >= segment->size || !shl_place_at(segment, offset, ret_place)))
+        return false;
+    *ret_own = atom_load_relaxed(&ret_place->block->own);
+    return block_own_state(*ret_own) == BLOCK_SENDING &&
+           descriptor_make(offset, block_own_seq(*ret_own)) == descriptor;
 }
 
 void shl_journal_void(const struct shl_segment *segment, uint32_t owner, uint64_t queue)
@@ -69,8 +87,7 @@ static bool is_the_send(const struct shl_segment *segment, uint32_t number, uint
            descriptor_make(descriptor_offset(descriptor), block_own_seq(own)) == descriptor;
 }
 
-void shl_journal_settle(const struct shl_segment *segment, const struct shl_dead *dead,
-                        uint32_t number)
+void shl_journal_settle(const struct shl_segment *segment, uint32_t number)
 {
     struct journal_shm *journal = &shl_thread_peer(segment, number)->journal;
     uint64_t word = word_of(segment, number), descriptor = JOURNAL_DESCRIPTOR(word);
@@ -84,10 +101,13 @@ void shl_journal_settle(const struct shl_segment *segment, const struct shl_dead
         uint64_t own = atom_load_acquire(&place.block->own);
         if (is_the_send(segment, number, word, own) && !SHL_MISTAKE("journal.settled") &&
             !lies_in_queue(segment, atom_load_relaxed(&journal->queue), descriptor) &&
-            !is_being_taken(segment, dead, descriptor))
+            !another_took(segment, number, descriptor)) {
+            uint64_t kept = shl_lease_keep(segment, number, word, own);
+            SHL_CHAOS("journal.kept");
             /* [runs.free] release; its free bit is made by shl_runs_settle(). */
             atom_cas_release_64(&place.block->own, own,
-                                block_own_make(BLOCK_FREE, 0, block_own_seq(own)));
+                                kept ? kept : block_own_make(BLOCK_FREE, 0, block_own_seq(own)));
+        }
     }
     /* [journal.message] release: settled. */
     atom_store_release(&journal->word, 0);

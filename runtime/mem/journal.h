@@ -10,12 +10,12 @@
  *           settling a dead thread whose journal names a message that its block says is SENDING, by
  *             the thread's own process if it was putting:
  *             J1 it lies in the queue: nothing to do
- *             J2 a live thread is taking it: nothing to do
- *             J3 the block is still as it was: nobody's, by compare-and-set
+ *             J2 another thread is taking it: he goes on, or is settled for it himself
+ *             J3 the block is still as it was: nobody's, or a lease's (mem/lease.h), by
+ *               compare-and-set
  * From a put on the message lies in the queue, or a journal says that it is being taken, or its
  * block has changed; J1 to J3 look in that order, so that who finds none of them true knows that it
- * was never put, or that who took it is dead. Another dead thread's journal may name it too: both
- * decide the same, and the compare-and-set succeeds once.
+ * was never put, or that it was this dead one who took it.
  *
  * A journal that a dead thread has left names that one send. Of a putter: his process sends no
  * more. Of a taker before the commit: it is cleared before another one takes the message. After the
@@ -63,11 +63,19 @@ static inline void shl_journal_done(const struct shl_attachment *self)
 /* For a dead thread (short) that holds the side of a queue from which it was taking a message. */
 void shl_journal_void(const struct shl_segment *segment, uint32_t owner, uint64_t queue);
 
+/* The thread (short) in a slot whose journal says that it is taking a message from that queue, or
+ * 0. */
+uint32_t shl_journal_taker(const struct shl_segment *segment, uint32_t number, uint64_t queue);
+
+/* The block a message's descriptor names, as long as it is SENDING so: false if it cannot be. */
+struct shl_place;
+bool shl_message_find(const struct shl_segment *segment, uint64_t descriptor,
+                      struct shl_place *ret_place, uint64_t *ret_own);
+
 /* Does the journal of anybody, alive or dead, name a block between two offsets? */
 bool shl_journal_names(const struct shl_segment *segment, uint64_t begin, uint64_t end);
 
 /* For a thread's slot whose thread is one of the dead. */
-void shl_journal_settle(const struct shl_segment *segment, const struct shl_dead *dead,
-                        uint32_t number);
+void shl_journal_settle(const struct shl_segment *segment, uint32_t number);
 
 #endif

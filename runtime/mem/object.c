@@ -22,6 +22,7 @@ static const enum shl_kind pool_kinds[POOLS_COUNT] = {
     [POOL_NAME] = KIND_NAME,
     [POOL_SHARE] = KIND_SHARE,
     [POOL_CONNECTION] = KIND_CONNECTION,
+    [POOL_LEASE] = KIND_LEASE,
 };
 
 static struct block_shm *block_of(struct object_shm *object)
@@ -231,14 +232,16 @@ struct object_shm *shl_object_at(const struct shl_segment *segment, uint64_t ref
     return there ? object : NULL;
 }
 
+enum { ANY_POOL = -1 };
+
 /* The next place from an offset on whose kind is not damaged; NULL at the end. */
 static struct object_shm *next_place(const struct shl_segment *segment, uint64_t *offset,
-                                     enum shl_kind *ret_kind)
+                                     int wanted, enum shl_kind *ret_kind)
 {
     while (*offset < shl_chunks_end(segment) * CHUNK_SIZE) {
         uint64_t at = *offset, inside_page = at % PAGE_SIZE_SHM;
         int pool = shl_object_pool(segment, at);
-        if (pool < 0) {
+        if (pool < 0 || (wanted != ANY_POOL && pool != wanted)) {
             bool pages = chunk_word_kind(shl_chunk_word(segment, at)) == CHUNK_PAGES;
             *offset += pages ? PAGE_SIZE_SHM - inside_page : CHUNK_SIZE - at % CHUNK_SIZE;
             continue;
@@ -253,16 +256,29 @@ static struct object_shm *next_place(const struct shl_segment *segment, uint64_t
     return NULL;
 }
 
-struct object_shm *shl_object_next(const struct shl_segment *segment, struct shl_object_walk *walk)
+static struct object_shm *next_object(const struct shl_segment *segment,
+                                      struct shl_object_walk *walk, int wanted)
 {
     if (walk->offset < segment->chunks_at * CHUNK_SIZE)
         walk->offset = segment->chunks_at * CHUNK_SIZE;
-    for (struct object_shm *object; (object = next_place(segment, &walk->offset, &walk->kind));)
+    for (struct object_shm *object;
+         (object = next_place(segment, &walk->offset, wanted, &walk->kind));)
         /* [object.own] acquire <- shl_object_publish(): the object's fields. */
         if (block_own_state(atom_load_acquire(&object->own)) == BLOCK_OBJECT &&
             walk->kind != KIND_NONE)
             return object;
     return NULL;
+}
+
+struct object_shm *shl_object_next(const struct shl_segment *segment, struct shl_object_walk *walk)
+{
+    return next_object(segment, walk, ANY_POOL);
+}
+
+struct object_shm *shl_object_next_in(const struct shl_segment *segment,
+                                      struct shl_object_walk *walk, enum shl_pool pool)
+{
+    return next_object(segment, walk, (int)pool);
 }
 
 /* What a dead thread was making or ending here has ended: the place does not name him any more. */
@@ -337,7 +353,7 @@ void shl_objects_settle(const struct shl_segment *segment, const struct shl_dead
     const struct shl_attachment *self = shl_self_attached(segment);
     uint32_t owner = self ? self->owner : dead->deputy;
     uint64_t offset = segment->chunks_at * CHUNK_SIZE;
-    for (struct object_shm *object; (object = next_place(segment, &offset, &kind));)
+    for (struct object_shm *object; (object = next_place(segment, &offset, ANY_POOL, &kind));)
         if (is_place(segment, owner, object))
             settle(segment, object, kind, dead);
 }

@@ -107,5 +107,8 @@ struct shl_object_walk {
     enum shl_kind kind;
 };
 struct object_shm *shl_object_next(const struct shl_segment *segment, struct shl_object_walk *walk);
+/* Likewise of one pool, whose pages alone are looked into. */
+struct object_shm *shl_object_next_in(const struct shl_segment *segment,
+                                      struct shl_object_walk *walk, enum shl_pool pool);
 
 #endif

@@ -28,6 +28,7 @@ enum shl_kind {
     KIND_NAME,
     KIND_SHARE,
     KIND_CONNECTION,
+    KIND_LEASE,
     KINDS_COUNT
 };
 
@@ -46,6 +47,7 @@ enum shl_pool {
     POOL_CELLS, /* queues with a ring of cells */
     POOL_SHARE,
     POOL_CONNECTION,
+    POOL_LEASE,
     POOLS_COUNT
 };
 #define OBJECT_SMALL_SIZE 128u

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "mem/alloc.h"
+#include "mem/lease.h"
 #include "mem/pages.h"
 #include "mem/share.h"
 #include "mem/under.h"
@@ -74,8 +75,10 @@ static void free_other(const struct shl_place *place, uint64_t own, struct shl_a
         shl_under_free_child(place, own, self);
     else if (block_own_state(own) == BLOCK_SHARED)
         shl_unshare(place, own, self);
-    else
+    else if (block_own_state(own) != BLOCK_LEASED)
         shl_block_error(place->segment, own);
+    else if (shl_lease_finish(place, own, self) == 0)
+        free_own(place, self);
 }
 
 static SHL_COLD void free_slow(void *payload)
@@ -122,6 +125,8 @@ int shl_block_error(const struct shl_segment *segment, uint64_t own)
         return shl_error(-EPERM, "the payload is in a queue");
     case BLOCK_SHARED:
         return shl_error(-EPERM, "the payload is shared: no process owns it alone");
+    case BLOCK_LEASED:
+        return shl_error(-EPERM, "the payload is leased: see shoal_queue_task_done()");
     case BLOCK_UNDER:
         return shl_error(-EPERM, "the payload lies under another one, and goes with it");
     case BLOCK_PART:
@@ -137,7 +142,7 @@ static bool find_payload(const void *payload, struct shl_place *ret_place)
     if (payload && shl_place_find(payload, ret_place)) {
         enum block_state state = block_own_state(atom_load_relaxed(&ret_place->block->own));
         if (state == BLOCK_OWNED || state == BLOCK_SENDING || state == BLOCK_SHARED ||
-            state == BLOCK_UNDER)
+            state == BLOCK_UNDER || state == BLOCK_LEASED)
             return true;
     }
     shl_error(-EFAULT, "not a payload");

@@ -386,7 +386,7 @@ static void settle(const struct shl_segment *segment, const struct recovery *rec
         vacate_dead(thread_at(segment, i), recovery->dead.threads[i]);
     for (uint32_t i = 0; i < PEERS_MAX; i++)
         if (recovery->dead.threads[i])
-            shl_journal_settle(segment, &recovery->dead, i);
+            shl_journal_settle(segment, i);
     shl_objects_settle(segment, &recovery->dead);
     SHL_CHAOS("peer.R3");
     shl_alloc_settle(segment, &recovery->dead);

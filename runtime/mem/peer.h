@@ -121,6 +121,10 @@ struct shl_settler {
      * which it then does. */
     bool (*visit)(const struct shl_segment *segment, struct object_shm *object,
                   bool (*visitor)(void *context, uint64_t descriptor), void *context);
+    /* Of a queue: a lease of it (mem/lease.h) gets its last word, or was given back; who waits for
+     * that is told. */
+    void (*lease_over)(struct object_shm *object, atom64 *lease, uint64_t word);
+    void (*lease_returned)(struct object_shm *object);
     uint32_t bell; /* where the object's bell lies, if its waiters are to be told of its end */
 };
 extern SHL_HIDDEN const struct shl_settler *const shl_settlers[]; /* NULL: nothing to do */

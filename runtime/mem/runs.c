@@ -449,7 +449,8 @@ static bool names_dead(uint64_t own, const struct shl_dead *dead)
 static bool is_orphan(const struct shl_segment *segment, uint64_t own, const struct shl_dead *dead)
 {
     uint64_t offset = shl_ref_offset(own), word = shl_page_word(segment, offset);
-    bool is_its = block_own_state(own) == BLOCK_PART || block_own_state(own) == BLOCK_SHARED;
+    enum block_state state = block_own_state(own);
+    bool is_its = state == BLOCK_PART || state == BLOCK_SHARED || state == BLOCK_LEASED;
     if (!is_its || page_word_kind(word) != PAGE_RUN || page_word_class(word) <= CLASS_PAYLOAD_LAST)
         return false;
     /* [object.own] acquire <- shl_object_publish() and end. */

@@ -32,7 +32,7 @@
 #define CHUNK_SIZE (UINT64_C(2) << 20)
 #define PAGE_SIZE_SHM (UINT64_C(64) << 10)
 #define PAGES_PER_CHUNK 32u /* page 0 holds the page words */
-#define CLASSES_COUNT 85u
+#define CLASSES_COUNT 86u
 #define NAME_BUCKETS 256u
 #ifndef PEERS_MAX
 #define PEERS_MAX 1024u /* threads, and as many processes; a power of two */

@@ -128,6 +128,7 @@ const struct shl_size shl_sizes[CLASSES_COUNT] = {
     PLACE(POOL_NAME, OBJECT_SMALL_SIZE),
     PLACE(POOL_SHARE, OBJECT_SHARE_SIZE),
     PLACE(POOL_CONNECTION, OBJECT_BIG_SIZE),
+    PLACE(POOL_LEASE, OBJECT_SMALL_SIZE),
 };
 
 uint32_t shl_class_of_lines(uint64_t size)

@@ -25,7 +25,8 @@ bool shl_under_parent(const struct shl_segment *segment, uint64_t own, struct sh
         return false;
     /* [alloc.own] acquire <- hand_out(): the generation. */
     enum block_state state = block_own_state(atom_load_acquire(&ret_parent->block->own));
-    bool lives = state == BLOCK_OWNED || state == BLOCK_SENDING || state == BLOCK_SHARED;
+    bool lives = state == BLOCK_OWNED || state == BLOCK_SENDING || state == BLOCK_SHARED ||
+                 state == BLOCK_LEASED;
     return lives && shl_ref_generation(own) == shl_ref_generation(ref_of(ret_parent));
 }
 

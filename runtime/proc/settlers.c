@@ -2,6 +2,7 @@
  * ask about processes. */
 #include "flow/pipe.h"
 #include "flow/settle.h"
+#include "mem/lease.h"
 #include "mem/share.h"
 #include "proc/process.h"
 #include "sync/settle.h"
@@ -11,7 +12,7 @@ const struct shl_settler *const shl_settlers[KINDS_COUNT] = {
     [KIND_SEMAPHORE] = &shl_semaphore_settler,   [KIND_EVENT] = &shl_event_settler,
     [KIND_CONDITION] = &shl_condition_settler,   [KIND_BARRIER] = &shl_barrier_settler,
     [KIND_SHARE] = &shl_share_settler,           [KIND_PROCESS] = &shl_process_settler,
-    [KIND_CONNECTION] = &shl_connection_settler,
+    [KIND_CONNECTION] = &shl_connection_settler, [KIND_LEASE] = &shl_lease_settler,
 };
 
 bool shl_process_ref_is_gone(const struct shl_segment *segment, uint64_t ref)

@@ -275,6 +275,35 @@ static const char *barrier_case(void)
     return "it is broken for who comes, and whole after a reset";
 }
 
+static void has_task(void *unused)
+{
+    void *payload;
+    (void)unused;
+    keeps(shoal_queue_get(queue, &payload, SHOAL_FOREVER));
+}
+
+static void finishes_task(void *unused)
+{
+    void *payload;
+    (void)unused;
+    EXPECT(told() && shoal_queue_get(queue, &payload, SHOAL_FOREVER) == 0);
+    EXPECT(shoal_queue_deliveries(payload) == 2 && shoal_queue_task_done(queue, payload) == 0);
+}
+
+static const char *joinable_queue_case(void)
+{
+    EXPECT(shoal_queue_create(&(shoal_queue_options){ .joinable = true }, &queue) == 0);
+    EXPECT(shoal_queue_put_bytes(queue, "message", sizeof "message", SHOAL_FOREVER) == 0);
+    const shoal_process victim = start_until_ready(has_task);
+    EXPECT(shoal_event_clear(ready) == 0);
+    const shoal_process next = start_until_asleep(finishes_task);
+    is_killed(victim);
+    EXPECT(shoal_queue_join(queue, SHOAL_FOREVER) == 0);
+    others_go_on();
+    other_ends(next, 0);
+    return "`join` returns: another consumer has got the message";
+}
+
 static const struct {
     const char *name;
     const char *(*run)(void); /* what happened, if all is as it shall be */
@@ -286,6 +315,7 @@ static const struct {
     { "event", event_case, false },
     { "semaphore", semaphore_case, false },
     { "barrier", barrier_case, false },
+    { "joinable_queue", joinable_queue_case, false },
     { "exit_after_put", exit_after_put_case, false },
     { "unowned_semaphore", unowned_semaphore_case, true },
 };

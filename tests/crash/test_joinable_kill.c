@@ -1,0 +1,309 @@
+/*
+ * Consumers of a joinable queue killed at every step and at any instant: every message is finished
+ * once, by somebody, or comes back, and join ends. Spec 1.10.13.
+ */
+#include "harness.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "mem/peer.h"
+#include "os/chaos.h"
+
+TestSuite(joinable_kill, .timeout = 180);
+
+enum { MESSAGES = 3000, CONSUMERS = 3, KILLS = 60, PUTTER = CONSUMERS };
+
+/* What the processes tell each other outside the library. */
+struct board {
+    _Atomic uint32_t put;                 /* so many, by calls that returned */
+    _Atomic uint32_t began[MESSAGES + 1]; /* how often its end was begun */
+    _Atomic uint32_t ended[MESSAGES + 1]; /* how often a call ended it and returned */
+    _Atomic int failed_at, stop;          /* a line */
+    const char *point;                    /* where the victim dies */
+    unsigned passes;
+    _Atomic int finished; /* the victim's call returned */
+};
+
+static struct board *board;
+static shoal_queue queue, next;
+
+#define HOLDS(condition) ((condition) ? (void)0 : (void)(board->failed_at = __LINE__))
+
+static void settle(void)
+{
+    shl_peer_recover_all(&shl_segments[SHL_FAMILY]);
+}
+
+static void begin(const shoal_queue_options *options)
+{
+    board = harness_shared(sizeof *board);
+    assert_code(shoal_queue_create(options, &queue), 0);
+    assert_code(shoal_queue_create(NULL, &next), 0);
+}
+
+static void assert_nothing_left(void)
+{
+    shoal_audit audit;
+    settle();
+    assert_code(shoal_segment_audit((shoal_segment){ 0 }, &audit), 0);
+    cr_assert_eq(audit.lost + audit.damaged, 0, "%s, %u", board->point, board->passes);
+    cr_assert_eq(audit.payloads_count, 0, "%s, %u", board->point, board->passes);
+}
+
+/* --- at every step ---------------------------------------------------------------------------- */
+
+enum way { BY_TASK_DONE, BY_FREE, BY_PUT, WAYS };
+
+static enum way way;
+
+static int end_one(void *payload)
+{
+    if (way == BY_PUT)
+        return shoal_queue_put(next, payload, SHOAL_NOW);
+    if (way == BY_TASK_DONE)
+        return shoal_queue_task_done(queue, payload);
+    shoal_free(payload);
+    return 0;
+}
+
+static void plan_kill(void)
+{
+    shl_chaos_plan(&(struct shl_chaos_plan){
+        .point = board->point, .action = SHL_CHAOS_KILL, .passes = board->passes });
+}
+
+static int gets_and_ends(void *argument)
+{
+    void *payload;
+    (void)argument;
+    plan_kill();
+    CHILD_CHECK(shoal_queue_get(queue, &payload, SHOAL_NOW) == 0);
+    CHILD_CHECK(end_one(payload) == 0);
+    board->finished = 1;
+    return 0;
+}
+
+static int settles(void *argument)
+{
+    (void)argument;
+    shoal_free(shoal_alloc(1)); /* it settles from a slot of its own */
+    plan_kill();
+    settle();
+    return 0;
+}
+
+/* True while the point is passed so often. */
+static bool dies(int (*function)(void *))
+{
+    const int code = harness_wait(harness_child(function, NULL));
+    cr_assert(code == 0 || code == -SIGKILL, "%s, %u: %d", board->point, board->passes, code);
+    return code == -SIGKILL;
+}
+
+/* What the dead one had is ended by another one; then nothing is missing, and nothing is twice. */
+static void assert_once(bool comes_back)
+{
+    void *payload;
+    unsigned again = 0, came = 0;
+    settle();
+    for (; shoal_queue_get(queue, &payload, SHOAL_NOW) == 0; again++) {
+        cr_assert_str_eq(payload, "message");
+        assert_code(end_one(payload), 0);
+    }
+    assert_code(shoal_queue_join(queue, SHOAL_NOW), 0);
+    for (; shoal_queue_get(next, &payload, SHOAL_NOW) == 0; came++)
+        shoal_free(payload);
+    cr_assert_leq(again, board->finished ? 0u : 1u, "%s, %u", board->point, board->passes);
+    cr_assert(again == 1 || !comes_back, "%s, %u", board->point, board->passes);
+    cr_assert_eq(came, way == BY_PUT ? 1u : 0u, "%s, %u", board->point, board->passes);
+    assert_nothing_left();
+}
+
+struct step {
+    const char *point;
+    bool comes_back; /* killed there, nothing has ended yet */
+};
+
+/* 1.10.13 */
+Test(joinable_kill, at_every_step_a_message_ends_once_1_10_13, .timeout = 120)
+{
+    static const struct step steps[] = {
+        { "lease.prepared", true }, { "ring.P5", false },         { "ring.P6", false },
+        { "joinable.taken", true }, { "lease.named", true },      { "lease.held", true },
+        { "queue.journal", true },  { "queue.sending", true },    { "queue.put", false },
+        { "lease.F1", false },      { "lease.F2", false },        { "joinable.over", false },
+        { "lease.over", false },    { "object.published", true }, { "object.ended", false },
+    };
+    unsigned kills = 0;
+    begin(&(shoal_queue_options){ .joinable = true });
+    for (size_t i = 0; i < WAYS * COUNT_OF(steps); i++) {
+        way = (enum way)(i % WAYS);
+        board->point = steps[i / WAYS].point;
+        for (board->passes = 0;; board->passes++, kills++) {
+            board->finished = 0;
+            assert_code(shoal_queue_put_bytes(queue, "message", 8, SHOAL_NOW), 0);
+            const bool dead = dies(gets_and_ends);
+            assert_once(dead && steps[i / WAYS].comes_back);
+            if (!dead)
+                break;
+        }
+    }
+    cr_assert_gt(kills, 30);
+    assert_code(shoal_queue_destroy(queue), 0);
+    assert_code(shoal_queue_destroy(next), 0);
+}
+
+/* Dead with a message at some step, and whoever settles it dies too. */
+static void settler_dies_at(const char *victims, const char *settlers)
+{
+    board->point = victims;
+    board->passes = 0;
+    board->finished = 0;
+    assert_code(shoal_queue_put_bytes(queue, "message", 8, SHOAL_NOW), 0);
+    cr_assert(dies(gets_and_ends), "%s", victims);
+    board->point = settlers;
+    cr_assert(dies(settles), "%s was not reached", settlers);
+    assert_once(true);
+}
+
+/* 1.10.13 */
+Test(joinable_kill, settlers_at_every_step_1_10_13, .timeout = 120)
+{
+    static const char *const settling[] = { "peer.R2", "lease.returned", "joinable.returned",
+                                            "peer.R3" };
+    begin(&(shoal_queue_options){ .joinable = true });
+    for (way = 0; way < WAYS; way++) {
+        for (size_t i = 0; i < COUNT_OF(settling); i++)
+            settler_dies_at("lease.held", settling[i]);
+        settler_dies_at("joinable.taken", "journal.kept");
+    }
+    assert_code(shoal_queue_destroy(queue), 0);
+    assert_code(shoal_queue_destroy(next), 0);
+}
+
+/* Who gets it the second time dies there. */
+Test(joinable_kill, getting_again_1_10_13, .timeout = 60)
+{
+    begin(&(shoal_queue_options){ .joinable = true, .deliveries_max = 3 });
+    board->point = "lease.held";
+    assert_code(shoal_queue_put_bytes(queue, "message", 8, SHOAL_NOW), 0);
+    cr_assert(dies(gets_and_ends));
+    settle();
+    board->point = "lease.again";
+    cr_assert(dies(gets_and_ends));
+    assert_once(true);
+    assert_code(shoal_queue_destroy(queue), 0);
+    assert_code(shoal_queue_destroy(next), 0);
+}
+
+/* --- at random -------------------------------------------------------------------------------- */
+
+static int puts_all(void *argument)
+{
+    (void)argument;
+    for (uint32_t i = board->put; i < MESSAGES && !board->stop; i = board->put) {
+        const int code = shoal_queue_put_bytes(queue, &i, sizeof i, shoal_after_ms(2));
+        HOLDS(code == 0 || code == -ETIMEDOUT);
+        board->put += code == 0;
+    }
+    return 0;
+}
+
+/* Its end, in one of three ways. */
+static void finish(void *payload)
+{
+    const uint32_t number = *(uint32_t *)payload;
+    HOLDS(shoal_queue_deliveries(payload) >= 1);
+    HOLDS(number < MESSAGES);
+    board->began[number % MESSAGES]++;
+    if (number % 3 == 0)
+        HOLDS(shoal_queue_task_done(queue, payload) == 0);
+    else if (number % 3 == 1)
+        shoal_free(payload);
+    else
+        HOLDS(shoal_queue_put(next, payload, SHOAL_FOREVER) == 0);
+    board->ended[number % MESSAGES]++;
+}
+
+static int consumes(void *argument)
+{
+    (void)argument;
+    while (!board->stop) {
+        void *payload;
+        const int code = shoal_queue_get(queue, &payload, shoal_after_ms(5));
+        HOLDS(code == 0 || code == -ETIMEDOUT);
+        if (code == 0)
+            finish(payload);
+    }
+    return 0;
+}
+
+static void wait_at_random(uint64_t *state, uint64_t ns_max)
+{
+    struct harness_poll poll = { .end_ns = harness_now_ns() + harness_random(state) % ns_max };
+    while (harness_poll_again(&poll)) {}
+}
+
+/* How often each message came through to the other queue. */
+static void count_next(uint32_t *came)
+{
+    void *payload;
+    while (shoal_queue_get(next, &payload, SHOAL_NOW) == 0) {
+        came[*(uint32_t *)payload % MESSAGES]++;
+        shoal_free(payload);
+    }
+}
+
+/* Each was ended, and no more often than somebody has begun to. */
+static void check_messages(unsigned kills)
+{
+    static uint32_t came[MESSAGES];
+    unsigned again = 0;
+    count_next(came);
+    for (uint32_t i = 0; i < MESSAGES; i++) {
+        cr_assert_geq(board->began[i], 1, "message %u was never got", i);
+        cr_assert_leq(board->ended[i], 1, "message %u ended twice", i);
+        if (i % 3 == 2)
+            cr_assert_eq(came[i], 1, "message %u came through %u times", i, came[i]);
+        again += board->began[i] - 1;
+    }
+    cr_assert_leq(again, kills);
+}
+
+static void killed_at_random(unsigned places)
+{
+    uint64_t state = harness_seed("joinable_kill");
+    pid_t pids[CONSUMERS + 1];
+    unsigned kills = 0;
+    begin(&(shoal_queue_options){
+        .capacity_count = 64, .joinable = true, .deliveries_max = 1000000 });
+    for (unsigned i = 0; i <= CONSUMERS; i++)
+        pids[i] = harness_child(i == PUTTER ? puts_all : consumes, NULL);
+    while (board->put < MESSAGES) {
+        const unsigned place = (unsigned)(harness_random(&state) % places);
+        wait_at_random(&state, 2000000);
+        if (kills == KILLS)
+            continue;
+        cr_assert_eq(kill(pids[place], SIGKILL), 0);
+        kills += harness_wait(pids[place]) != 0;
+        pids[place] = harness_child(place == PUTTER ? puts_all : consumes, NULL);
+    }
+    assert_code(shoal_queue_join(queue, harness_deadline()), 0);
+    board->stop = 1;
+    for (unsigned i = 0; i <= CONSUMERS; i++)
+        cr_assert_eq(harness_wait(pids[i]), 0);
+    cr_assert_eq(board->failed_at, 0, "line %d", board->failed_at);
+    check_messages(kills);
+    assert_code(shoal_queue_join(queue, SHOAL_NOW), 0);
+    assert_nothing_left();
+    assert_code(shoal_queue_destroy(queue), 0);
+    assert_code(shoal_queue_destroy(next), 0);
+}
+
+/* 1.10.13 */
+Test(joinable_kill, consumers_at_random_instants_lose_nothing_1_10_13, .timeout = 120)
+{
+    killed_at_random(CONSUMERS);
+}
