@@ -26,8 +26,8 @@ SHOAL_BEGIN_DECLS
  * Death:   killed inside: the value is wholly in the queue or was never put; nobody waits for the
  *          dead.
  * Returns: 0; -ETIMEDOUT full at the deadline; -ECANCELED full when the cancel event was set;
- *          -EPIPE shut down; -EINVAL another size, or no queue of values; -ESTALE the queue is gone,
- *          or the cancel event.
+ *          -EPIPE shut down; -EINVAL another size, or not a queue of values; -ESTALE the queue is
+ *          gone, or the cancel event.
  * Python:  Queue.put(obj, block, timeout) of a number or a small struct.
  */
 SHOAL_MUST int shoal_queue_put_value(shoal_queue queue, const void *value, size_t size,
