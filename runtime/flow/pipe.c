@@ -326,8 +326,9 @@ static void settle(const struct shl_segment *segment, struct object_shm *object,
     struct connection_shm *end = connection_of(object);
     uint64_t holder = atom_load_relaxed(&end->holder), ref = atom_load_relaxed(&object->self);
     shl_queue_settler.settle(segment, object, dead);
-    bool gone = holder & HOLDER_GIVEN ? shl_process_ref_is_gone(segment, given_ref(segment, holder))
-                                      : shl_is_dead_process(dead, (uint32_t)holder & 0xffff);
+    bool gone = (holder & HOLDER_GIVEN)
+                    ? shl_process_ref_is_gone(segment, given_ref(segment, holder))
+                    : shl_is_dead_process(dead, (uint32_t)holder & 0xffff);
     if (gone)
         shl_object_expire(object, ref);
 }

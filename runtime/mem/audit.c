@@ -161,7 +161,7 @@ static void count_block(struct audit *audit, const struct block_shm *block, uint
 {
     shoal_audit *sums = &audit->sums;
     uint64_t own = atom_load_relaxed(&block->own);
-    unsigned count = atom_load_relaxed(&block->meta) & BLOCK_META_ENVELOPE ? 0 : 1;
+    unsigned count = (atom_load_relaxed(&block->meta) & BLOCK_META_ENVELOPE) ? 0 : 1;
     struct counted counted = { audit, block, own, size, count, 0 };
     struct shl_place parent;
     if (shl_block_is_lost(audit->segment, own, &audit->dead)) {

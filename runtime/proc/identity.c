@@ -15,7 +15,7 @@ enum { GENERATIONS_MAX = 16, PATH_MAX_SHOWN = SHOAL_PROCESS_NAME_MAX - PROCESS_T
  */
 static void print_path(struct process_shm *process, char *ret_text, size_t size)
 {
-    uint32_t numbers[GENERATIONS_MAX];
+    uint32_t numbers[GENERATIONS_MAX] = { 0 };
     size_t count = 0, length = 0;
     while (process && process->number != 0 && count < GENERATIONS_MAX) {
         struct shl_segment *segment;

@@ -144,4 +144,4 @@ int shl_enter(void)
     unsetenv(MARK);
     enter();
 }
-/* NOLINTEND(concurrency-mt-unsafe) */
+/* NOLINTEND(concurrency-mt-unsafe): from here on it has */
