@@ -266,65 +266,78 @@ static int call_attach_named(uint64_t value)
     return -ENODATA;
 }
 
-static int (*const calls[])(uint64_t value) = {
-    call_lock_acquire,
-    call_lock_release,
-    call_lock_clear,
-    call_lock_owner,
-    call_semaphore_acquire,
-    call_event_set,
-    call_semaphore_release,
-    call_event_clear,
-    call_event_wait,
-    call_event_cancels,
-    call_condition_acquire,
-    call_condition_release,
-    call_condition_wait,
-    call_barrier_wait,
-    call_condition_notify,
-    call_barrier_abort,
-    call_barrier_reset,
-    call_queue_put,
-    call_queue_shutdown,
-    call_process_join,
-    call_process_sentinel,
-    call_queue_get,
-    call_queue_pass,
-    call_lock_owner_died,
-    call_semaphore_value,
-    call_event_is_set,
-    call_barrier_looks,
-    call_queue_full,
-    call_lock_destroy,
-    call_event_destroy,
-    call_semaphore_destroy,
-    call_condition_destroy,
-    call_barrier_destroy,
-    call_queue_destroy,
-    call_process_looks,
-    call_process_name,
-    call_segment_of,
-    call_deref,
-    call_free,
-    call_recover,
-    call_bury,
-    call_alloc,
-    call_ref_of,
-    call_create,
-    call_publish,
-    call_open,
-    call_unpublish,
-    call_audit,
-    call_holders,
-    call_attach_named,
-    call_queue_put_many,
-    call_queue_get_many,
-    call_queue_put_end,
-    call_queue_shutdown_now,
-    call_queue_put_values,
-    call_queue_get_values,
+#define NAMED(name)        \
+    {                      \
+#name, call_##name \
+    }
+static const struct {
+    const char *name;
+    int (*function)(uint64_t value);
+} calls[] = {
+    NAMED(lock_acquire),
+    NAMED(lock_release),
+    NAMED(lock_clear),
+    NAMED(lock_owner),
+    NAMED(semaphore_acquire),
+    NAMED(event_set),
+    NAMED(semaphore_release),
+    NAMED(event_clear),
+    NAMED(event_wait),
+    NAMED(event_cancels),
+    NAMED(condition_acquire),
+    NAMED(condition_release),
+    NAMED(condition_wait),
+    NAMED(barrier_wait),
+    NAMED(condition_notify),
+    NAMED(barrier_abort),
+    NAMED(barrier_reset),
+    NAMED(queue_put),
+    NAMED(queue_shutdown),
+    NAMED(process_join),
+    NAMED(process_sentinel),
+    NAMED(queue_get),
+    NAMED(queue_pass),
+    NAMED(lock_owner_died),
+    NAMED(semaphore_value),
+    NAMED(event_is_set),
+    NAMED(barrier_looks),
+    NAMED(queue_full),
+    NAMED(lock_destroy),
+    NAMED(event_destroy),
+    NAMED(semaphore_destroy),
+    NAMED(condition_destroy),
+    NAMED(barrier_destroy),
+    NAMED(queue_destroy),
+    NAMED(process_looks),
+    NAMED(process_name),
+    NAMED(segment_of),
+    NAMED(deref),
+    NAMED(free),
+    NAMED(recover),
+    NAMED(bury),
+    NAMED(alloc),
+    NAMED(ref_of),
+    NAMED(create),
+    NAMED(publish),
+    NAMED(open),
+    NAMED(unpublish),
+    NAMED(audit),
+    NAMED(holders),
+    NAMED(attach_named),
+    NAMED(queue_put_many),
+    NAMED(queue_get_many),
+    NAMED(queue_put_end),
+    NAMED(queue_shutdown_now),
+    NAMED(queue_put_values),
+    NAMED(queue_get_values),
 };
 const uint32_t fuzz_calls_count = sizeof calls / sizeof *calls;
+
+void fuzz_calls_print(void)
+{
+    for (uint32_t i = 0; i < fuzz_calls_count; i++)
+        printf("call %u 0 %s\n", i, calls[i].name);
+}
 
 /* Is the handle what stands in its place? */
 static bool is_good(uint64_t ref)
@@ -340,6 +353,6 @@ void fuzz_call(const struct scene *of, const struct step *step, uint64_t value)
     scene = of;
     number = step->where;
     bool good = is_good(value);
-    int code = calls[step->what % fuzz_calls_count](value);
+    int code = calls[step->what % fuzz_calls_count].function(value);
     fuzz_must(good || code < 0, "a stale handle is refused");
 }

@@ -57,6 +57,11 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     fuzz_must(waitpid(dead_pid, NULL, 0) == dead_pid, "a process has died");
     scene_prepare(&scene);
     shl_mistake = getenv("SHOAL_MISTAKE");
+    if (getenv("SHOAL_FUZZ_PRINT")) {
+        scene_print(&scene);
+        fuzz_calls_print();
+        exit(0);
+    }
     return 0;
 }
 

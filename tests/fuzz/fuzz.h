@@ -74,6 +74,8 @@ struct scene {
     struct region regions[REGIONS_MAX];
     uint32_t regions_count;
     uint64_t objects[OBJECTS_MAX]; /* handles */
+    uint32_t classes[OBJECTS_MAX]; /* of their places */
+    const char *names[OBJECTS_MAX];
     uint32_t objects_count;
     uint64_t payload, message; /* the offset of one, and of one in the queue */
     shoal_segment segment;
@@ -84,11 +86,13 @@ enum { FUZZ_SEGMENT_SIZE = 10 << 20, FUZZ_VALUE_SIZE = 24 };
 
 void scene_prepare(struct scene *scene);
 void scene_restore(const struct scene *scene);
+void scene_print(const struct scene *scene); /* its numbers, for regressions.py */
 
 /* Ends the program if what must hold does not. */
 void fuzz_must(bool holds, const char *what);
 
 extern const uint32_t fuzz_calls_count;
+void fuzz_calls_print(void);
 void fuzz_call(const struct scene *scene, const struct step *step, uint64_t value);
 
 #endif

@@ -4,7 +4,7 @@ usage: run.py PROGRAM              the tests, as TAP
        run.py PROGRAM MINUTES      a long run, which adds what covers more to corpus.txt
 
 An input is a line of hexadecimal digits: in corpus.txt those that together cover what was ever
-covered, in regressions.txt those that once failed. A failing input is printed as such a line.
+covered. A failing input is printed as such a line. Those that once failed are in regressions.py.
 """
 import os
 import subprocess
@@ -14,26 +14,22 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "lint"))
+import regressions
 from lint import Tap
 
-CORPUS, REGRESSIONS = HERE / "corpus.txt", HERE / "regressions.txt"
+CORPUS = HERE / "corpus.txt"
 SECONDS = 15  # of new inputs, in the tests
 # An input that computes for long is ended by fuzz.c; one that sleeps, after this many seconds.
 FLAGS = ["-max_len=384", "-timeout=60", "-print_final_stats=1"]
 
-# Each is a check that is left out: of a bound, of a generation, of the end of a loop.
-MISTAKES = ["barrier.parties", "semaphore.limit", "semaphore.place", "object.pool",
-            "object.generation", "ring.cells", "alloc.run", "runs.beyond", "payload.room"]
+
+def corpus():
+    return [bytes.fromhex(line) for line in CORPUS.read_text().splitlines()]
 
 
-def inputs(path):
-    return [bytes.fromhex(line) for line in path.read_text().splitlines()
-            if line and not line.startswith("#")]
-
-
-def unpack(folder, *paths):
+def unpack(folder, inputs):
     folder.mkdir()
-    for number, data in enumerate(data for path in paths for data in inputs(path)):
+    for number, data in enumerate(inputs):
         Path(folder, f"{number:04}").write_bytes(data)
 
 
@@ -54,14 +50,17 @@ def fuzz(program, folder, *flags, mistake=""):
 
 def test(program):
     tap = Tap()
+    scene = regressions.Scene(program)
+    mistakes = regressions.mistakes(scene)
     with tempfile.TemporaryDirectory() as folder:
-        unpack(Path(folder, "corpus"), CORPUS, REGRESSIONS)
+        known = [*corpus(), *(data for _, data in mistakes), *regressions.others(scene)]
+        unpack(Path(folder, "corpus"), known)
         tap.result("what was ever found is still right", fuzz(program, folder, "-runs=0")[0])
         tap.result(f"new inputs for {SECONDS} seconds are harmless",
                    fuzz(program, folder, "-seed=1", f"-max_total_time={SECONDS}")[0])
-    for mistake in MISTAKES:
+    for mistake, data in mistakes:
         with tempfile.TemporaryDirectory() as folder:
-            unpack(Path(folder, "corpus"), REGRESSIONS)
+            unpack(Path(folder, "corpus"), [data])
             problems, _ = fuzz(program, folder, "-runs=0", mistake=mistake)
             tap.result(f"{mistake}: the mistake is found", [] if problems else ["it is not"])
     tap.end()
@@ -69,7 +68,7 @@ def test(program):
 
 def long_run(program, minutes):
     with tempfile.TemporaryDirectory() as folder:
-        unpack(Path(folder, "corpus"), CORPUS, REGRESSIONS)
+        unpack(Path(folder, "corpus"), corpus())
         problems, output = fuzz(program, folder, f"-max_total_time={60 * minutes}")
         print("\n".join(problems or output.splitlines()[-12:]))
         if problems:

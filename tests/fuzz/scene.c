@@ -2,6 +2,8 @@
 #include "fuzz.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -26,7 +28,11 @@ static void add_region(struct scene *scene, const char *name, uint64_t offset, u
 static void add_object(struct scene *scene, const char *name, uint64_t ref)
 {
     fuzz_must(scene->objects_count < OBJECTS_MAX, "room for the objects");
-    scene->objects[scene->objects_count++] = ref;
+    const struct shl_segment *segment = shl_segment_of_handle(scene->segment);
+    uint32_t number = scene->objects_count++;
+    scene->objects[number] = ref;
+    scene->names[number] = name;
+    scene->classes[number] = CLASS_OF_POOL(shl_object_pool(segment, shl_ref_offset(ref)));
     add_region(scene, name, shl_ref_offset(ref), WORDS_OF_OBJECT);
 }
 
@@ -206,4 +212,12 @@ void scene_restore(const struct scene *scene)
               "the chunks are empty");
     for (size_t i = 0; i < pages_count; i++)
         memcpy(scene->memory + pages[i], image + pages[i], PAGE);
+}
+
+void scene_print(const struct scene *scene)
+{
+    for (uint32_t i = 0; i < scene->regions_count; i++)
+        printf("region %u %" PRIu64 " %s\n", i, scene->regions[i].offset, scene->regions[i].name);
+    for (uint32_t i = 0; i < scene->objects_count; i++)
+        printf("object %u %u %s\n", i, scene->classes[i], scene->names[i]);
 }

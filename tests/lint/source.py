@@ -56,9 +56,8 @@ def prints(tree):
 def seeded(tree, macro, folder):
     """Those of the runtime that no test under the folder names, nor an input of the fuzzer."""
     named = set()
-    for _, text in files(tree, folder + "*.c", folder + "*.h", folder + "fuzz/*.txt"):
-        named |= set(re.findall(r'"([\w.]+)"|^# ([\w.]+):', text, re.M))
-    named = {name for pair in named for name in pair}
+    for _, text in files(tree, folder + "*.c", folder + "*.h", folder + "fuzz/*.py"):
+        named |= set(re.findall(r'"([\w.]+)"', text))
     for path, text in files(tree, "runtime/*.c", "runtime/*.h"):
         for where, found in matching_lines(path, text, macro + r'\("([\w.]+)"\)'):
             if found[1] not in named:
