@@ -712,8 +712,8 @@ bool shl_ring_enter_ended(const struct ring_call *call, uint64_t own)
 /* Of a damaged ring no more is freed than could lie in the segment. */
 static bool is_possible(const struct ring_call *call, uint64_t count)
 {
-    uint64_t cells = call->ring->mask + 1;
-    return (count <= cells && cells <= call->segment->size / call->item_size) ||
+    uint64_t mask = call->ring->mask;
+    return (mask < call->segment->size / call->item_size && count <= mask + 1) ||
            SHL_MISTAKE("ring.cells");
 }
 

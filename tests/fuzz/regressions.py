@@ -99,6 +99,9 @@ def mistakes(scene):
         # 2^47 messages, each in a cell of its own, for those who only look
         ("ring.cells",
          write("ring", MASK, (1 << 47) - 1) + write("ring", TAIL, 1 << 47) + call("audit")),
+        # likewise, and one cell more than a number can say
+        ("ring.cells",
+         write("ring", MASK, (1 << 64) - 1) + write("ring", TAIL, 1 << 47) + call("audit")),
         # a run of blocks that reaches beyond the segment
         ("alloc.run",
          scene.last_run(LARGE_CLASS) + scene.block(LAST_PAGE_AT + BLOCKS_AT, CHUNK // 2) +
