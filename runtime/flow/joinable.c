@@ -70,7 +70,7 @@ struct look {
     bool out, dead;
 };
 
-static void watch(struct look *look, atom32 *life, uint32_t alive, bool gone)
+static void watch_life(struct look *look, atom32 *life, uint32_t alive, bool gone)
 {
     if (life)
         shl_watch(look->watches, life)->expected = alive;
@@ -92,7 +92,7 @@ static void look_at_takers(struct look *look)
             continue;
         struct shl_owner owner = shl_owner_short(taker);
         atom32 *life = shl_thread_life(segment, owner, &alive);
-        watch(look, life, alive, !life && shl_thread_is_gone(segment, owner));
+        watch_life(look, life, alive, !life && shl_thread_is_gone(segment, owner));
     }
 }
 
@@ -109,8 +109,8 @@ static void look_at_leases(struct look *look)
             continue;
         last = owner;
         atom32 *life = shl_process_life(segment, owner, &alive);
-        watch(look, life, alive,
-              !life && shl_process_owner_is_gone(segment, shl_owner_short(owner)));
+        watch_life(look, life, alive,
+                   !life && shl_process_owner_is_gone(segment, shl_owner_short(owner)));
     }
 }
 

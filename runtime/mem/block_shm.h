@@ -98,9 +98,9 @@ static inline uint64_t block_own_make_ref(enum block_state state, uint64_t ref)
 }
 
 /* Likewise for a block that was OWNED and will be so again. */
-static inline uint64_t block_own_lend(enum block_state state, uint64_t ref, uint64_t own)
+static inline uint64_t block_own_lend(enum block_state state, uint64_t ref, uint64_t before)
 {
-    uint64_t rest = (block_own_seq(own) + 15) >> 4 & 0xfff;
+    uint64_t rest = (block_own_seq(before) + 15) >> 4 & 0xfff;
     return block_own_make_ref(state, ref) | rest << 48;
 }
 
