@@ -491,6 +491,12 @@ static bool settle_block(const struct shl_run *run, uint32_t index, const struct
            atom_cas_release_64(&block->own, own, block_own_make(BLOCK_FREE, 0, seq_of(own)));
 }
 
+/* What a giver who was killed behind the bits has not told. */
+static uint64_t flags_by_bits(const struct shl_run *run)
+{
+    return (has_bits(run) ? RUN_SOME : 0) | (is_whole(run) ? RUN_WHOLE : 0);
+}
+
 static void settle_run(const struct shl_run *run, const struct shl_dead *dead)
 {
     bool missing = false;
@@ -499,16 +505,18 @@ static void settle_run(const struct shl_run *run, const struct shl_dead *dead)
     for (;;) {
         uint64_t seen = atom_load_relaxed(run->word);
         bool owned = shl_is_dead_thread(dead, page_word_owner(seen));
-        if (page_word_kind(seen) != PAGE_RUN || !(owned || missing))
+        uint64_t flags = RUN_SOME | RUN_WHOLE | (SHL_MISTAKE("runs.again") ? 0 : RUN_AGAIN);
+        if (!owned && !missing)
+            flags = SHL_MISTAKE("runs.told") ? 0 : flags_by_bits(run);
+        if (page_word_kind(seen) != PAGE_RUN || (!owned && (seen & flags) == flags))
             return;
         if (owned)
             write_rest(run);
-        uint64_t flags = RUN_SOME | RUN_WHOLE | (SHL_MISTAKE("runs.again") ? 0 : RUN_AGAIN);
         uint64_t next = (owned ? seen & ~(PAGE_OWNER_MASK | RUN_ENDING) : seen) | flags;
         /* [runs.free] seq_cst: see Order. */
         if (!atom_cas_seq_cst_64(run->word, seen, next))
             continue;
-        if (!(seen & RUN_SOME))
+        if (next & ~seen & RUN_SOME)
             atom_add_relaxed(&class_of(run)->runs, 1);
         return;
     }

@@ -203,6 +203,40 @@ Test(memory_points, every_byte_comes_back_whoever_is_killed_where_2_24, .timeout
     assert_code(shoal_segment_detach(segment), 0);
 }
 
+static int gives_runs(void)
+{
+    void *held[150]; /* more than one chunk of them */
+    for (size_t i = 0; i < COUNT_OF(held); i++)
+        held[i] = payload_new(20000);
+    for (size_t i = 0; i < COUNT_OF(held); i++)
+        shoal_free(held[i]);
+    memory_give_back(segment);
+    return 0;
+}
+
+/* Their last blocks are free for all to see, but not that a run is empty. */
+static const char *problem_of_giving_runs(void)
+{
+    struct deed deed = { gives_runs, "runs.given", 0 };
+    const char *problem = "nobody comes to the point";
+    for (; dies(&deed); deed.passes++)
+        if ((problem = first_problem(0)))
+            return problem;
+    return problem;
+}
+
+Test(memory_points, runs_go_back_whose_last_giver_was_killed, .timeout = 120)
+{
+    make_board();
+    shl_mistake = "runs.told";
+    cr_expect(problem_of_giving_runs());
+    shl_mistake = NULL;
+    const char *problem = problem_of_giving_runs();
+    cr_assert(!problem, "%s", problem);
+    assert_code(shoal_queue_destroy(board->queue), 0);
+    assert_code(shoal_segment_detach(segment), 0);
+}
+
 /* Also at points of his own work in the memory of the dead. */
 static const char *const settler_points[] = { "peer.R2",    "peer.R3",           "peer.R4",
                                               "peer.R5",    "pages.decommitted", "pages.owned",
