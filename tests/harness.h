@@ -129,6 +129,9 @@ bool harness_poll_again(struct harness_poll *poll);
     })
 #define harness_until(condition) harness_until_ms(condition, HARNESS_LIMIT_MS)
 
+/* Without the lines that the leak checker writes of its own accord at the end of a fork. */
+void harness_drop_remarks(char *text);
+
 /* --- judging -------------------------------------------------------------------------------- */
 
 /* The call answers this code; both are told in words if not. */

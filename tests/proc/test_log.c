@@ -24,6 +24,7 @@ static char *text_of(int file)
     const ssize_t size = pread(file, text, sizeof text - 1, 0);
     cr_assert_geq(size, 0);
     text[size] = 0;
+    harness_drop_remarks(text);
     return text;
 }
 
