@@ -13,7 +13,9 @@
  * An end (shoal_queue_put_end) counts as done when it is taken.
  *
  * A leased message is its holder's to read and write, but cannot be shared, nor anything be
- * allocated under it. Queues of values cannot be joinable.
+ * allocated under it. What is shared already cannot be put into a joinable queue, and queues of
+ * values cannot be joinable. A get that finds a message queued does not look for deaths first: what
+ * the dead had leased comes before the rest as soon as somebody has noticed.
  *
  * docs/examples/joinable_queue.c is a complete program.
  */
