@@ -230,6 +230,25 @@ bool shl_child_look(struct shl_child *child, struct process_shm *process)
     return true;
 }
 
+/* What a creator works on: a process of its own, and the table in which its child stands. */
+struct owned {
+    struct shl_segment *segment;
+    struct process_shm *process;
+    struct shl_children *children; /* locked */
+    struct shl_child *child;       /* NULL: not, or no more */
+};
+
+/* 0, and the table is to be unlocked; or an error. */
+static int lock_owned(shoal_process handle, struct owned *ret_owned)
+{
+    ret_owned->process = shl_process_find_own(handle, &ret_owned->segment);
+    ret_owned->children = ret_owned->process ? shl_children_lock() : NULL;
+    if (!ret_owned->children)
+        return shl_error_code();
+    ret_owned->child = shl_children_find(ret_owned->children, handle.ref);
+    return 0;
+}
+
 /* With the table locked, for a child that has ended or never began. */
 static void drop(struct shl_children *children, struct shl_child *child,
                  const struct shl_segment *segment, struct process_shm *process)
@@ -296,13 +315,11 @@ void shl_process_call(shoal_process self, void (*target)(void *), void *argument
 
 int shoal_process_run(shoal_process handle)
 {
-    struct shl_segment *segment;
-    struct process_shm *process = shl_process_find_own(handle, &segment);
-    struct shl_children *children = process ? shl_children_lock() : NULL;
-    if (!children)
-        return shl_error_code();
-    struct shl_child *child = shl_children_find(children, handle.ref);
-    void (*target)(void *) = child ? child->target : NULL;
+    struct owned owned;
+    int code = lock_owned(handle, &owned);
+    if (code < 0)
+        return code;
+    void (*target)(void *) = owned.child ? owned.child->target : NULL;
     shl_children_unlock();
     REQUIRE(target, -ECHILD, "not a child of this process");
     shl_process_call(handle, target, shoal_process_argument(handle));
@@ -327,16 +344,15 @@ int shoal_process_start_new(const shoal_process_options *options, shoal_process 
 
 int shoal_process_set_daemon(shoal_process handle, bool daemon)
 {
-    struct shl_segment *segment;
-    struct process_shm *process = shl_process_find_own(handle, &segment);
-    struct shl_children *children = process ? shl_children_lock() : NULL; /* nobody starts it now */
-    if (!children)
-        return shl_error_code();
-    int code = 0;
-    if (state_of(process) != PROCESS_CREATED)
+    struct owned owned;
+    int code = lock_owned(handle, &owned); /* nobody starts it now */
+    if (code < 0)
+        return code;
+    uint32_t flags = owned.process->flags & ~PROCESS_DAEMON;
+    if (state_of(owned.process) != PROCESS_CREATED)
         code = shl_error(-EALREADY, "process has already started");
     else
-        process->flags = (process->flags & ~PROCESS_DAEMON) | (daemon ? PROCESS_DAEMON : 0);
+        owned.process->flags = flags | (daemon ? PROCESS_DAEMON : 0);
     shl_children_unlock();
     return code;
 }
@@ -347,22 +363,19 @@ int shoal_process_set_daemon(shoal_process handle, bool daemon)
  */
 static int lend(shoal_process handle, int *ret_pidfd)
 {
-    struct shl_segment *segment;
-    struct process_shm *process = shl_process_find_own(handle, &segment);
-    struct shl_children *children = process ? shl_children_lock() : NULL;
-    if (!children)
-        return shl_error_code();
-    struct shl_child *child = shl_children_find(children, handle.ref);
-    int code = 0;
-    if (!child)
+    struct owned owned;
+    int code = lock_owned(handle, &owned);
+    if (code < 0)
+        return code;
+    if (!owned.child)
         code = shl_error(-ESTALE, "the process was closed");
-    else if (child->pidfd < 0)
+    else if (owned.child->pidfd < 0)
         code = shl_error(-ESRCH, "can only join a started process");
-    else if (shl_child_look(child, process))
+    else if (shl_child_look(owned.child, owned.process))
         code = PROCESS_ENDED;
     else {
-        child->users++;
-        *ret_pidfd = child->pidfd;
+        owned.child->users++;
+        *ret_pidfd = owned.child->pidfd;
     }
     shl_children_unlock();
     return code;
@@ -473,19 +486,17 @@ int shoal_process_close(shoal_process handle)
 {
     if (SHOAL_IS_NONE(handle))
         return 0;
-    struct shl_segment *segment;
-    struct process_shm *process = shl_process_find_own(handle, &segment);
-    struct shl_children *children = process ? shl_children_lock() : NULL;
-    if (!children)
-        return shl_error_code() == -ESTALE ? 0 : shl_error_code();
-    struct shl_child *child = shl_children_find(children, handle.ref);
-    int code = 0;
-    if (child && child->pidfd >= 0 && !shl_child_look(child, process))
+    struct owned owned;
+    int code = lock_owned(handle, &owned);
+    if (code < 0)
+        return code == -ESTALE ? 0 : code;
+    struct shl_child *child = owned.child;
+    if (child && child->pidfd >= 0 && !shl_child_look(child, owned.process))
         code = shl_error(-EBUSY, "cannot close a process while it is still running");
     else if (child && child->users > 0)
         child->closing = true; /* another thread's join is about to return */
     else if (child)
-        drop(children, child, segment, process);
+        drop(owned.children, child, owned.segment, owned.process);
     shl_children_unlock();
     return code;
 }
@@ -504,6 +515,8 @@ static uint32_t current_state(shoal_process handle, struct process_shm *process)
     if (process->creator_pid != (uint32_t)getpid() || state_of(process) != PROCESS_RUNNING)
         return state_of(process);
     struct shl_children *children = shl_children_lock();
+    if (!children)
+        return state_of(process); /* no family: the object names us without reason */
     struct shl_child *child = shl_children_find(children, handle.ref);
     if (child)
         shl_child_look(child, process);
@@ -562,13 +575,12 @@ size_t shoal_active_children(shoal_process *ret_children, size_t count_max)
 
 int shoal_process_sentinel(shoal_process handle)
 {
-    struct shl_segment *segment;
-    struct process_shm *process = shl_process_find_own(handle, &segment);
-    struct shl_children *children = process ? shl_children_lock() : NULL;
-    if (!children)
-        return shl_error_code();
-    struct shl_child *child = shl_children_find(children, handle.ref);
-    int code = child && child->pidfd >= 0 ? child->pidfd : shl_error(-ESRCH, "process not started");
+    struct owned owned;
+    int code = lock_owned(handle, &owned);
+    if (code < 0)
+        return code;
+    bool started = owned.child && owned.child->pidfd >= 0;
+    code = started ? owned.child->pidfd : shl_error(-ESRCH, "process not started");
     shl_children_unlock();
     return code;
 }
