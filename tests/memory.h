@@ -34,6 +34,18 @@ static inline shoal_audit memory_audit(shoal_segment segment)
     return audit;
 }
 
+/* The same payloads are there as before, and the same of what belongs to them. */
+static inline void memory_assert_same(shoal_segment segment, const shoal_audit *before)
+{
+    const shoal_audit now = memory_audit(segment);
+    cr_assert_eq(now.payloads_count, before->payloads_count);
+    cr_assert_eq(now.owned, before->owned, "%llu", (unsigned long long)now.owned);
+    cr_assert_eq(now.queued, before->queued);
+    cr_assert_eq(now.shared, before->shared);
+    cr_assert_eq(now.objects, before->objects);
+    cr_assert_eq(now.lost, before->lost);
+}
+
 /* What a payload of that size takes. */
 static inline uint64_t memory_stride(size_t size)
 {

@@ -1,5 +1,5 @@
 /* Random work with payloads while processes are killed: afterwards every byte is accounted for. */
-#include "harness.h"
+#include "memory.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -88,14 +88,6 @@ static pid_t begin(struct life *life, int place, uint64_t *state)
     return harness_child(works, life);
 }
 
-static shoal_audit audited(void)
-{
-    shoal_audit audit;
-    assert_code(shoal_segment_audit((shoal_segment){ 0 }, &audit), 0);
-    cr_assert_eq(audit.damaged, 0);
-    return audit;
-}
-
 static unsigned kill_for(uint64_t ns, uint64_t *state)
 {
     struct life lives[PLACES];
@@ -141,10 +133,10 @@ Test(memory_kill, every_byte_is_accounted_for_2_24, .timeout = 600)
         assert_code(
             shoal_queue_create(&(shoal_queue_options){ .capacity_count = 100 }, &board->queues[i]),
             0);
-    const shoal_audit before = audited();
+    const shoal_audit before = memory_audit((shoal_segment){ 0 });
     const unsigned kills = kill_for((given ? strtoull(given, NULL, 10) : 4) * 1000000000u, &state);
     settle_all();
-    const shoal_audit settled = audited();
+    const shoal_audit settled = memory_audit((shoal_segment){ 0 });
     uint64_t works = 0;
     for (int i = 0; i < PLACES; i++)
         works += board->works[i];
@@ -157,7 +149,7 @@ Test(memory_kill, every_byte_is_accounted_for_2_24, .timeout = 600)
             shoal_free(message);
         assert_code(shoal_queue_destroy(board->queues[i]), 0);
     }
-    const shoal_audit after = audited();
+    const shoal_audit after = memory_audit((shoal_segment){ 0 });
     cr_assert_eq(after.queued, 0);
     cr_assert_eq(after.owned, before.owned);
     cr_assert_eq(after.payloads_count, 0);

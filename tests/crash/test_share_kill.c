@@ -2,7 +2,7 @@
  * Processes killed at each step of sharing payloads and of allocating under them: nothing is lost,
  * nothing of the living is touched, every byte is accounted for.
  */
-#include "harness.h"
+#include "memory.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -57,14 +57,6 @@ static void settle(void)
     shl_peer_recover_all(&shl_segments[SHL_FAMILY]);
 }
 
-static shoal_audit audited(void)
-{
-    shoal_audit audit;
-    assert_code(shoal_segment_audit((shoal_segment){ 0 }, &audit), 0);
-    cr_assert_eq(audit.damaged, 0);
-    return audit;
-}
-
 static void begin(void)
 {
     board = harness_shared(sizeof *board);
@@ -112,7 +104,7 @@ static void assert_settled(const shoal_audit *before, const char *point, unsigne
 {
     settle();
     drain();
-    const shoal_audit now = audited();
+    const shoal_audit now = memory_audit((shoal_segment){ 0 });
     cr_assert_eq(now.queued, 0, "%s, %u", point, passes);
     cr_assert_eq(now.lost, 0, "%s, %u: %llu", point, passes, (unsigned long long)now.lost);
     cr_assert_eq(now.payloads_count, before->payloads_count, "%s, %u", point, passes);
@@ -166,7 +158,7 @@ static bool dies(int (*function)(void *))
 Test(share_kill, alone_at_every_step, .timeout = 300)
 {
     begin();
-    const shoal_audit before = audited();
+    const shoal_audit before = memory_audit((shoal_segment){ 0 });
     unsigned kills = 0;
     for (size_t i = 0; i < COUNT_OF(points); i++) {
         board->point = points[i];
@@ -205,8 +197,8 @@ static void hold_while_other_dies(const shoal_audit *before)
     cr_assert(code == 0 || code == -SIGKILL);
     settle();
     cr_assert(parent_holds(board->payload), "%s", board->point);
-    cr_assert_gt(audited().shared, before->shared);
-    cr_assert_eq(audited().lost, 0);
+    cr_assert_gt(memory_audit((shoal_segment){ 0 }).shared, before->shared);
+    cr_assert_eq(memory_audit((shoal_segment){ 0 }).lost, 0);
     assert_code(shoal_unshare(board->payload), 0);
     assert_settled(before, board->point, board->passes);
 }
@@ -224,7 +216,7 @@ static int joins_and_leaves(void *argument)
 Test(share_kill, what_another_holds_stays, .timeout = 300)
 {
     begin();
-    const shoal_audit before = audited();
+    const shoal_audit before = memory_audit((shoal_segment){ 0 });
     for (size_t i = 0; i < COUNT_OF(points); i++) {
         board->point = points[i];
         board->passes = 0;
@@ -234,7 +226,7 @@ Test(share_kill, what_another_holds_stays, .timeout = 300)
         dies(joins_and_leaves);
         settle();
         cr_assert(parent_holds(board->payload), "%s", board->point);
-        cr_assert_eq(audited().lost, 0);
+        cr_assert_eq(memory_audit((shoal_segment){ 0 }).lost, 0);
         assert_code(shoal_unshare(board->payload), 0);
         assert_settled(&before, board->point, board->passes);
     }
@@ -270,7 +262,7 @@ Test(share_kill, what_another_holds_or_a_queue_stays, .timeout = 300)
     begin();
     assert_code(shoal_queue_create(NULL, &shut), 0);
     assert_code(shoal_queue_shutdown(shut), 0);
-    const shoal_audit before = audited();
+    const shoal_audit before = memory_audit((shoal_segment){ 0 });
     unsigned kills = 0;
     for (size_t i = 0; i < COUNT_OF(points); i++) {
         board->point = points[i];
@@ -281,7 +273,8 @@ Test(share_kill, what_another_holds_or_a_queue_stays, .timeout = 300)
             kills += died;
             settle();
             cr_assert(parent_holds(board->payload), "%s", board->point);
-            cr_assert_eq(audited().lost, 0, "%s, %u", board->point, board->passes);
+            cr_assert_eq(memory_audit((shoal_segment){ 0 }).lost, 0, "%s, %u", board->point,
+                         board->passes);
             assert_code(shoal_unshare(board->payload), 0);
             assert_settled(&before, board->point, board->passes);
         }
@@ -307,7 +300,7 @@ Test(share_kill, destroyers_of_a_queue, .timeout = 300)
         board->passes = 0;
         for (bool died = true; died; board->passes++) {
             assert_code(shoal_queue_destroy(queue), 0);
-            const shoal_audit before = audited();
+            const shoal_audit before = memory_audit((shoal_segment){ 0 });
             assert_code(shoal_queue_create(NULL, &queue), 0);
             for (uint64_t k = 0; k < 2; k++) {
                 put_one(30 + k);
@@ -317,7 +310,7 @@ Test(share_kill, destroyers_of_a_queue, .timeout = 300)
             kills += died;
             settle();
             assert_code(shoal_queue_destroy(queue), 0);
-            const shoal_audit now = audited();
+            const shoal_audit now = memory_audit((shoal_segment){ 0 });
             cr_assert_eq(now.shared + now.queued + now.lost, 0, "%s, %u", board->point,
                          board->passes);
             cr_assert_eq(now.payloads_count, before.payloads_count);
@@ -355,7 +348,7 @@ static int settles(void *argument)
 Test(share_kill, settlers_at_every_step, .timeout = 300)
 {
     begin();
-    const shoal_audit before = audited();
+    const shoal_audit before = memory_audit((shoal_segment){ 0 });
     for (size_t i = 0; i < COUNT_OF(settling); i++) {
         board->point = settling[i];
         board->passes = 0;
@@ -364,7 +357,7 @@ Test(share_kill, settlers_at_every_step, .timeout = 300)
         cr_assert(harness_until(board->step == 1));
         kill(pid, SIGKILL);
         cr_assert_eq(harness_wait(pid), -SIGKILL);
-        const uint64_t lost = audited().lost;
+        const uint64_t lost = memory_audit((shoal_segment){ 0 }).lost;
         cr_assert_gt(lost, 2 * sizeof(struct parent), "%llu", (unsigned long long)lost);
         cr_assert(dies(settles), "%s was not reached", board->point);
         assert_settled(&before, board->point, 0);
@@ -427,7 +420,7 @@ static bool successor_lives(void)
 Test(share_kill, a_late_settler_leaves_the_place_s_next_object_alone, .timeout = 120)
 {
     begin();
-    const shoal_audit before = audited();
+    const shoal_audit before = memory_audit((shoal_segment){ 0 });
     cr_assert(successor_lives());
     assert_settled(&before, "late", 0);
     shl_mistake = "share.generation";
@@ -440,7 +433,7 @@ Test(share_kill, a_late_settler_leaves_the_place_s_next_object_alone, .timeout =
 /* A living holder and a dead one, settled with a mistake: true if all is as it ought to be. */
 static bool is_settled_well(const char *mistake)
 {
-    const shoal_audit before = audited();
+    const shoal_audit before = memory_audit((shoal_segment){ 0 });
     board->step = 0;
     const pid_t pid = harness_child(shares_and_waits, NULL);
     cr_assert(harness_until(board->step == 1));
@@ -453,7 +446,7 @@ static bool is_settled_well(const char *mistake)
     if (lives)
         assert_code(shoal_unshare(board->payload), 0);
     shl_mistake = NULL;
-    const shoal_audit now = audited();
+    const shoal_audit now = memory_audit((shoal_segment){ 0 });
     return lives && now.lost == 0 && now.owned == before.owned && now.shared == before.shared;
 }
 
@@ -542,7 +535,7 @@ Test(share_kill, at_random_instants, .timeout = 300)
     struct life lives[PLACES];
     pid_t pids[PLACES];
     begin();
-    const shoal_audit before = audited();
+    const shoal_audit before = memory_audit((shoal_segment){ 0 });
     unsigned kills = 0;
     for (int i = 0; i < PLACES; i++)
         pids[i] = start(&lives[i], &state);

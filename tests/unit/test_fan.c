@@ -1,5 +1,5 @@
 /* Shared payloads in queues: a put moves a hold to the queue, a get moves it on to the getter. */
-#include "harness.h"
+#include "memory.h"
 
 #include <errno.h>
 #include <shoal/pipe.h>
@@ -12,32 +12,13 @@ enum { SIZE = 100, QUEUES = 3 };
 
 static shoal_queue queues[QUEUES];
 
-static shoal_audit audited(void)
-{
-    shoal_audit audit;
-    assert_code(shoal_segment_audit((shoal_segment){ 0 }, &audit), 0);
-    cr_assert_eq(audit.damaged, 0);
-    return audit;
-}
-
-static void assert_same(const shoal_audit *before)
-{
-    const shoal_audit now = audited();
-    cr_assert_eq(now.payloads_count, before->payloads_count);
-    cr_assert_eq(now.owned, before->owned, "%llu", (unsigned long long)now.owned);
-    cr_assert_eq(now.queued, before->queued);
-    cr_assert_eq(now.shared, before->shared);
-    cr_assert_eq(now.objects, before->objects);
-    cr_assert_eq(now.lost, before->lost);
-}
-
 static shoal_audit begin(void)
 {
     for (int i = 0; i < QUEUES; i++)
         assert_code(shoal_queue_create(&(shoal_queue_options){ .capacity_count = 4 }, &queues[i]),
                     0);
     shoal_free(shoal_alloc(1));
-    return audited();
+    return memory_audit((shoal_segment){ 0 });
 }
 
 /* Shared so often. */
@@ -67,7 +48,7 @@ Test(fan, a_put_moves_the_hold_and_a_get_moves_it_back, .timeout = 60)
     assert_code(shoal_unshare(payload), -EPERM);
     assert_code(shoal_queue_put(queues[1], payload, SHOAL_NOW), -EPERM);
     cr_assert(payload_holds(payload));
-    const shoal_audit now = audited();
+    const shoal_audit now = memory_audit((shoal_segment){ 0 });
     cr_assert_eq(now.payloads_count, before.payloads_count + 1);
     cr_assert_gt(now.shared, before.shared + SIZE);
     cr_assert_eq(now.owned, before.owned);
@@ -75,10 +56,10 @@ Test(fan, a_put_moves_the_hold_and_a_get_moves_it_back, .timeout = 60)
     assert_code(shoal_queue_get(queues[0], &message, SHOAL_NOW), 0);
     cr_assert_eq(message, payload);
     cr_assert(payload_holds(payload));
-    cr_assert_eq(audited().queued, before.queued);
+    cr_assert_eq(memory_audit((shoal_segment){ 0 }).queued, before.queued);
     assert_code(shoal_unshare(payload), 0);
     cr_assert_eq(shoal_size(payload), 0);
-    assert_same(&before);
+    memory_assert_same((shoal_segment){ 0 }, &before);
 }
 
 static int gets_and_frees(void *argument)
@@ -103,7 +84,7 @@ Test(fan, the_last_of_several_queues_frees, .timeout = 60)
         cr_assert_eq(harness_wait(harness_child(gets_and_frees, &queues[i])), 0);
     }
     cr_assert_eq(shoal_size(payload), 0);
-    const shoal_audit now = audited();
+    const shoal_audit now = memory_audit((shoal_segment){ 0 });
     cr_assert_eq(now.shared, before.shared);
     cr_assert_eq(now.queued, before.queued);
     cr_assert_eq(now.payloads_count, before.payloads_count);
@@ -126,7 +107,7 @@ Test(fan, one_queue_may_have_it_several_times, .timeout = 60)
         shoal_free(messages[i]);
     }
     cr_assert_eq(shoal_size(payload), 0);
-    assert_same(&before);
+    memory_assert_same((shoal_segment){ 0 }, &before);
 }
 
 Test(fan, a_put_that_fails_leaves_the_hold, .timeout = 60)
@@ -142,7 +123,7 @@ Test(fan, a_put_that_fails_leaves_the_hold, .timeout = 60)
     cr_assert(payload_holds(payload));
     assert_code(shoal_unshare(payload), 0);
     cr_assert_eq(shoal_size(payload), 0);
-    assert_same(&before);
+    memory_assert_same((shoal_segment){ 0 }, &before);
 }
 
 Test(fan, a_queue_that_is_destroyed_holds_no_more, .timeout = 60)
@@ -157,7 +138,7 @@ Test(fan, a_queue_that_is_destroyed_holds_no_more, .timeout = 60)
         assert_code(shoal_queue_destroy(queues[i]), 0);
     }
     cr_assert_eq(shoal_size(payload), 0);
-    const shoal_audit now = audited();
+    const shoal_audit now = memory_audit((shoal_segment){ 0 });
     cr_assert_eq(now.payloads_count + now.owned + now.shared + now.queued + now.lost, 0);
 }
 
@@ -175,7 +156,7 @@ Test(fan, only_who_holds_it_puts_it, .timeout = 60)
     cr_assert(shoal_queue_empty(queues[0]));
     assert_code(shoal_unshare(payload), 0);
     assert_code(shoal_queue_put(queues[0], payload, SHOAL_NOW), -EFAULT);
-    cr_assert_eq(audited().payloads_count, before.payloads_count);
+    cr_assert_eq(memory_audit((shoal_segment){ 0 }).payloads_count, before.payloads_count);
 }
 
 /* --- sizes ---------------------------------------------------------------------------------- */
@@ -202,7 +183,7 @@ Test(fan, a_pipe_is_as_a_queue, .timeout = 60)
     void *message;
     begin();
     assert_code(shoal_pipe_create(NULL, &ends[0], &ends[1]), 0);
-    const shoal_audit before = audited();
+    const shoal_audit before = memory_audit((shoal_segment){ 0 });
     char *payload = payload_new(2), *parent = shoal_alloc(SIZE);
     cr_assert_not_null(shoal_alloc_under(parent, SIZE));
     for (int i = 0; i < 2; i++)
@@ -218,5 +199,5 @@ Test(fan, a_pipe_is_as_a_queue, .timeout = 60)
     cr_assert_eq(shoal_size(payload), 0);
     assert_code(shoal_connection_recv_bytes(ends[1], copy, SIZE, &size, SHOAL_NOW), 0);
     cr_assert_eq(size, SIZE);
-    assert_same(&before);
+    memory_assert_same((shoal_segment){ 0 }, &before);
 }

@@ -1,5 +1,5 @@
 /* Payloads that several processes hold, and payloads under others. */
-#include "harness.h"
+#include "memory.h"
 
 #include <errno.h>
 #include <shoal/stats.h>
@@ -9,30 +9,10 @@
 
 TestSuite(share, .timeout = 60);
 
-static shoal_audit audited(void)
-{
-    shoal_audit audit;
-    assert_code(shoal_segment_audit((shoal_segment){ 0 }, &audit), 0);
-    cr_assert_eq(audit.damaged, 0);
-    return audit;
-}
-
-/* What payloads are there, and what belongs to them. */
-static void assert_same(const shoal_audit *before)
-{
-    const shoal_audit now = audited();
-    cr_assert_eq(now.payloads_count, before->payloads_count);
-    cr_assert_eq(now.owned, before->owned, "%llu", (unsigned long long)now.owned);
-    cr_assert_eq(now.queued, before->queued);
-    cr_assert_eq(now.shared, before->shared);
-    cr_assert_eq(now.objects, before->objects);
-    cr_assert_eq(now.lost, before->lost);
-}
-
 static shoal_audit begin(void)
 {
     shoal_free(shoal_alloc(1));
-    return audited();
+    return memory_audit((shoal_segment){ 0 });
 }
 
 /* --- under ---------------------------------------------------------------------------------- */
@@ -73,13 +53,13 @@ Test(share, what_is_under_a_payload_is_freed_with_it, .timeout = 60)
     for (size_t i = 0; i < COUNT_OF(counts); i++) {
         struct parent *parent = parent_new(counts[i]);
         cr_assert(parent_holds(parent, counts[i]), "%u", counts[i]);
-        const shoal_audit now = audited();
+        const shoal_audit now = memory_audit((shoal_segment){ 0 });
         cr_assert_eq(now.payloads_count, before.payloads_count + 1);
         cr_assert_gt(now.owned, before.owned + counts[i] * 32);
         unsigned *first = counts[i] > 0 ? parent->children[0] : NULL;
         shoal_free(parent);
         cr_assert(!first || shoal_size(first) == 0);
-        assert_same(&before);
+        memory_assert_same((shoal_segment){ 0 }, &before);
     }
 }
 
@@ -94,7 +74,7 @@ Test(share, large_ones_too, .timeout = 60)
     cr_assert_eq(shoal_size(child), 3 << 20);
     shoal_free(parent);
     cr_assert_eq(shoal_size(child), 0);
-    assert_same(&before);
+    memory_assert_same((shoal_segment){ 0 }, &before);
 }
 
 Test(share, a_child_may_go_first, .timeout = 60)
@@ -107,12 +87,12 @@ Test(share, a_child_may_go_first, .timeout = 60)
         shoal_free(child);
         cr_assert_eq(shoal_size(child), 0);
     }
-    cr_assert_lt(audited().owned, before.owned + (64 << 10));
+    cr_assert_lt(memory_audit((shoal_segment){ 0 }).owned, before.owned + (64 << 10));
     cr_assert(parent_holds(parent, 20));
     shoal_free(parent->children[3]);
     cr_assert_eq(shoal_size(parent->children[3]), 0);
     shoal_free(parent);
-    assert_same(&before);
+    memory_assert_same((shoal_segment){ 0 }, &before);
 }
 
 Test(share, under_a_child_is_under_its_parent, .timeout = 60)
@@ -125,7 +105,7 @@ Test(share, under_a_child_is_under_its_parent, .timeout = 60)
     cr_assert_eq(shoal_size(grandchild), 10);
     shoal_free(parent);
     cr_assert_eq(shoal_size(grandchild), 0);
-    assert_same(&before);
+    memory_assert_same((shoal_segment){ 0 }, &before);
 }
 
 static int gets_and_frees(void *argument)
@@ -152,15 +132,15 @@ Test(share, what_is_under_a_message_goes_with_it_1_10_1, .timeout = 60)
     cr_assert_null(shoal_alloc_under(parent, 1));
     shoal_free(parent->children[7]); /* of a queue now */
     cr_assert(parent_holds(parent, 40));
-    const shoal_audit queued = audited();
+    const shoal_audit queued = memory_audit((shoal_segment){ 0 });
     cr_assert_eq(queued.owned, before.owned);
     cr_assert_gt(queued.queued, before.queued + sizeof *parent + 40 * 16);
     cr_assert_eq(harness_wait(harness_child(gets_and_frees, &queue)), 0);
     cr_assert_null(shoal_alloc_under(parent, 1));
     assert_code(shoal_queue_put(queue, parent_new(30), SHOAL_NOW), 0);
     assert_code(shoal_queue_destroy(queue), 0);
-    cr_assert_eq(audited().owned, before.owned);
-    cr_assert_eq(audited().queued, 0);
+    cr_assert_eq(memory_audit((shoal_segment){ 0 }).owned, before.owned);
+    cr_assert_eq(memory_audit((shoal_segment){ 0 }).queued, 0);
 }
 
 Test(share, alloc_under_refuses_what_is_no_parent, .timeout = 60)
@@ -208,7 +188,7 @@ Test(share, the_last_of_several_holders_frees, .timeout = 60)
     shoal_free(board->payload); /* as shoal_unshare() */
     assert_code(shoal_unshare(board->payload), -EPERM);
     cr_assert(parent_holds(board->payload, 30));
-    const shoal_audit shared = audited();
+    const shoal_audit shared = memory_audit((shoal_segment){ 0 });
     cr_assert_eq(shared.owned, before.owned);
     cr_assert_gt(shared.shared, before.shared + sizeof *board->payload + 30 * 16);
     cr_assert_eq(shared.payloads_count, before.payloads_count + 1);
@@ -220,7 +200,7 @@ Test(share, the_last_of_several_holders_frees, .timeout = 60)
     for (int i = 0; i < HOLDERS; i++)
         cr_assert_eq(harness_wait(pids[i]), 0);
     cr_assert_eq(shoal_size(board->payload), 0);
-    const shoal_audit after = audited();
+    const shoal_audit after = memory_audit((shoal_segment){ 0 });
     cr_assert_eq(after.shared, before.shared);
     cr_assert_eq(after.payloads_count, before.payloads_count);
 }
@@ -232,7 +212,7 @@ Test(share, a_process_holds_as_often_as_it_shared, .timeout = 60)
     assert_code(shoal_unshare(payload), -EPERM);
     for (int i = 0; i < 3; i++)
         assert_code(shoal_share(payload), 0);
-    cr_assert_eq(audited().payloads_count, before.payloads_count + 1);
+    cr_assert_eq(memory_audit((shoal_segment){ 0 }).payloads_count, before.payloads_count + 1);
     shoal_holder holder;
     cr_assert_eq(shoal_segment_holders((shoal_segment){ 0 }, &holder, 1), 1);
     cr_assert_eq(holder.payloads_count, 1);
@@ -244,7 +224,7 @@ Test(share, a_process_holds_as_often_as_it_shared, .timeout = 60)
     cr_assert_eq(shoal_size(payload), 0);
     assert_code(shoal_unshare(payload), -EPERM);
     assert_code(shoal_share(payload), -EFAULT);
-    assert_same(&before);
+    memory_assert_same((shoal_segment){ 0 }, &before);
 }
 
 Test(share, what_cannot_be_shared_is_told, .timeout = 60)
