@@ -7,9 +7,9 @@
 #include <shoal/memory.h>
 #include <shoal/queue.h>
 
-#include "search.h"
+#include "players.h"
 
-enum { PUT, TAKEN, LAST, ENDED = LAST + 9 }; /* ghosts: items as bits; the last, by taker, putter */
+enum { ENDED = MORE_GHOSTS };
 enum { CAPACITY_MAX = 3 };
 
 static struct cells_shm *ring;
@@ -87,29 +87,12 @@ static void begin_full(void)
         machine_bail_out("no room");
 }
 
-/* The putter's number and which of its items it is. */
-static uint64_t item_make(unsigned putter, unsigned number)
-{
-    return putter * 4 + number + 1;
-}
-
 static void put(unsigned self, unsigned number)
 {
     struct ring_call ring_call = call();
     if (shl_cells_put(&ring_call, item_make(self, number)) < 0)
         machine_fail("put failed");
     machine.ghosts[PUT] |= UINT64_C(1) << item_make(self, number);
-}
-
-static void had(unsigned self, uint64_t item)
-{
-    if (item == 0 || item > 16 || (machine.ghosts[TAKEN] >> item & 1))
-        machine_fail("an item that was not put, or twice");
-    uint64_t *last = &machine.ghosts[LAST + self * 3 % 9 + (item - 1) / 4 % 3];
-    machine.ghosts[TAKEN] |= UINT64_C(1) << item;
-    if (item < *last)
-        machine_fail("not in the order in which they were put");
-    *last = item;
 }
 
 static void take(unsigned self)
@@ -121,31 +104,6 @@ static void take(unsigned self)
     had(self, item);
 }
 
-static void one_and_one(unsigned self)
-{
-    for (unsigned i = 0; i < 2; i++)
-        if (self == 0)
-            put(self, i);
-        else
-            take(self);
-}
-
-static void two_putters(unsigned self)
-{
-    if (self < 2)
-        put(self, 0);
-    for (unsigned i = 0; self == 2 && i < 2; i++)
-        take(self);
-}
-
-static void two_takers(unsigned self)
-{
-    if (self < 2)
-        take(self);
-    for (unsigned i = 0; self == 2 && i < 2; i++)
-        put(self, i);
-}
-
 static void two_and_two(unsigned self)
 {
     if (self < 2)
@@ -154,7 +112,6 @@ static void two_and_two(unsigned self)
         take(self);
 }
 
-/* What was put was taken or lies there, but for what died with its taker; and who sleeps must. */
 static uint64_t count_full(void)
 {
     uint64_t count = 0;
@@ -165,17 +122,7 @@ static uint64_t count_full(void)
 
 static const char *judge(void)
 {
-    uint64_t count = count_full();
-    int lost = __builtin_popcountll(machine.ghosts[PUT] & ~machine.ghosts[TAKEN]) - (int)count;
-    if (lost > (int)machine.kills)
-        return "an item was lost";
-    for (unsigned i = 0; i < threads_count; i++) {
-        const struct sleep *sleep = &machine.threads[i].sleep;
-        bool takes = sleep->words[0] == &ring->not_empty.bell;
-        if (is_asleep(i) && (takes ? count > 0 : count < capacity))
-            return takes ? "a sleeper though there is an item" : "a sleeper though there is room";
-    }
-    return NULL;
+    return judge_items(count_full(), capacity, &ring->not_empty.bell);
 }
 
 /* --- the seal -------------------------------------------------------------------------------- */

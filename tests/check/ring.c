@@ -4,11 +4,11 @@
 #include <shoal/queue.h>
 
 #include "flow/queue_shm.h"
-#include "search.h"
+#include "players.h"
 
 static const uint64_t an_item = 1;
 
-enum { QUEUE, PUT, TAKEN, LAST }; /* ghosts: items as bits; the last one, by taker and putter */
+enum { QUEUE = MORE_GHOSTS };
 
 static struct queue_shm *shm;
 static unsigned capacity;
@@ -59,12 +59,6 @@ static struct ring_call call(void)
                                .deadline = SHOAL_FOREVER };
 }
 
-/* The putter's number and which of its items it is. */
-static uint64_t item_make(unsigned putter, unsigned number)
-{
-    return putter * 4 + number + 1;
-}
-
 static void put(unsigned self, unsigned number)
 {
     struct ring_call ring = call();
@@ -80,13 +74,7 @@ static void take(unsigned self)
     uint64_t item = 0;
     if (shl_ring_take(&ring, &item, 1) < 0)
         machine_fail("take failed");
-    uint64_t *last = &machine.ghosts[LAST + self * 3 + (item - 1) / 4 % 3];
-    if (item == 0 || item > 16 || (machine.ghosts[TAKEN] >> item & 1))
-        machine_fail("an item that was not put, or twice");
-    machine.ghosts[TAKEN] |= UINT64_C(1) << item;
-    if (item < *last)
-        machine_fail("not in the order in which they were put");
-    *last = item;
+    had(self, item);
 }
 
 /* An end is an item too: of two putters one puts it, and one an item into the same cell. */
@@ -122,31 +110,6 @@ static void ends_among_items(unsigned self)
         puts_end_or_item(self);
     for (unsigned i = 0; self == 2 && i < 2; i++)
         takes_end_or_item();
-}
-
-static void one_and_one(unsigned self)
-{
-    for (unsigned i = 0; i < 2; i++)
-        if (self == 0)
-            put(self, i);
-        else
-            take(self);
-}
-
-static void two_putters(unsigned self)
-{
-    if (self < 2)
-        put(self, 0);
-    for (unsigned i = 0; self == 2 && i < 2; i++)
-        take(self);
-}
-
-static void two_takers(unsigned self)
-{
-    if (self < 2)
-        take(self);
-    for (unsigned i = 0; self == 2 && i < 2; i++)
-        put(self, i);
 }
 
 /* The last one shuts the ring down, or destroys the queue: whoever waits learns it. */
@@ -189,20 +152,9 @@ static const char *judge_end(void)
     return NULL;
 }
 
-/* What was put was taken or lies there, but for what died with its taker; and who sleeps must. */
 static const char *judge(void)
 {
-    uint64_t count = shl_ring_count(&shm->ring);
-    int lost = __builtin_popcountll(machine.ghosts[PUT] & ~machine.ghosts[TAKEN]) - (int)count;
-    if (lost > (int)machine.kills)
-        return "an item was lost";
-    for (unsigned i = 0; i < threads_count; i++) {
-        const struct sleep *sleep = &machine.threads[i].sleep;
-        bool takes = sleep->words[0] == &shm->ring.not_empty.bell;
-        if (is_asleep(i) && (takes ? count > 0 : count < capacity))
-            return takes ? "a sleeper though there is an item" : "a sleeper though there is room";
-    }
-    return NULL;
+    return judge_items(shl_ring_count(&shm->ring), capacity, &shm->ring.not_empty.bell);
 }
 
 void check_ring(void)
