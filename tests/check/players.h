@@ -1,6 +1,6 @@
 /*
- * What the threads of a ring's scenario do, and what must be so, whichever ring it is: the file that
- * includes this says how one item is put and taken.
+ * What the threads of a ring's scenario do, and what must be so, whichever ring it is: the file
+ * that includes this says how one item is put and taken.
  */
 #ifndef CHECK_PLAYERS_H
 #define CHECK_PLAYERS_H
