@@ -174,8 +174,8 @@ void shl_free(const struct shl_place *place)
         keep(place->segment, self, place->size_class, block, seq);
         return;
     }
-    /* [pages.large] seq_cst, [runs.free] release -> settle_large(): what the last user did. */
-    atom_exchange_seq_cst(&block->own, block_own_make(BLOCK_FREE, 0, seq));
+    /* [runs.free] release -> claim_large(): what the last user did. */
+    atom_store_release(&block->own, block_own_make(BLOCK_FREE, 0, seq));
     SHL_CHAOS("alloc.large");
     shl_chunks_give(place->segment, self->owner, shl_offset(place->segment, block) / CHUNK_SIZE);
 }
@@ -199,14 +199,16 @@ void shl_free_place(const struct shl_segment *segment, uint32_t size_class, stru
 static void settle_large(const struct shl_segment *segment, uint32_t owner, uint64_t chunk,
                          const struct shl_dead *dead)
 {
+    if (!shl_large_enter(segment, owner, chunk))
+        return;
+    SHL_CHAOS("alloc.settling");
     struct block_shm *block = shl_large(segment, chunk);
     uint64_t own = atom_load_relaxed(&block->own);
-    /* [pages.large] seq_cst, [runs.free] acquire <- free: what the last user did with the block. */
-    if (shl_block_is_lost(segment, own, dead) &&
-        atom_cas_seq_cst_64(&block->own, own, block_own_make(BLOCK_FREE, 0, 0)))
-        own = 0;
-    if (block_own_is_nobodys(own) && owner != 0)
-        shl_chunks_give(segment, owner, chunk);
+    if (shl_block_is_lost(segment, own, dead))
+        /* [runs.free] release -> claim_large(). */
+        atom_cas_release_64(&block->own, own, block_own_make(BLOCK_FREE, 0, 0));
+    shl_pages_leave(segment, owner);
+    shl_chunks_give(segment, owner, chunk);
 }
 
 void shl_alloc_settle(const struct shl_segment *segment, const struct shl_dead *dead)

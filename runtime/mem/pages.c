@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "mem/alloc.h"
+#include "mem/journal.h"
 #include "mem/peer.h"
 #include "os/chaos.h"
 #include "os/memfd.h"
@@ -25,13 +26,29 @@ void shl_pages_name(const struct shl_segment *segment, uint32_t owner, uint64_t 
     atom_store_relaxed(works_at(segment, owner), number);
 }
 
-bool shl_pages_enter(const struct shl_segment *segment, uint32_t owner, uint64_t number)
+/* The chunk's word as it is once the thread names what lies there. */
+static uint64_t name_and_look(const struct shl_segment *segment, uint32_t owner, uint64_t number)
 {
-    atom64 *word = &shl_chunk_words(segment)[number / PAGES_PER_CHUNK];
     /* [pages.named] seq_cst: named before the look. */
     atom_exchange_seq_cst(works_at(segment, owner), number);
     /* [pages.chunk] acquire <- publishing; seq_cst for [pages.named]. */
-    if (chunk_word_kind(atom_load_seq_cst(word)) == CHUNK_PAGES)
+    return atom_load_seq_cst(&shl_chunk_words(segment)[number / PAGES_PER_CHUNK]);
+}
+
+bool shl_pages_enter(const struct shl_segment *segment, uint32_t owner, uint64_t number)
+{
+    if (chunk_word_kind(name_and_look(segment, owner, number)) == CHUNK_PAGES)
+        return true;
+    shl_pages_leave(segment, owner);
+    return false;
+}
+
+bool shl_large_enter(const struct shl_segment *segment, uint32_t owner, uint64_t chunk)
+{
+    if (chunk_word_kind(shl_chunk_word(segment, chunk * CHUNK_SIZE)) != CHUNK_LARGE)
+        return false;
+    uint64_t word = name_and_look(segment, owner, shl_page_number(chunk, 0));
+    if (word == chunk_word_make(CHUNK_LARGE, 0, chunk_word_value(word)))
         return true;
     shl_pages_leave(segment, owner);
     return false;
@@ -188,46 +205,54 @@ static bool is_large_run(const struct shl_segment *segment, uint64_t chunk, uint
 
 static bool is_nobodys(const struct shl_segment *segment, uint64_t chunk)
 {
-    struct block_shm *block = shl_large(segment, chunk);
-    /* [pages.large] seq_cst <- who made it nobody's, and then looks at the chunk's word. */
-    return block_own_is_nobodys(atom_load_seq_cst(&block->own));
+    /* [runs.free] acquire <- free, or who settled it: what its last user did with the block. */
+    return block_own_is_nobodys(atom_load_acquire(&shl_large(segment, chunk)->own)) ||
+           SHL_MISTAKE("pages.successor");
 }
 
-/* LARGE, by nobody -> by `owner`, if the block is nobody's. Since the caller looked, somebody else
- * may have given the chunks, and they may be another block already, which is left alone. */
+/* LARGE, by nobody -> by `owner`, who names the chunk, so that it is the block he has seen. */
 static bool claim_large(const struct shl_segment *segment, uint32_t owner, uint64_t chunk,
                         uint64_t *ret_count)
 {
     atom64 *word = &shl_chunk_words(segment)[chunk];
-    for (;;) {
-        uint64_t seen = atom_load_relaxed(word), count = chunk_word_value(seen);
-        uint64_t left = chunk_word_make(CHUNK_LARGE, 0, count);
-        if (seen != left || !is_large_run(segment, chunk, count) ||
-            /* [pages.chunk] acquire <- publishing; seq_cst for [pages.large]. */
-            !atom_cas_seq_cst_64(word, seen, chunk_word_make(CHUNK_LARGE, owner, count)))
-            return false; /* better lost than given twice */
-        SHL_CHAOS("pages.owned");
-        *ret_count = count;
-        if (is_nobodys(segment, chunk) || SHL_MISTAKE("pages.successor"))
-            return true;
-        /* [pages.large] seq_cst: its owner may have found it ours, and left it to us. */
-        atom_exchange_seq_cst(word, left);
-        if (!is_nobodys(segment, chunk))
-            return false;
-    }
+    uint64_t seen = atom_load_relaxed(word), count = *ret_count = chunk_word_value(seen);
+    return is_nobodys(segment, chunk) && is_large_run(segment, chunk, count) &&
+           /* [pages.named] seq_cst: before the look for others who name it. */
+           atom_cas_seq_cst_64(word, chunk_word_make(CHUNK_LARGE, 0, count),
+                               chunk_word_make(CHUNK_LARGE, owner, count));
 }
 
-void shl_chunks_give(const struct shl_segment *segment, uint32_t owner, uint64_t chunk)
+/* The chunks of a large block go back; not while somebody else is about to change its header. */
+static bool give_large(const struct shl_segment *segment, uint32_t owner, uint64_t chunk,
+                       uint64_t count)
 {
     atom64 *words = shl_chunk_words(segment);
-    uint64_t count, taken = chunk_word_make(CHUNK_TAKEN, owner, 0);
-    if (!claim_large(segment, owner, chunk, &count))
-        return;
+    uint64_t taken = chunk_word_make(CHUNK_TAKEN, owner, 0);
+    uint64_t begin = chunk * CHUNK_SIZE, pages = count * PAGES_PER_CHUNK;
+    SHL_CHAOS("pages.owned");
+    if (shl_pages_are_named(segment, owner, shl_page_number(chunk, 0), pages) ||
+        shl_journal_names(segment, begin, begin + CHUNK_SIZE)) {
+        /* [pages.chunk] release: as before; it is collected another time. */
+        atom_store_release(&words[chunk], chunk_word_make(CHUNK_LARGE, 0, count));
+        return false;
+    }
     for (uint64_t i = 1; i < count; i++)
         atom_store_relaxed(&words[chunk + i], taken);
     /* [pages.chunk] release: it is no block from here on. */
     atom_store_release(&words[chunk], taken);
     free_chunks(segment, chunk, count);
+    return true;
+}
+
+bool shl_chunks_give(const struct shl_segment *segment, uint32_t owner, uint64_t chunk)
+{
+    uint64_t count;
+    if (!shl_large_enter(segment, owner, chunk))
+        return false;
+    bool given = claim_large(segment, owner, chunk, &count) &&
+                 give_large(segment, owner, chunk, count);
+    shl_pages_leave(segment, owner);
+    return given;
 }
 
 /* The hint in a chunk's word: no more than `count` free pages in a row. */

@@ -19,6 +19,9 @@
  * that he is about to change (runs.h): so he names it first, in his own slot.
  *     walker: works_at = the chunk's page 0; is it still a chunk of pages? his steps; works_at = 0
  *     giver, settler of a run: works_at = the run's first page; likewise
+ *     settler of a large block: works_at = its chunk's page 0; is it LARGE, and nobody gives it?
+ *     who gives a large block: names it so; LARGE and his, if its header is nobody's; is it named
+ *       in another slot or journal? then LARGE and nobody's again; else TAKEN
  *     who gives a chunk to the system: takes all its pages; word TAKEN, 1; is it or a page of it
  *       named in any slot? then word PAGES, and the pages are free again; else word TAKEN, 0
  * Store and look are seq_cst on both sides [pages.named]: one of the two sees the other. A stopped
@@ -143,6 +146,8 @@ uint64_t shl_chunks_end(const struct shl_segment *segment);
  * is. True if it is a chunk of pages. */
 bool shl_pages_enter(const struct shl_segment *segment, uint32_t owner, uint64_t number);
 void shl_pages_leave(const struct shl_segment *segment, uint32_t owner);
+/* Likewise a large block, by its first chunk; true if it is one that nobody makes or gives now. */
+bool shl_large_enter(const struct shl_segment *segment, uint32_t owner, uint64_t chunk);
 /* Likewise the run of a block that is still in the thread's hands. */
 void shl_pages_name(const struct shl_segment *segment, uint32_t owner, uint64_t number);
 
@@ -171,9 +176,9 @@ int shl_chunks_take(const struct shl_segment *segment, uint32_t owner, uint64_t 
 /* Makes them the chunks of one large block, whose header is complete. */
 void shl_chunks_publish(const struct shl_segment *segment, uint64_t chunk, uint64_t count);
 
-/* Gives the chunks of a large block that is nobody's back to the system; somebody else may be doing
- * it already. */
-void shl_chunks_give(const struct shl_segment *segment, uint32_t owner, uint64_t chunk);
+/* Gives the chunks of a large block back to the system, if it is nobody's: true if it was. While
+ * somebody else names them they stay, and are given by whoever collects. */
+bool shl_chunks_give(const struct shl_segment *segment, uint32_t owner, uint64_t chunk);
 
 /* Settles what dead threads left unfinished. */
 struct shl_dead;

@@ -508,6 +508,49 @@ Test(memory_points, nobody_settles_what_a_stopped_settler_has_begun, .timeout = 
     assert_code(shoal_segment_detach(segment), 0);
 }
 
+static int tells_its_owner_and_dies(void *owner)
+{
+    shoal_free(shoal_alloc_in(segment, 1));
+    *(uint32_t *)owner = shl_self(inside())->process_owner;
+    return raise(SIGKILL);
+}
+
+/* A settler is stopped before a large block of somebody alive, who frees it. In a larger one there
+ * lies what looks like the header of a payload of the dead: true if it is left alone. */
+static bool larger_block_is_left_alone(const char *mistake)
+{
+    uint32_t *owner = harness_shared(sizeof *owner);
+    const size_t chunk = CHUNK_SIZE - PAYLOAD_LINE;
+    void *before_it = shoal_alloc_in(segment, chunk), *block = shoal_alloc_in(segment, chunk);
+    shoal_free(before_it);
+    cr_assert_eq(harness_wait(harness_child(tells_its_owner_and_dies, owner)), -SIGKILL);
+    const pid_t settler = settler_stopped_at(settles_and_stops, "alloc.settling");
+    shl_mistake = mistake;
+    shoal_free(block);
+    char *larger = shoal_alloc_in(segment, 3 << 20);
+    shl_mistake = NULL;
+    cr_assert(larger && (!mistake || larger == before_it));
+    const uint64_t own = block_own_make(BLOCK_OWNED, *owner, 0);
+    uint64_t *place = (void *)(larger + ((char *)block - (char *)before_it) -
+                               sizeof(struct block_shm));
+    *place = own;
+    settler_goes_on(settler);
+    const bool left_alone = *place == own;
+    shoal_free(larger);
+    return left_alone;
+}
+
+Test(memory_points, a_late_settler_leaves_a_larger_block_alone, .timeout = 300)
+{
+    make_board();
+    cr_expect(larger_block_is_left_alone(NULL));
+    assert_settled(&(struct deed){ lives, "alloc.settling", 0 }, 0);
+    cr_expect_not(larger_block_is_left_alone("pages.named"), "pages.named is not found");
+    assert_settled(&(struct deed){ lives, "alloc.settling", 0 }, 0);
+    assert_code(shoal_queue_destroy(board->queue), 0);
+    assert_code(shoal_segment_detach(segment), 0);
+}
+
 /* A queue's destroyer was killed. Who finishes it is stopped on his way; somebody else finishes it
  * too, and makes a queue in the same place: true if that one stays whole. */
 static bool successor_of_a_queue_lives(const char *point)
