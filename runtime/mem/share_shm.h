@@ -16,6 +16,7 @@
 #ifndef SHL_MEM_SHARE_SHM_H
 #define SHL_MEM_SHARE_SHM_H
 
+#include "mem/block_shm.h"
 #include "mem/object_shm.h"
 
 #define HOLDERS_MAX 256u

@@ -7,8 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "flow/queue_shm.h"
+#include "flow/pipe_shm.h"
 #include "mem/alloc.h"
+#include "mem/closed.h"
 #include "mem/object.h"
 #include "mem/peer.h"
 #include "sync/barrier_shm.h"
@@ -33,20 +34,34 @@ static void payload_must_lie_inside(const char *payload)
         (void)*(const volatile char *)(payload + size - 1);
 }
 
+static bool side_is_held_by(const struct shl_segment *segment, uint64_t side)
+{
+    return SIDE_OWNER(side) != 0 && !shl_thread_is_gone(segment, shl_owner_short(SIDE_OWNER(side)));
+}
+
 /* Does somebody who lives stand in a side? Then who wants to shut the queue down waits for him. */
+static bool ring_is_held(const struct shl_segment *segment, const struct object_shm *object)
+{
+    struct queue_shm *queue = (struct queue_shm *)object;
+    return object && !queue->has_cells &&
+           (side_is_held_by(segment, atom_load_relaxed(&queue->ring.tail.word)) ||
+            side_is_held_by(segment, atom_load_relaxed(&queue->ring.head.word)));
+}
+
 static bool side_is_held(uint64_t ref)
 {
     struct shl_segment *segment;
-    struct queue_shm *queue = (struct queue_shm *)shl_object_find(ref, KIND_QUEUE, &segment);
-    if (!queue || queue->has_cells)
-        return false;
-    const uint64_t sides[] = { atom_load_relaxed(&queue->ring.tail.word),
-                               atom_load_relaxed(&queue->ring.head.word) };
-    for (int i = 0; i < 2; i++)
-        if (SIDE_OWNER(sides[i]) != 0 &&
-            !shl_thread_is_gone(segment, shl_owner_short(SIDE_OWNER(sides[i]))))
-            return true;
-    return false;
+    const struct object_shm *object = shl_object_find(ref, KIND_QUEUE, &segment);
+    return object && ring_is_held(segment, object);
+}
+
+static bool end_is_held(uint64_t ref)
+{
+    struct shl_segment *segment;
+    const struct object_shm *object = shl_object_find(ref, KIND_CONNECTION, &segment);
+    const struct connection_shm *end = (const struct connection_shm *)object;
+    return object && (ring_is_held(segment, object) ||
+                      ring_is_held(segment, shl_object_at(segment, end->peer, KIND_CONNECTION)));
 }
 
 #define HANDLE(kind) ((shoal_##kind){ value })
@@ -98,7 +113,7 @@ static int call_queue_get(uint64_t value)
 
 static int call_queue_pass(uint64_t value)
 {
-    void *payload = scene->base + scene->payload;
+    void *payload = scene->base + scene->payloads[0];
     int code = shoal_queue_put(HANDLE(queue), payload, soon());
     return code < 0 ? code : call_queue_get(value);
 }
@@ -239,6 +254,105 @@ static int call_holders(uint64_t value)
     return -ENODATA;
 }
 
+/* --- payloads that others may hold ------------------------------------------------------------ */
+
+static void *kept; /* what this input's last get has left to the caller */
+
+/* By the number of the step: a prepared one, or what was got. */
+static void *payload(void)
+{
+    uint32_t which = (number >> 1) % (scene->payloads_count + 1);
+    return which < scene->payloads_count ? scene->base + scene->payloads[which] : kept;
+}
+
+static int keep(int code, void *got)
+{
+    payload_must_lie_inside(got);
+    kept = got ? got : kept;
+    return code;
+}
+
+static int call_queue_keep(uint64_t value)
+{
+    void *got = NULL;
+    return keep(shoal_queue_get(HANDLE(queue), &got, soon()), got);
+}
+
+static int call_connection_recv(uint64_t value)
+{
+    void *got = NULL;
+    return keep(shoal_connection_recv(HANDLE(connection), &got, soon()), got);
+}
+
+static int call_connection_recv_bytes(uint64_t value)
+{
+    char bytes[64];
+    size_t size = 0, room = number % sizeof bytes;
+    int code = shoal_connection_recv_bytes(HANDLE(connection), bytes, room, &size, soon());
+    fuzz_must(size <= room, "so many bytes were received");
+    return code;
+}
+
+CALL(queue_put_payload, shoal_queue_put(HANDLE(queue), payload(), soon()))
+CALL(connection_send, shoal_connection_send(HANDLE(connection), payload(), soon()))
+CALL(connection_send_bytes, shoal_connection_send_bytes(HANDLE(connection), "bytes", 5, soon()))
+CALL(connection_poll, shoal_connection_poll(HANDLE(connection), soon()))
+CALL(connection_give,
+     shoal_connection_give(HANDLE(connection),
+                           (shoal_process){ scene->objects[number % scene->objects_count] }))
+CALL_ANY(connection_close, if (!end_is_held(value)) shoal_connection_close(HANDLE(connection)))
+CALL_ANY(share, (void)!shoal_share(payload()))
+CALL_ANY(unshare, shoal_unshare(payload()))
+CALL_ANY(free_payload, shoal_free(payload()))
+CALL_ANY(alloc_under, kept = shoal_alloc_under(payload(), value % 4096);
+         payload_must_lie_inside(kept))
+CALL_ANY(deliveries, shoal_queue_deliveries(payload()))
+CALL(task_done, shoal_queue_task_done(HANDLE(queue), payload()))
+CALL(queue_join, shoal_queue_join(HANDLE(queue), soon()))
+
+/* --- and the rest of the queues --------------------------------------------------------------- */
+
+static uint64_t closed[STEPS_MAX]; /* handles; a process remembers them */
+static uint32_t closed_count;
+
+static int call_queue_close(uint64_t value)
+{
+    int code = shoal_queue_close(HANDLE(queue));
+    fuzz_must(code <= 0, "close answers 0 or an error");
+    closed[closed_count++ % STEPS_MAX] = value;
+    return -ENODATA;
+}
+
+CALL(queue_join_thread, shoal_queue_join_thread(HANDLE(queue)))
+CALL(queue_stats, shoal_queue_stats(HANDLE(queue), &(shoal_queue_counters){ 0 }))
+CALL(queue_put_word,
+     shoal_queue_put_value(HANDLE(queue), &(uint64_t){ number }, sizeof(uint64_t), soon()))
+CALL(queue_get_word,
+     shoal_queue_get_value(HANDLE(queue), &(uint64_t){ 0 }, sizeof(uint64_t), soon()))
+
+static int call_create_more(uint64_t value)
+{
+    shoal_segment in = scene->segment;
+    shoal_queue_options leased = { .segment = in, .joinable = true, .capacity_count = number % 64 };
+    leased.dead_letters = HANDLE(queue);
+    shoal_queue_options words = { .segment = in, .value_size = 8, .capacity_count = number % 64 };
+    int codes[] = { shoal_queue_create(&leased, &(shoal_queue){ 0 }),
+                    shoal_queue_create(&words, &(shoal_queue){ 0 }),
+                    shoal_pipe_create(&(shoal_pipe_options){ .segment = in, .one_way = true },
+                                      &(shoal_connection){ 0 }, &(shoal_connection){ 0 }) };
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        fuzz_must(codes[i] <= 0, "create answers 0 or an error");
+    return -ENODATA;
+}
+
+void fuzz_calls_forget(void)
+{
+    for (uint32_t i = 0; i < closed_count && i < STEPS_MAX; i++)
+        shl_closed_remove(closed[i]);
+    closed_count = 0;
+    kept = NULL;
+}
+
 /* A named file with the segment's header, of the size that it says or of another. */
 static void make_file(const char *path, uint64_t size)
 {
@@ -330,6 +444,28 @@ static const struct {
     NAMED(queue_shutdown_now),
     NAMED(queue_put_values),
     NAMED(queue_get_values),
+    NAMED(queue_keep),
+    NAMED(queue_put_payload),
+    NAMED(connection_send),
+    NAMED(connection_send_bytes),
+    NAMED(connection_recv),
+    NAMED(connection_recv_bytes),
+    NAMED(connection_poll),
+    NAMED(connection_give),
+    NAMED(connection_close),
+    NAMED(share),
+    NAMED(unshare),
+    NAMED(free_payload),
+    NAMED(alloc_under),
+    NAMED(task_done),
+    NAMED(deliveries),
+    NAMED(queue_join),
+    NAMED(queue_close),
+    NAMED(queue_join_thread),
+    NAMED(queue_stats),
+    NAMED(queue_put_word),
+    NAMED(queue_get_word),
+    NAMED(create_more),
 };
 const uint32_t fuzz_calls_count = sizeof calls / sizeof *calls;
 

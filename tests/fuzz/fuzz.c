@@ -9,11 +9,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "flow/pipe_shm.h"
 #include "mem/block_shm.h"
 #include "mem/journal.h"
+#include "mem/lease_shm.h"
 #include "mem/pages.h"
 #include "mem/peer.h"
 #include "mem/self.h"
+#include "mem/share_shm.h"
 #include "os/chaos.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -104,6 +107,26 @@ static uint64_t journal_word(uint64_t value)
            (value >> 8 & 1 ? JOURNAL_TAKING : 0);
 }
 
+static uint32_t process_short(uint64_t value)
+{
+    return owner_short(value, PEERS_MAX);
+}
+
+static uint64_t pipe_holder(uint64_t value)
+{
+    uint64_t given = value >> 8 & 0xff;
+    return given == 0
+               ? process_short(value)
+               : HOLDER_GIVEN | (scene.objects[given % scene.objects_count] & BLOCK_REF_MASK);
+}
+
+/* Of the first object in its place, as the prepared ones are. */
+static uint64_t lease_word(uint64_t value)
+{
+    return lease_word_make(shl_ref_make(0, 1, 0), (uint32_t)(value >> 16),
+                           (enum lease_state)(value >> 8 & 7), process_short(value));
+}
+
 static uint64_t value_of(const struct step *step)
 {
     uint32_t slot = (uint32_t)step->value % 4;
@@ -139,6 +162,12 @@ static uint64_t value_of(const struct step *step)
                                owner_short(step->value >> 16, 0), step->value >> 32);
     case FORM_MESSAGE:
         return journal_word(step->value);
+    case FORM_PROCESS:
+        return pipe_holder(step->value);
+    case FORM_HOLDER:
+        return share_holder_process(1, process_short(step->value));
+    case FORM_LEASE:
+        return lease_word(step->value);
     case FORM_REFERENCE:
         return shl_ref_make(shl_ref_id(scene.segment.ref), 1 + (uint32_t)(step->value >> 40),
                             step->value & ((UINT64_C(1) << 40) - 1));
@@ -208,6 +237,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(steps, data, count * sizeof *steps);
     limit_time(INPUT_SECONDS);
     run(steps, count);
+    fuzz_calls_forget();
     limit_time(0);
     return 0;
 }

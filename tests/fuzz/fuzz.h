@@ -16,8 +16,9 @@
  *   - the life of the slot that the caller holds is not written: it is a mutex of the C library,
  *     which keeps pointers in it. All other lives may say anything.
  *   - a barrier's action is the address of a function: a barrier that has one is not waited at.
- *   - who is named as an owner and lives is waited for: shutdown and destroy of a queue have no
- *     deadline, so they are not called while a side names somebody who lives.
+ *   - who is named as an owner and lives is waited for: shutdown and destroy of a queue, and close
+ *     of a connection, have no deadline, so they are not called while a side names somebody who
+ *     lives.
  */
 #ifndef FUZZ_H
 #define FUZZ_H
@@ -47,6 +48,9 @@ enum {
     FORM_PAGE,      /* kind {value}, flags {value >> 8}, the thread {value >> 16}, class, first */
     FORM_CHUNK,     /* kind {value}, the thread {value >> 16}, {value >> 32} */
     FORM_MESSAGE,   /* of a journal: of the block, taking {value >> 8}, of the slot {value} */
+    FORM_PROCESS,   /* a pipe's holder: the process {value}; given to the object {value >> 8} */
+    FORM_HOLDER,    /* of a shared payload: the process {value} */
+    FORM_LEASE,     /* state {value >> 8}, of the process {value}, deliveries {value >> 16} */
     FORMS_COUNT
 };
 
@@ -66,7 +70,7 @@ struct region {
     const char *name;
     uint64_t offset, size;
 };
-enum { REGIONS_MAX = 128, OBJECTS_MAX = 16 };
+enum { REGIONS_MAX = 128, OBJECTS_MAX = 24, PAYLOADS_MAX = 12 };
 
 struct scene {
     int fd;
@@ -77,7 +81,10 @@ struct scene {
     uint32_t classes[OBJECTS_MAX]; /* of their places */
     const char *names[OBJECTS_MAX];
     uint32_t objects_count;
-    uint64_t payload, message; /* the offset of one, and of one in the queue */
+    uint64_t payloads[PAYLOADS_MAX]; /* offsets */
+    const char *payload_names[PAYLOADS_MAX];
+    uint32_t payloads_count;
+    uint64_t message; /* the offset of one in the queue */
     shoal_segment segment;
     char *base; /* where it is attached */
 };
@@ -94,5 +101,6 @@ void fuzz_must(bool holds, const char *what);
 extern const uint32_t fuzz_calls_count;
 void fuzz_calls_print(void);
 void fuzz_call(const struct scene *scene, const struct step *step, uint64_t value);
+void fuzz_calls_forget(void); /* what an input's calls have left in the process */
 
 #endif

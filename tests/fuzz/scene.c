@@ -9,12 +9,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "flow/queue_shm.h"
+#include "flow/pipe_shm.h"
+#include "mem/lease_shm.h"
 #include "mem/object.h"
 #include "mem/peer_shm.h"
+#include "mem/share_shm.h"
 #include "mem/sizes.h"
+#include "mem/under_shm.h"
 
-enum { PAGE = 4096, SLOTS = 3, PAGES = 13, WORDS_OF_OBJECT = 192, PAYLOAD = 100 };
+enum { PAGE = 4096, SLOTS = 3, PAGES = 20, WORDS_OF_OBJECT = 192, PAYLOAD = 100 };
 
 static char *image;
 static size_t pages[FUZZ_SEGMENT_SIZE / PAGE], pages_count; /* of the chunks, that are not zero */
@@ -88,13 +91,84 @@ static void add_values(struct scene *scene)
     add_region(scene, "ring of values", shl_ref_offset(queue.ref) + SHL_LINE, 5 * SHL_LINE);
 }
 
-static uint64_t add_payload(struct scene *scene, size_t size)
+static struct block_shm *add_payload(struct scene *scene, const char *name, void *payload)
 {
-    char *payload = shoal_alloc_in(scene->segment, size);
-    fuzz_must(payload, "the objects are made");
-    uint64_t offset = (uint64_t)(payload - scene->base);
-    add_region(scene, "block", offset - sizeof(struct block_shm), 32);
-    return offset;
+    fuzz_must(payload && scene->payloads_count < PAYLOADS_MAX, "room for the payloads");
+    uint64_t offset = (uint64_t)((char *)payload - scene->base);
+    scene->payload_names[scene->payloads_count] = name;
+    scene->payloads[scene->payloads_count++] = offset;
+    add_region(scene, name, offset - sizeof(struct block_shm), 32);
+    return (struct block_shm *)payload - 1;
+}
+
+/* The object that a payload's word names: who shares it, or its lease. */
+static void *add_object_of(struct scene *scene, const char *name, const struct block_shm *block)
+{
+    uint64_t own = atom_load_relaxed(&block->own);
+    uint64_t id = shl_ref_id(scene->segment.ref), place = shl_ref_offset(own);
+    add_object(scene, name, shl_ref_make((uint32_t)id, shl_ref_generation(own), place));
+    return scene->base + place;
+}
+
+/* Some bytes one way; the other way a payload that is shared, and held once more. */
+static void add_pipe(struct scene *scene)
+{
+    shoal_pipe_options options = { .segment = scene->segment, .capacity_count = 4 };
+    shoal_connection first, second;
+    void *shared = shoal_alloc_in(scene->segment, PAYLOAD);
+    int code = shoal_pipe_create(&options, &first, &second);
+    code |= shoal_share(shared) | shoal_share(shared);
+    code |= shoal_connection_send(first, shared, SHOAL_NOW);
+    code |= shoal_connection_send_bytes(second, "message", 8, SHOAL_NOW);
+    fuzz_must(code == 0, "the objects are made");
+    add_object(scene, "first end", first.ref);
+    add_object(scene, "second end", second.ref);
+    add_object_of(scene, "share", add_payload(scene, "shared", shared));
+    uint64_t at = shl_ref_offset(second.ref);
+    add_region(scene, "ring of an end", at + SHL_LINE, 5 * SHL_LINE);
+    add_region(scene, "holder", at + offsetof(struct connection_shm, holder), 24);
+    const struct queue_shm *queue = (const void *)(scene->base + at);
+    const uint64_t *cells = (const void *)(scene->base + queue->ring.cells);
+    add_region(scene, "envelope", descriptor_offset(*cells) - sizeof(struct block_shm), 32);
+}
+
+/* Two messages are leased, one was returned, and one is queued. */
+static void add_joinable(struct scene *scene)
+{
+    shoal_queue_options options = { .segment = scene->segment, .capacity_count = 4 };
+    shoal_queue queue;
+    void *leased[3];
+    int code = shoal_queue_create(&options, &options.dead_letters);
+    options.joinable = true;
+    options.deliveries_max = 2;
+    code |= shoal_queue_create(&options, &queue);
+    for (int i = 0; i < 4; i++)
+        code |= shoal_queue_put_bytes(queue, "message", 8, SHOAL_NOW);
+    for (int i = 0; i < 3; i++)
+        code |= shoal_queue_get(queue, &leased[i], SHOAL_NOW);
+    fuzz_must(code == 0, "the objects are made");
+    add_object(scene, "dead letters", options.dead_letters.ref);
+    add_object(scene, "joinable", queue.ref);
+    add_region(scene, "ring of leased", shl_ref_offset(queue.ref) + SHL_LINE, 5 * SHL_LINE);
+    add_object_of(scene, "lease", add_payload(scene, "leased", leased[0]));
+    add_object_of(scene, "another lease", add_payload(scene, "leased", leased[1]));
+    struct lease_shm *lease = add_object_of(scene, "returned lease",
+                                            add_payload(scene, "returned", leased[2]));
+    uint64_t self = atom_load_relaxed(&lease->object.self);
+    atom_store_relaxed(&lease->word, lease_word_make(self, 1, LEASE_RETURNED, 0));
+    struct queue_shm *shm = (void *)(scene->base + shl_ref_offset(queue.ref));
+    atom_store_relaxed(&shm->joinable.returned, 1);
+}
+
+static void add_parent(struct scene *scene)
+{
+    void *parent = shoal_alloc_in(scene->segment, PAYLOAD);
+    void *child = shoal_alloc_under(parent, PAYLOAD);
+    const struct block_shm *block = add_payload(scene, "parent", parent);
+    add_payload(scene, "child", child);
+    add_payload(scene, "child", shoal_alloc_under(child, 8));
+    uint64_t table = block_meta_size(atom_load_relaxed(&block->meta)) << 4;
+    add_region(scene, "table of children", table - sizeof(struct block_shm), 80);
 }
 
 static void add_objects(struct scene *scene)
@@ -112,8 +186,8 @@ static void add_objects(struct scene *scene)
     add_queue(scene);
     add_process(scene);
     fuzz_must(shoal_publish((shoal_any){ scene->objects[0] }, "lock") == 0, "a name is given");
-    scene->payload = add_payload(scene, PAYLOAD);
-    add_payload(scene, CHUNK_SIZE); /* with its header: two chunks */
+    add_payload(scene, "block", shoal_alloc_in(in, PAYLOAD));
+    add_payload(scene, "block", shoal_alloc_in(in, CHUNK_SIZE)); /* with its header: two chunks */
 }
 
 static void add_slots(struct scene *scene)
@@ -148,7 +222,7 @@ static void add_tables(struct scene *scene)
     add_region(scene, "header", 0, 72);
     add_region(scene, "hints", SHL_LINE, 32);
     add_region(scene, "names", offsetof(struct segment_shm, names), 8 * NAME_BUCKETS);
-    for (uint32_t i = 0; i < POOL_CELLS; i++)
+    for (uint32_t i = 0; i < POOLS_COUNT; i++)
         add_class(scene, CLASS_OF_POOL(i));
     add_class(scene, 0);
     add_class(scene, shl_class_of(PAYLOAD));
@@ -174,7 +248,38 @@ static void add_words(struct scene *scene)
     const struct queue_shm *shm = shl_at(segment, shl_ref_offset(queue.ref));
     add_region(scene, "ring of words", shl_ref_offset(queue.ref) + SHL_LINE, 5 * SHL_LINE);
     add_region(scene, "words", shm->cells.cells, 3 * sizeof(struct cell_shm));
-    add_class(scene, CLASS_OF_POOL(POOL_CELLS));
+}
+
+/* As if nobody had ever attached: who does gets the slots that these things name as their owner's,
+ * in the same generation. Each input's caller holds what is prepared here. */
+static void forget_slots(void)
+{
+    struct segment_shm *shm = (void *)image;
+    memset(image + SEGMENT_PEERS_AT, 0, 2 * PEERS_MAX * sizeof(struct peer_shm));
+    atom_store_relaxed(&shm->threads_attached, 0);
+    atom_store_relaxed(&shm->peer_hint, 0);
+}
+
+static void make_image(const struct scene *scene)
+{
+    static const char zero[PAGE];
+    image = malloc(FUZZ_SEGMENT_SIZE);
+    fuzz_must(image, "there is memory");
+    memcpy(image, scene->memory, FUZZ_SEGMENT_SIZE);
+    forget_slots();
+    for (size_t at = CHUNK_SIZE; at < FUZZ_SEGMENT_SIZE; at += PAGE)
+        if (memcmp(image + at, zero, PAGE) != 0)
+            pages[pages_count++] = at;
+}
+
+static void check_image(struct scene *scene)
+{
+    const uint32_t leased = 3;
+    scene_restore(scene);
+    fuzz_must(shoal_segment_attach_fd(scene->fd, &scene->segment) == 0 &&
+                  shoal_queue_deliveries(scene->base + scene->payloads[leased]) == 1,
+              "what is prepared is the caller's");
+    fuzz_must(shoal_segment_detach(scene->segment) == 0, "the segment is left");
 }
 
 /* Everything is in the file and in the image of it; nobody is attached any more. */
@@ -189,16 +294,14 @@ void scene_prepare(struct scene *scene)
     add_tables(scene);
     add_values(scene);
     add_words(scene);
+    add_pipe(scene);
+    add_joinable(scene);
+    add_parent(scene);
     scene->memory = mmap(NULL, FUZZ_SEGMENT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, scene->fd, 0);
     fuzz_must(scene->memory != MAP_FAILED, "the segment is mapped");
+    make_image(scene);
     fuzz_must(shoal_segment_detach(scene->segment) == 0, "the segment is left");
-    static const char zero[PAGE];
-    image = malloc(FUZZ_SEGMENT_SIZE);
-    fuzz_must(image, "there is memory");
-    memcpy(image, scene->memory, FUZZ_SEGMENT_SIZE);
-    for (size_t at = CHUNK_SIZE; at < FUZZ_SEGMENT_SIZE; at += PAGE)
-        if (memcmp(image + at, zero, PAGE) != 0)
-            pages[pages_count++] = at;
+    check_image(scene);
 }
 
 /* Nobody looks between the tables and the first chunk; from there on most pages are zero. */
@@ -220,4 +323,6 @@ void scene_print(const struct scene *scene)
         printf("region %u %" PRIu64 " %s\n", i, scene->regions[i].offset, scene->regions[i].name);
     for (uint32_t i = 0; i < scene->objects_count; i++)
         printf("object %u %u %s\n", i, scene->classes[i], scene->names[i]);
+    for (uint32_t i = 0; i < scene->payloads_count; i++)
+        printf("payload %u %" PRIu64 " %s\n", i, scene->payloads[i], scene->payload_names[i]);
 }
