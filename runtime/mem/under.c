@@ -41,11 +41,25 @@ static bool find_child(const struct shl_segment *segment, uint64_t offset, uint6
            block_own_is_lent(atom_load_relaxed(&ret_child->block->own), BLOCK_UNDER, ref);
 }
 
-static uint64_t capacity(const struct shl_place *table)
+static uint64_t room(const struct shl_place *table)
 {
     uint64_t size = block_meta_size(atom_load_relaxed(&table->block->meta));
     uint64_t most = shl_room(table);
-    return ((size < most ? size : most) - sizeof(struct under_shm)) / sizeof(uint64_t);
+    return size < most ? size : most;
+}
+
+static uint64_t capacity(const struct shl_place *table)
+{
+    return (room(table) - sizeof(struct under_shm)) / sizeof(uint64_t);
+}
+
+/* One that has room for a child; a smaller one is damaged. */
+static bool find_table_at(const struct shl_segment *segment, uint64_t offset, uint64_t ref,
+                          struct shl_place *ret_table)
+{
+    return find_child(segment, offset, ref, ret_table) &&
+           (room(ret_table) >= sizeof(struct under_shm) + sizeof(uint64_t) ||
+            SHL_MISTAKE("under.room"));
 }
 
 /* The newest table of a parent; false if it has none. */
@@ -54,7 +68,7 @@ static bool find_table(const struct shl_place *parent, struct shl_place *ret_tab
     /* [under.table] acquire <- add_table(): its contents. */
     uint64_t meta = atom_load_acquire(&parent->block->meta);
     return (meta & BLOCK_META_PARENT) &&
-           find_child(parent->segment, block_meta_size(meta) << 4, ref_of(parent), ret_table);
+           find_table_at(parent->segment, block_meta_size(meta) << 4, ref_of(parent), ret_table);
 }
 
 uint64_t shl_under_size(const struct shl_place *payload)
@@ -192,6 +206,6 @@ void shl_under_free(const struct shl_place *parent, const struct shl_attachment 
                 free_child(&child, self);
         SHL_CHAOS("under.freed");
         free_child(&table, self);
-        more = find_child(parent->segment, next, ref, &table);
+        more = find_table_at(parent->segment, next, ref, &table);
     }
 }

@@ -23,6 +23,7 @@ LARGE_CLASS = 44  # six blocks of 320 KiB
 SELF, KIND_4 = 1, 4
 CAPACITY, MASK, TAIL = 0, 1, 16
 JOURNAL_WORD = 1
+META, CHILDREN = 1, 4  # of a block; their count in a table of them
 KIND_SEMAPHORE, KIND_BARRIER = 4, 7
 
 
@@ -44,11 +45,14 @@ class Scene:
     def write4(self, region, where, value):
         return self.write(region, where, value, width=4)
 
-    def call(self, name, value=0, form=NUMBER):
-        return struct.pack("<BBBBIQ", CALL, form, self.numbers["call", name], 0, 0, value)
+    def call(self, name, value=0, form=NUMBER, number=0):
+        return struct.pack("<BBBBIQ", CALL, form, self.numbers["call", name], 0, number, value)
 
     def call_on(self, name, thing):
         return self.call(name, self.numbers["object", thing], HANDLE)
+
+    def call_with(self, name, payload):
+        return self.call(name, number=2 * self.numbers["payload", payload])
 
     def offset(self, region):
         return self.values["region", region]
@@ -114,6 +118,10 @@ def mistakes(scene):
          write("chunk words", LAST_CHUNK, 9 << 32 | CHUNK_LARGE) +
          scene.block(LAST_CHUNK * CHUNK + BLOCKS_AT, 1 << 40) +
          call("ref_of", LAST_CHUNK * CHUNK + BLOCKS_AT + 16)),
+        # a table of 2^40 children in a block of no bytes
+        ("under.room",
+         write("table of children", META, 0) + write("table of children", CHILDREN, 1 << 40) +
+         scene.call_with("free_payload", "parent")),
     ]
 
 
