@@ -26,6 +26,7 @@
 #include "flow/queue.h"
 #include "flow/settle.h"
 #include "mem/share.h"
+#include "os/chaos.h"
 
 static struct connection_shm *connection_of(struct object_shm *object)
 {
@@ -111,6 +112,13 @@ static const struct ring_hooks receiver_hooks = { .is_alone = receiver_is_alone 
 static const struct ring_hooks picky_hooks = { .is_alone = receiver_is_alone, .refuses = refuses };
 static const struct ring_hooks sender_hooks = { .is_alone = sender_is_alone };
 
+/* Else a message would be copied as a value, of a size that another process chose. */
+static int check_items(const struct ring_call *call)
+{
+    REQUIRE(call->is_owned || SHL_MISTAKE("pipe.items"), -EUCLEAN, "a process damaged the pipe");
+    return 0;
+}
+
 static int find(shoal_connection handle, uint32_t way, shoal_deadline deadline,
                 struct end_call *ret_call)
 {
@@ -131,7 +139,7 @@ static int find(shoal_connection handle, uint32_t way, shoal_deadline deadline,
     ret_call->ring.ref = handle.ref;
     ret_call->ring.deadline = deadline;
     ret_call->ring.hooks = &receiver_hooks;
-    return 0;
+    return check_items(&ret_call->ring);
 }
 
 /* Likewise; the call is on the ring of the other end. */
@@ -148,7 +156,7 @@ static int find_other(shoal_connection handle, shoal_deadline deadline, struct e
     ret_call->ring.ref = own.other_ref;
     ret_call->ring.deadline = deadline;
     ret_call->ring.hooks = &sender_hooks;
-    return 0;
+    return check_items(&ret_call->ring);
 }
 
 /* --- the public face ------------------------------------------------------------------------ */

@@ -22,6 +22,7 @@ LARGE_CLASS = 44  # six blocks of 320 KiB
 # Words of 8 bytes, where not said otherwise: of an object's head, of a ring, of a slot's journal.
 SELF, KIND_4 = 1, 4
 CAPACITY, MASK, TAIL = 0, 1, 16
+VALUE_SIZE = 3  # of a queue, and in the upper half whether it has cells
 JOURNAL_WORD = 1
 META, CHILDREN = 1, 4  # of a block; their count in a table of them
 KIND_SEMAPHORE, KIND_BARRIER = 4, 7
@@ -122,6 +123,12 @@ def mistakes(scene):
         ("under.room",
          write("table of children", META, 0) + write("table of children", CHILDREN, 1 << 40) +
          scene.call_with("free_payload", "parent")),
+        # an end whose messages are values of 64 bytes, which would be copied to where a word goes
+        ("pipe.items",
+         write("second end", VALUE_SIZE, 64) + call_on("connection_recv", "second end")),
+        # likewise, or not in a ring at all
+        ("pipe.items",
+         write("second end", VALUE_SIZE, 1 << 32) + call_on("connection_poll", "second end")),
     ]
 
 
