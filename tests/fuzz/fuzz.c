@@ -22,6 +22,8 @@
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed);
+size_t LLVMFuzzerCustomCrossOver(const uint8_t *first, size_t first_size, const uint8_t *second,
+                                 size_t second_size, uint8_t *out, size_t max, unsigned seed);
 
 enum { INPUT_SECONDS = 3 };
 
@@ -345,4 +347,19 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned 
     }
     memcpy(data, steps, count * sizeof *steps);
     return count * sizeof *steps;
+}
+
+/* What the one begins with, then what the other ends with. */
+size_t LLVMFuzzerCustomCrossOver(const uint8_t *first, size_t first_size, const uint8_t *second,
+                                 size_t second_size, uint8_t *out, size_t max, unsigned seed)
+{
+    size_t step = sizeof(struct step);
+    random_state = seed;
+    size_t begin = below(first_size / step + 1) * step;
+    size_t end = below(second_size / step + 1) * step;
+    begin = begin < max ? begin : max / step * step;
+    end = end < max - begin ? end : (max - begin) / step * step;
+    memcpy(out, first, begin);
+    memcpy(out + begin, second + second_size / step * step - end, end);
+    return begin + end;
 }

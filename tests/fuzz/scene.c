@@ -18,9 +18,10 @@
 #include "mem/under_shm.h"
 
 enum { PAGE = 4096, SLOTS = 3, PAGES = 20, WORDS_OF_OBJECT = 192, PAYLOAD = 100 };
+enum { RARE_FROM = 2 * CHUNK_SIZE };
 
 static char *image;
-static size_t pages[FUZZ_SEGMENT_SIZE / PAGE], pages_count; /* of the chunks, that are not zero */
+static size_t pages[FUZZ_SEGMENT_SIZE / PAGE], pages_count; /* the rare ones that are not zero */
 
 static void add_region(struct scene *scene, const char *name, uint64_t offset, uint64_t size)
 {
@@ -267,7 +268,7 @@ static void make_image(const struct scene *scene)
     fuzz_must(image, "there is memory");
     memcpy(image, scene->memory, FUZZ_SEGMENT_SIZE);
     forget_slots();
-    for (size_t at = CHUNK_SIZE; at < FUZZ_SEGMENT_SIZE; at += PAGE)
+    for (size_t at = RARE_FROM; at < FUZZ_SEGMENT_SIZE; at += PAGE)
         if (memcmp(image + at, zero, PAGE) != 0)
             pages[pages_count++] = at;
 }
@@ -304,15 +305,22 @@ void scene_prepare(struct scene *scene)
     check_image(scene);
 }
 
-/* Nobody looks between the tables and the first chunk; from there on most pages are zero. */
-void scene_restore(const struct scene *scene)
+static void restore_changed(const struct scene *scene, size_t from, size_t to)
 {
-    for (size_t at = 0; at < SEGMENT_CHUNKS_AT + PAGE; at += PAGE)
+    for (size_t at = from; at < to; at += PAGE)
         if (memcmp(scene->memory + at, image + at, PAGE) != 0)
             memcpy(scene->memory + at, image + at, PAGE);
-    fuzz_must(fallocate(scene->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, CHUNK_SIZE,
-                        FUZZ_SEGMENT_SIZE - CHUNK_SIZE) == 0,
-              "the chunks are empty");
+}
+
+/* Nobody looks between the tables and the first chunk. The chunk of pages keeps its memory, which
+ * is dear to take anew; behind it most is zero, and stays untouched. */
+void scene_restore(const struct scene *scene)
+{
+    restore_changed(scene, 0, SEGMENT_CHUNKS_AT + PAGE);
+    restore_changed(scene, CHUNK_SIZE, RARE_FROM);
+    fuzz_must(fallocate(scene->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, RARE_FROM,
+                        FUZZ_SEGMENT_SIZE - RARE_FROM) == 0,
+              "the other chunks are empty");
     for (size_t i = 0; i < pages_count; i++)
         memcpy(scene->memory + pages[i], image + pages[i], PAGE);
 }
