@@ -169,7 +169,7 @@ enum crew_state crew_look(struct crew *crew, int timeout_ms)
     return count_running(crew) > 0 ? CREW_RUNS : CREW_ENDED;
 }
 
-int crew_join(struct crew *crew, int timeout_ms)
+enum crew_state crew_watch(struct crew *crew, int timeout_ms)
 {
     uint64_t deadline = clock_wall_ns() + (uint64_t)timeout_ms * 1000000;
     enum crew_state state;
@@ -177,6 +177,13 @@ int crew_join(struct crew *crew, int timeout_ms)
     do {
         state = crew_look(crew, 100);
     } while (state == CREW_RUNS && clock_wall_ns() < deadline);
+    return state;
+}
+
+int crew_join(struct crew *crew, int timeout_ms)
+{
+    enum crew_state state = crew_watch(crew, timeout_ms);
+
     if (state == CREW_RUNS)
         fprintf(stderr, "shoal-bench: a process does not end and is killed\n");
     return state == CREW_ENDED ? 0 : -1;

@@ -45,6 +45,9 @@ int crew_start(struct crew *crew, const char *name, void (*run)(void *), const v
 /* Wait for a change, at most @timeout_ms. Members that ended badly are reported on stderr. */
 enum crew_state crew_look(struct crew *crew, int timeout_ms);
 
+/* Wait until all ended, or one badly, at most @timeout_ms. */
+enum crew_state crew_watch(struct crew *crew, int timeout_ms);
+
 /* Wait until all ended. Returns 0 when all ended well; else the others are killed, and -1. */
 int crew_join(struct crew *crew, int timeout_ms);
 

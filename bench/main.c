@@ -2,6 +2,7 @@
 #include "corpus.h"
 #include "job.h"
 #include "machine.h"
+#include "report.h"
 #include "rows.h"
 #include "rows_alloc.h"
 #include "rows_queue.h"
@@ -24,8 +25,10 @@ struct options {
     struct wordcount_options wordcount;
     bool quick;
     bool kill_worker;
-    const char *only;
-    char **files; /* NULL-terminated */
+    bool list;
+    const char *filter;
+    const char *save; /* into this file */
+    char **files;     /* NULL-terminated */
     bool files_named;
 };
 
@@ -43,7 +46,9 @@ static const char help_text[] =
     "  --workers N    N counting processes (default: one a processor)\n"
     "  --quick        fewer rounds; ends within 50 seconds\n"
     "  --rows         print nothing but rows: row, who, value, unit, separated by tabs\n"
-    "  --only TEXT    nothing but the rows whose name contains TEXT\n"
+    "  --filter TEXT  nothing but the rows whose name contains TEXT\n"
+    "  --list         print the names of the rows, and measure nothing\n"
+    "  --save FILE    write the rows into FILE, too\n"
     "  --kill-worker  kill a counting process in the middle of the job over shoal, which must end\n"
     "                 in a reported error (exit status 1), and do nothing else\n"
     "  --help         print this\n"
@@ -76,8 +81,14 @@ static bool apply(struct options *options, int option)
     case 'r':
         options->wordcount.rows = true;
         return true;
-    case 'o':
-        options->only = optarg;
+    case 'f':
+        options->filter = optarg;
+        return true;
+    case 'l':
+        options->list = true;
+        return true;
+    case 's':
+        options->save = optarg;
         return true;
     case 'k':
         options->kill_worker = true;
@@ -95,7 +106,9 @@ static bool parse(struct options *options, int argc, char **argv)
     static const struct option known[] = { { "workers", required_argument, NULL, 'w' },
                                            { "quick", no_argument, NULL, 'q' },
                                            { "rows", no_argument, NULL, 'r' },
-                                           { "only", required_argument, NULL, 'o' },
+                                           { "filter", required_argument, NULL, 'f' },
+                                           { "list", no_argument, NULL, 'l' },
+                                           { "save", required_argument, NULL, 's' },
                                            { "kill-worker", no_argument, NULL, 'k' },
                                            { "help", no_argument, NULL, 'h' },
                                            { NULL, 0, NULL, 0 } };
@@ -118,23 +131,29 @@ static int run_rows(const struct options *options)
     bool quick = options->quick;
     bool rows = options->wordcount.rows;
 
-    rows_only(options->only);
     if (rows_queue_run(quick, rows) < 0 || rows_sync_run(quick, rows) < 0 ||
         rows_alloc_run(quick, rows) < 0 || rows_start_run(quick, rows) < 0)
         return -1;
     if (rows_count() > 0)
         return 0;
-    fprintf(stderr, "shoal-bench: no row's name contains '%s'\n", options->only);
+    fprintf(stderr, "shoal-bench: no row's name contains '%s'\n", options->filter);
     return -1;
 }
 
 static int run_all(const struct options *options, const struct corpus *corpus)
 {
+    int status = report_open(options->wordcount.rows, options->save);
+
     if (options->kill_worker)
         return wordcount_kill(corpus, &options->wordcount);
-    if (!options->wordcount.rows)
+    if (status < 0) {
+        fprintf(stderr, "shoal-bench: %s: %s\n", options->save, strerror(-status));
+        return -1;
+    }
+    rows_select(options->filter, options->list);
+    if (!options->wordcount.rows && !options->list)
         machine_print();
-    if (options->only == NULL && wordcount_run(corpus, &options->wordcount) < 0)
+    if (rows_wants(WORDCOUNT_ROW) && wordcount_run(corpus, &options->wordcount) < 0)
         return -1;
     return run_rows(options);
 }

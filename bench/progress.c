@@ -5,10 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CELLS 30
+#define CELLS 12
 
 static struct {
-    char title[48];
+    char title[80];
     uint64_t total;
     unsigned shown; /* percent; above 100: nothing yet */
     bool on;
@@ -25,7 +25,7 @@ void progress_begin(const char *label, unsigned round, unsigned rounds, uint64_t
 
 void progress_at(uint64_t done)
 {
-    static const char full[] = "##############################";
+    static const char full[] = "############";
     unsigned percent = bar.total == 0 ? 100 : (unsigned)(done * 100 / bar.total);
     int cells;
 
@@ -33,7 +33,7 @@ void progress_at(uint64_t done)
         return;
     bar.shown = percent;
     cells = (int)(percent > 100 ? 100 : percent) * CELLS / 100;
-    fprintf(stderr, "\r%-28s [%-*.*s] %3u %%", bar.title, CELLS, cells, full, percent);
+    fprintf(stderr, "\r%-58.58s [%-*.*s] %3u %%", bar.title, CELLS, cells, full, percent);
 }
 
 void progress_clear(void)

@@ -3,14 +3,36 @@
 #include "measure.h"
 #include "progress.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+static bool print_lines;
+static FILE *file;
+
+int report_open(bool print, const char *path)
+{
+    print_lines = print;
+    if (path == NULL)
+        return 0;
+    file = fopen(path, "we");
+    return file == NULL ? -errno : 0;
+}
+
+static void write_line(FILE *to, const char *row, const char *who, double value, const char *unit)
+{
+    fprintf(to, "%s\t%s\t%.6g\t%s\n", row, who, value, unit);
+    fflush(to);
+}
+
 void report_line(const char *row, const char *who, double value, const char *unit)
 {
-    progress_clear();
-    printf("%s\t%s\t%.6g\t%s\n", row, who, value, unit);
-    fflush(stdout);
+    if (print_lines) {
+        progress_clear();
+        write_line(stdout, row, who, value, unit);
+    }
+    if (file != NULL)
+        write_line(file, row, who, value, unit);
 }
 
 /* Three to four digits and a letter: 12.3 M. */
@@ -70,7 +92,7 @@ void report_table(const char *row, struct measured *contenders, size_t count, bo
     for (size_t i = 0; i < count; i++) {
         double middle = median_of(contenders[i].values, contenders[i].count);
 
-        if (!contenders[i].ours && (best_rival == 0 || (middle > best_rival) != less_is_better))
+        if (contenders[i].counts && (best_rival == 0 || (middle > best_rival) != less_is_better))
             best_rival = middle;
     }
     qsort(contenders, count, sizeof(contenders[0]),

@@ -10,25 +10,38 @@
 
 #define ROUNDS 9
 #define ROUNDS_QUICK 3
-#define CONTENDERS_MAX 8
+#define CONTENDERS_MAX 16
+
+const double row_quantiles[ROW_QUANTILES] = { 10, 25, 75, 90, 99 };
 
 static const char *wanted;
-static size_t run_count;
+static bool only_list;
+static size_t selected_count;
 
-void rows_only(const char *text)
+void rows_select(const char *filter, bool list)
 {
-    wanted = text;
+    wanted = filter;
+    only_list = list;
+}
+
+bool rows_wants(const char *name)
+{
+    if (wanted != NULL && strstr(name, wanted) == NULL)
+        return false;
+    selected_count++;
+    if (only_list)
+        printf("%s\n", name);
+    return !only_list;
 }
 
 size_t rows_count(void)
 {
-    return run_count;
+    return selected_count;
 }
 
 struct session {
     const struct row *row;
     bool quick;
-    bool print_rows;
     size_t count; /* of contenders */
     struct measured measured[CONTENDERS_MAX];
     struct measured served[CONTENDERS_MAX];
@@ -48,22 +61,32 @@ static void name_served(const struct row *row, char *name, size_t size)
              (int)(strrchr(row->name, '(') - row->name - 1), row->name);
 }
 
+/* "latency busy RTT 8 B p50 (ns)" becomes "latency busy RTT 8 B p99 (ns)". */
+static void name_quantile(const struct row *row, double percent, char *name, size_t size)
+{
+    const char *at = strstr(row->name, "p50");
+
+    snprintf(name, size, "%.*sp%.0f%s", (int)(at - row->name), row->name, percent, at + 3);
+}
+
 static void take(struct session *session, size_t which, const struct row_value *value)
 {
     const struct row *row = session->row;
     const char *who = row->contenders[which].name;
-    char served[96];
+    char name[96];
 
     add(&session->measured[which], value->value, value->far);
     if (value->has_least_served)
         add(&session->served[which], value->least_served, false);
-    if (!session->print_rows)
-        return;
     report_line(row->name, who, value->value, row->unit);
-    if (!value->has_least_served)
-        return;
-    name_served(row, served, sizeof(served));
-    report_line(served, who, value->least_served, "%");
+    if (value->has_least_served) {
+        name_served(row, name, sizeof(name));
+        report_line(name, who, value->least_served, "%");
+    }
+    for (size_t i = 0; row->has_quantiles && i < ROW_QUANTILES; i++) {
+        name_quantile(row, row_quantiles[i], name, sizeof(name));
+        report_line(name, who, value->quantiles[i], row->unit);
+    }
 }
 
 /* Returns 0, also when the rival is not to be had here; -1 when a measurement failed. */
@@ -81,7 +104,7 @@ static int run_contender(struct session *session, size_t which)
         fprintf(stderr, "shoal-bench: %s is left out of %s: %s\n", contender->name, row->name,
                 strerror(-status));
         session->left_out[which] = true;
-        return contender->ours ? -1 : 0;
+        return contender->standing == OURS ? -1 : 0;
     }
     take(session, which, &value);
     return 0;
@@ -128,17 +151,16 @@ int row_run(const struct row *row, bool quick, bool rows)
 {
     struct session session = { .row = row,
                                .quick = quick,
-                               .print_rows = rows,
                                .count = quick ? row->quick_count : row->count };
     unsigned rounds = quick ? ROUNDS_QUICK : ROUNDS;
     int status = 0;
 
-    if (wanted != NULL && strstr(row->name, wanted) == NULL)
+    if (session.count == 0 || !rows_wants(row->name))
         return 0;
-    run_count++;
     for (size_t which = 0; which < session.count; which++)
-        session.measured[which] = (struct measured){ .who = row->contenders[which].name,
-                                                     .ours = row->contenders[which].ours };
+        session.measured[which] = (struct measured){
+            .who = row->contenders[which].name, .counts = row->contenders[which].standing == RIVAL
+        };
     for (unsigned round = 0; round < rounds && status == 0; round++) {
         progress_begin(row->name, round + 1, rounds, rounds);
         progress_at(round);

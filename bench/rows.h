@@ -5,16 +5,25 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define ROW_QUANTILES 5
+
+/* The shares of samples, in percent, below the quantiles. */
+extern const double row_quantiles[ROW_QUANTILES];
+
 struct row_value {
     double value;
     bool far; /* measured while the processors were far from each other */
     bool has_least_served;
-    double least_served; /* the process that got least, in percent of the mean */
+    double least_served;             /* the process that got least, in percent of the mean */
+    double quantiles[ROW_QUANTILES]; /* of a row that has them */
 };
+
+/* RIVAL: counts as the best one, if it is. ASIDE: stands beside them, for comparison. */
+enum standing { RIVAL, OURS, ASIDE };
 
 struct contender {
     const char *name;
-    bool ours;        /* no rival */
+    enum standing standing;
     const void *what; /* for the row's measure() */
 };
 
@@ -22,6 +31,7 @@ struct row {
     const char *name; /* with the unit in parentheses at the end */
     const char *unit;
     bool less_is_better;
+    bool has_quantiles; /* its name has a p50 in it, to be replaced */
     const struct contender *contenders;
     size_t count;
     size_t quick_count; /* so many of them with --quick */
@@ -34,10 +44,13 @@ struct row {
     const void *more; /* for measure() */
 };
 
-/* From now on rows whose name does not contain this are not run; NULL: all are. */
-void rows_only(const char *text);
+/* From now on only rows whose name contains @filter are run, NULL: all; or, if @list, named. */
+void rows_select(const char *filter, bool list);
 
-/* How many were run so far. */
+/* Is it to be run? If it is to be named, it is now. */
+bool rows_wants(const char *name);
+
+/* How many were run or named so far. */
 size_t rows_count(void);
 
 /* @rows: print lines for programs. Returns 0, or -1 when a measurement failed (said on stderr). */

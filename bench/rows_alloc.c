@@ -3,7 +3,7 @@
 #include "alone.h"
 #include "day.h"
 #include "heap.h"
-#include "pair.h"
+#include "stream.h"
 #include "rows.h"
 
 #include <stdio.h>
@@ -54,7 +54,7 @@ static double measure_subject(void *what)
 static int measure_alone(const struct row *row, const struct heap_kind *kind,
                          void (*repeat)(void *what, uint64_t count), double *ret_ns)
 {
-    const struct pair_message *message = row->more;
+    const struct stream_message *message = row->more;
     struct subject subject = { .kind = kind, .size = message->room, .repeat = repeat };
     const struct alone alone = { kind->by_shoal, measure_subject, &subject };
     int status = heap_find(kind);
@@ -96,22 +96,22 @@ static int measure_day(const struct row *row, const void *what, bool quick,
  * its threads, like the rivals', through the simplest ring.
  */
 static const struct contender heaps[] = {
-    { "shoal", true, &heap_shoal },
-    { "jemalloc", false, &heap_jemalloc },
-    { "glibc", false, &heap_glibc },
-    { "mimalloc", false, &heap_mimalloc },
-    { "boost shared memory", false, &heap_boost },
+    { "shoal", OURS, &heap_shoal },
+    { "jemalloc", RIVAL, &heap_jemalloc },
+    { "glibc", RIVAL, &heap_glibc },
+    { "mimalloc", RIVAL, &heap_mimalloc },
+    { "boost shared memory", RIVAL, &heap_boost },
 };
 static const struct contender across[] = {
-    { "shoal", true, &transport_shoal },        { "mimalloc", false, &transport_mimalloc },
-    { "jemalloc", false, &transport_jemalloc }, { "shoal threads", true, &transport_shoal_threads },
-    { "glibc", false, &transport_glibc },       { "boost shared memory", false, &transport_boost },
+    { "shoal", OURS, &transport_shoal },        { "mimalloc", RIVAL, &transport_mimalloc },
+    { "jemalloc", RIVAL, &transport_jemalloc }, { "shoal threads", OURS, &transport_shoal_threads },
+    { "glibc", RIVAL, &transport_glibc },       { "boost shared memory", RIVAL, &transport_boost },
 };
 static const struct contender days[] = {
-    { "shoal", true, &heap_shoal },
-    { "glibc", false, &heap_glibc },
-    { "jemalloc", false, &heap_jemalloc },
-    { "mimalloc", false, &heap_mimalloc },
+    { "shoal", OURS, &heap_shoal },
+    { "glibc", RIVAL, &heap_glibc },
+    { "jemalloc", RIVAL, &heap_jemalloc },
+    { "mimalloc", RIVAL, &heap_mimalloc },
 };
 
 /* Each for every size, which completes its name. */
@@ -137,24 +137,23 @@ static const struct group {
         .unit = "op/s",
         LIST(across),
         .quick_count = 3,
-        .measure = pair_measure },
+        .measure = stream_measure },
       8 /* which message it is */ },
     { { .name = "stream alloc to free",
         .unit = "msg/s",
         LIST(across),
         .quick_count = 3,
-        .measure = pair_measure },
+        .measure = stream_measure },
       SIZE_MAX },
 };
 
 static const struct {
     const char *name;
     size_t bytes;
-    unsigned check; /* messages between two looks at the clock */
 } sizes[] = {
-    { "64 B", 64, 256 },
-    { "1 KiB", 1024, 64 },
-    { "64 KiB", 65536, 8 },
+    { "64 B", 64 },
+    { "1 KiB", 1024 },
+    { "64 KiB", 65536 },
 };
 
 static const struct row day = { .name =
@@ -171,8 +170,9 @@ static int run_group(const struct group *group, bool quick, bool rows)
 
     for (size_t i = 0; i < COUNT(sizes) && status == 0; i++) {
         size_t bytes = sizes[i].bytes;
-        const struct pair_message message = { bytes < group->touched ? bytes : group->touched,
-                                              bytes, sizes[i].check };
+        const struct stream_message message = { .size = bytes < group->touched ? bytes
+                                                                               : group->touched,
+                                                .room = bytes };
         struct row row = group->row;
         char name[96];
 

@@ -86,26 +86,26 @@ static int measure_wake(const struct row *row, const void *what, bool quick,
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 
 static const struct contender alone[] = {
-    { "shoal", true, &lock_shoal },
-    { "pthread spinlock", false, &lock_spinlock },
-    { "sem_t", false, &lock_semaphore },
-    { "pthread mutex", false, &lock_mutex },
-    { "pthread mutex robust", false, &lock_robust },
+    { "shoal", OURS, &lock_shoal },
+    { "pthread spinlock", RIVAL, &lock_spinlock },
+    { "sem_t", RIVAL, &lock_semaphore },
+    { "pthread mutex", RIVAL, &lock_mutex },
+    { "pthread mutex robust", RIVAL, &lock_robust },
 };
 static const struct contender contended[] = {
-    { "shoal", true, &lock_shoal },          { "pthread spinlock", false, &lock_spinlock },
-    { "pthread mutex", false, &lock_mutex }, { "pthread mutex robust", false, &lock_robust },
-    { "sem_t", false, &lock_semaphore },
+    { "shoal", OURS, &lock_shoal },          { "pthread spinlock", RIVAL, &lock_spinlock },
+    { "pthread mutex", RIVAL, &lock_mutex }, { "pthread mutex robust", RIVAL, &lock_robust },
+    { "sem_t", RIVAL, &lock_semaphore },
 };
 static const struct contender working[] = {
-    { "shoal", true, &lock_shoal },          { "pthread mutex robust", false, &lock_robust },
-    { "pthread mutex", false, &lock_mutex }, { "pthread spinlock", false, &lock_spinlock },
-    { "sem_t", false, &lock_semaphore },
+    { "shoal", OURS, &lock_shoal },          { "pthread mutex robust", RIVAL, &lock_robust },
+    { "pthread mutex", RIVAL, &lock_mutex }, { "pthread spinlock", RIVAL, &lock_spinlock },
+    { "sem_t", RIVAL, &lock_semaphore },
 };
 static const struct contender events[] = {
-    { "shoal", true, &event_shoal },      { "futex word", false, &event_futex },
-    { "sem_t", false, &event_semaphore }, { "pthread cond", false, &event_condition },
-    { "eventfd", false, &event_eventfd },
+    { "shoal", OURS, &event_shoal },      { "futex word", RIVAL, &event_futex },
+    { "sem_t", RIVAL, &event_semaphore }, { "pthread cond", RIVAL, &event_condition },
+    { "eventfd", RIVAL, &event_eventfd },
 };
 
 static const struct contest two = { .processes = 2 };

@@ -1,6 +1,7 @@
 /* shoal: a payload for each message, built by its sender, freed by its receiver; or a value. */
 #include "transport.h"
 
+#include <errno.h>
 #include <string.h>
 
 static int open_queue(struct channel *channel)
@@ -32,6 +33,18 @@ static int receive_message(struct channel *channel, void *message)
     return 0;
 }
 
+static int poll_message(struct channel *channel, void *message)
+{
+    void *payload;
+    int status = shoal_queue_get(channel->queue, &payload, SHOAL_NOW);
+
+    if (status < 0)
+        return status == -ETIMEDOUT ? 0 : status;
+    memcpy(message, payload, channel->size);
+    shoal_free(payload);
+    return 1;
+}
+
 static void close_queue(struct channel *channel)
 {
     shoal_queue_destroy(channel->queue);
@@ -42,24 +55,43 @@ const struct transport transport_shoal = { .name = "shoal",
                                            .open = open_queue,
                                            .send = send_message,
                                            .recv = receive_message,
-                                           .close = close_queue };
+                                           .close = close_queue,
+                                           .poll = poll_message };
 
-static int open_values(struct channel *channel)
+static int open_values_as(struct channel *channel, bool bulk)
 {
     const shoal_queue_options options = { .capacity_count = channel_capacity(channel),
-                                          .value_size = channel->size };
+                                          .value_size = channel->size,
+                                          .bulk = bulk };
 
     return shoal_queue_create(&options, &channel->queue);
 }
 
+static int open_values(struct channel *channel)
+{
+    return open_values_as(channel, false);
+}
+
+static int open_bulk(struct channel *channel)
+{
+    return open_values_as(channel, true);
+}
+
 static int send_value(struct channel *channel, const void *message)
 {
-    return shoal_queue_put_value(channel->queue, message, sizeof(uint64_t), SHOAL_FOREVER);
+    return shoal_queue_put_value(channel->queue, message, channel->size, SHOAL_FOREVER);
 }
 
 static int receive_value(struct channel *channel, void *message)
 {
-    return shoal_queue_get_value(channel->queue, message, sizeof(uint64_t), SHOAL_FOREVER);
+    return shoal_queue_get_value(channel->queue, message, channel->size, SHOAL_FOREVER);
+}
+
+static int poll_value(struct channel *channel, void *message)
+{
+    int status = shoal_queue_get_value(channel->queue, message, channel->size, SHOAL_NOW);
+
+    return status == -ETIMEDOUT ? 0 : status + 1;
 }
 
 const struct transport transport_shoal_values = { .name = "shoal",
@@ -67,4 +99,29 @@ const struct transport transport_shoal_values = { .name = "shoal",
                                                   .open = open_values,
                                                   .send = send_value,
                                                   .recv = receive_value,
-                                                  .close = close_queue };
+                                                  .close = close_queue,
+                                                  .poll = poll_value };
+
+static int send_values(struct channel *channel, const uint64_t *messages, unsigned count)
+{
+    size_t put;
+
+    return shoal_queue_put_values(channel->queue, messages, 8, count, &put, SHOAL_FOREVER);
+}
+
+static int receive_values(struct channel *channel, uint64_t *messages, unsigned count)
+{
+    size_t got;
+    int status = shoal_queue_get_values(channel->queue, messages, 8, count, &got, SHOAL_FOREVER);
+
+    return status < 0 ? status : (int)got;
+}
+
+const struct transport transport_shoal_bulk = { .name = "shoal",
+                                                .by_shoal = true,
+                                                .open = open_bulk,
+                                                .send = send_value,
+                                                .recv = receive_value,
+                                                .close = close_queue,
+                                                .send_many = send_values,
+                                                .recv_many = receive_values };

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROW "word count (MB/s)"
 #define TOP_COUNT 10
 #define SHOWN_MAX 40 /* bytes of a word */
 
@@ -165,7 +164,7 @@ static void print_rows(const struct run *run, uint64_t bytes)
 {
     for (unsigned round = 0; round < run->rounds; round++)
         for (size_t which = JOBS_COUNT; which-- > 0;)
-            report_line(ROW, jobs[which]->name,
+            report_line(WORDCOUNT_ROW, jobs[which]->name,
                         (double)bytes / 1e6 / run->series[which].seconds[round], "MB/s");
 }
 
@@ -232,10 +231,9 @@ int wordcount_run(const struct corpus *corpus, const struct wordcount_options *o
     while (run.rounds < options->rounds)
         if (run_round(&run, &input, options->rounds) < 0)
             return -1;
-    if (options->rows) {
-        print_rows(&run, run.series[0].digest.bytes);
+    print_rows(&run, run.series[0].digest.bytes);
+    if (options->rows)
         return 0;
-    }
     print_top(&run, corpus, options->workers);
     print_ways(&run);
     fflush(stdout);

@@ -6,6 +6,8 @@
 
 #include <stdbool.h>
 
+#define WORDCOUNT_ROW "word count (MB/s)"
+
 struct wordcount_options {
     unsigned workers;
     unsigned rounds;
