@@ -5,6 +5,7 @@
 #include <shoal/barrier.h>
 #include <shoal/base.h>
 #include <shoal/condition.h>
+#include <shoal/ending.h>
 #include <shoal/error.h>
 #include <shoal/event.h>
 #include <shoal/identity.h>

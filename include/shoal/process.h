@@ -11,6 +11,7 @@
 
 #include <limits.h>
 #include <shoal/base.h>
+#include <shoal/ending.h>
 #include <shoal/identity.h>
 #include <sys/types.h>
 
@@ -136,43 +137,6 @@ SHOAL_MUST int shoal_process_join(shoal_process process, shoal_deadline deadline
  */
 SHOAL_MUST int shoal_process_join_all(const shoal_process *processes, size_t count,
                                       shoal_deadline deadline);
-
-/*
- * shoal_process_terminate - send SIGTERM.
- * @process: started by this process.
- * Owns:    unchanged.
- * Blocks:  no; join afterwards.
- * Safe:    threads yes; after fork creator only; signal handler no.
- * Death:   an ended process is no error, and never is a recycled pid hit.
- * Returns: 0; -ESRCH not started; -ECHILD not the creator; -EPERM; -EINVAL; -ESTALE.
- * Python:  Process.terminate().
- */
-SHOAL_API int shoal_process_terminate(shoal_process process);
-
-/*
- * shoal_process_kill - send SIGKILL; whatever it was doing, the shared objects stay usable.
- * @process: started by this process.
- * Owns:    unchanged.
- * Blocks:  no; join afterwards.
- * Safe:    threads yes; after fork creator only; signal handler no.
- * Death:   as shoal_process_terminate().
- * Returns: as shoal_process_terminate().
- * Python:  Process.kill().
- */
-SHOAL_API int shoal_process_kill(shoal_process process);
-
-/*
- * shoal_process_signal - send any signal.
- * @process: started by this process.
- * @signal_number: as in signal(7); 0 sends none.
- * Owns:    unchanged.
- * Blocks:  no.
- * Safe:    threads yes; after fork creator only; signal handler no.
- * Death:   as shoal_process_terminate().
- * Returns: as shoal_process_terminate().
- * Python:  os.kill(process.pid, signal_number); Process.interrupt().
- */
-SHOAL_API int shoal_process_signal(shoal_process process, int signal_number);
 
 /*
  * shoal_process_set_daemon - say whether its creator's exit waits for it, or ends it.

@@ -322,11 +322,6 @@ void shl_child_null_stdin(void)
     close(fd);
 }
 
-struct process_state {
-    char state;
-    uint64_t threads, start_time;
-};
-
 /* The text of /proc/PID/stat behind the command's name, which may itself contain anything. */
 static const char *read_stat(pid_t pid, char *buffer, size_t size)
 {
@@ -343,9 +338,9 @@ static const char *read_stat(pid_t pid, char *buffer, size_t size)
     return name_end ? name_end + 1 : NULL;
 }
 
-static bool process_state(pid_t pid, struct process_state *ret_state)
+bool shl_process_state(pid_t pid, struct shl_process_state *ret_state)
 {
-    enum { FIELD_STATE = 3, FIELD_THREADS = 20, FIELD_START = 22 };
+    enum { FIELD_STATE = 3, FIELD_PARENT = 4, FIELD_THREADS = 20, FIELD_START = 22 };
     char buffer[1024];
     const char *text = read_stat(pid, buffer, sizeof buffer);
     for (int field = FIELD_STATE; text && field <= FIELD_START; field++) {
@@ -355,6 +350,8 @@ static bool process_state(pid_t pid, struct process_state *ret_state)
         text++;
         if (field == FIELD_STATE)
             ret_state->state = *text;
+        else if (field == FIELD_PARENT)
+            ret_state->parent = (pid_t)strtoull(text, NULL, 10);
         else if (field == FIELD_THREADS)
             ret_state->threads = strtoull(text, NULL, 10);
         else if (field == FIELD_START)
@@ -365,16 +362,16 @@ static bool process_state(pid_t pid, struct process_state *ret_state)
 
 uint64_t shl_process_start_time(void)
 {
-    struct process_state state;
-    return process_state(getpid(), &state) ? state.start_time : 0;
+    struct shl_process_state state;
+    return shl_process_state(getpid(), &state) ? state.start_time : 0;
 }
 
 bool shl_process_is_gone(pid_t pid, uint64_t start_time)
 {
     if (kill(pid, 0) < 0 && errno == ESRCH)
         return true;
-    struct process_state state;
-    if (!process_state(pid, &state))
+    struct shl_process_state state;
+    if (!shl_process_state(pid, &state))
         return false; /* not a proof: /proc may be hidden, or descriptors used up */
     /* A first thread that ended is a zombie too, while the others run on. */
     if ((state.state == 'Z' || state.state == 'X') && state.threads <= 1)

@@ -78,6 +78,14 @@ int shl_lifeline_tie(struct shl_lifeline *lifeline);
 /* In the child: stdin becomes /dev/null; failing to do so leaves it as it was. */
 void shl_child_null_stdin(void);
 
+/* What /proc says of a process: false if it says nothing. */
+struct shl_process_state {
+    char state;
+    pid_t parent;
+    uint64_t threads, start_time;
+};
+bool shl_process_state(pid_t pid, struct shl_process_state *ret_state);
+
 /* When this process began, in clock ticks since boot: with its pid it names a process for ever.
  * 0 if /proc does not say. */
 uint64_t shl_process_start_time(void);

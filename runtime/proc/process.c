@@ -17,6 +17,7 @@
 #include "mem/self.h"
 #include "os/chaos.h"
 #include "os/fd.h"
+#include "os/tree.h"
 #include "proc/identity.h"
 #include "proc/log.h"
 #include "proc/start.h"
@@ -480,6 +481,26 @@ int shoal_process_terminate(shoal_process process)
 int shoal_process_kill(shoal_process process)
 {
     return shoal_process_signal(process, SIGKILL);
+}
+
+static int signal_tree(shoal_process process, int signal_number)
+{
+    int pidfd, code = lend(process, &pidfd);
+    if (code != 0)
+        return code == PROCESS_ENDED ? 0 : code;
+    code = shl_tree_signal(shoal_process_pid(process), pidfd, signal_number);
+    give_back(process);
+    return code;
+}
+
+int shoal_process_terminate_tree(shoal_process process)
+{
+    return signal_tree(process, SIGTERM);
+}
+
+int shoal_process_kill_tree(shoal_process process)
+{
+    return signal_tree(process, SIGKILL);
 }
 
 int shoal_process_close(shoal_process handle)

@@ -108,7 +108,7 @@ static bool all_are_gone(void)
 Test(starts_kill, nobody_is_left_whoever_is_killed_at_any_step_1_4_7, .timeout = 120)
 {
     assert_code(harness_init(NULL), 0);
-    cr_assert_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0); /* orphans come to us */
+    cr_assert_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);     /* orphans come to us */
     cr_assert_not(SHOAL_IS_NONE(shoal_current_process())); /* whose object stays */
     const uint64_t before = used();
     for (size_t i = 0; i < COUNT_OF(steps); i++) {
@@ -127,4 +127,25 @@ Test(starts_kill, nobody_is_left_whoever_is_killed_at_any_step_1_4_7, .timeout =
         shl_peer_recover_all(shl_segment_family());
         cr_assert_eq(used(), before, "%s by method %d", step->point, step->method);
     }
+}
+
+static void kills_a_tree(void *argument)
+{
+    shoal_process process;
+    const shoal_process_options options = { .target = target_pauses };
+    (void)argument;
+    CHILD_CHECK(shoal_process_start_new(&options, &process) == 0);
+    be_killed_at("tree.stopped");
+    CHILD_CHECK(shoal_process_kill_tree(process) == 0);
+}
+
+/* 1.6.5: killed while he has them stopped, he takes his children with him. */
+Test(starts_kill, killer_of_a_tree_is_killed_1_6_5, .timeout = 120)
+{
+    const shoal_process process = child_start(kills_a_tree, NULL, 0);
+    cr_assert_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0); /* orphans come to us */
+    assert_code(shoal_process_join(process, harness_deadline()), 0);
+    cr_assert_eq(shoal_process_exitcode(process), -SIGKILL);
+    cr_assert(harness_until(all_are_gone()));
+    assert_code(shoal_process_close(process), 0);
 }

@@ -16,7 +16,7 @@ NOT_WRAPPED = {
         getpid getppid gettid raise sched_yield secure_getenv memchr memcmp memcpy memset qsort
         sigabbrev_np strchr strcmp strerrordesc_np strlen strnlen strrchr strtoul strtoull""",
     "fails only for a wrong argument": """
-        clock_gettime prctl pthread_sigmask setpgid sigaction sigfillset snprintf unsetenv
+        clock_gettime closedir prctl pthread_sigmask setpgid sigaction sigfillset snprintf unsetenv
         vsnprintf""",
     "only in exec'd processes: see proc/test_exec.c and crash/test_starts_kill.c":
         "dlopen recvmsg",

@@ -1,0 +1,171 @@
+/*
+ * Who descends from a process is known by its parents' numbers alone, and only while those live. So
+ * nobody is signalled before all are found, and who is found is stopped first: he can neither start
+ * others nor end. One looks again until nobody new is there and all have stopped. Who was orphaned
+ * before is not found: his parent's number is another one's.
+ */
+#include "os/tree.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/heap.h"
+#include "os/chaos.h"
+#include "os/child.h"
+
+struct member {
+    pid_t pid;
+    int pidfd;
+    bool stopped; /* by us */
+};
+
+struct tree {
+    struct member *list;
+    size_t count, capacity;
+};
+
+static struct member *find(const struct tree *tree, pid_t pid)
+{
+    for (size_t i = 0; i < tree->count; i++)
+        if (tree->list[i].pid == pid)
+            return &tree->list[i];
+    return NULL;
+}
+
+/* Not reaped yet: so its number has been its own all the time. */
+static bool exists(int pidfd)
+{
+    return syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) == 0 || errno != ESRCH;
+}
+
+/* A first thread that ended is a zombie too, while the others run on. */
+static bool is_stopped(const struct shl_process_state *now)
+{
+    return now->state == 'T' || now->state == 't' ||
+           ((now->state == 'Z' || now->state == 'X') && now->threads <= 1);
+}
+
+/* Stops it. 0 or an error; with -EPERM it is a member, too. */
+static int add(struct tree *tree, pid_t pid, int pidfd)
+{
+    struct shl_process_state now;
+    if (tree->count == tree->capacity) {
+        size_t capacity = tree->capacity ? tree->capacity * 2 : 16;
+        struct member *list = shl_heap_resize(tree->list, capacity * sizeof *list);
+        REQUIRE(list, -ENOMEM, "no memory for the list of descendants");
+        tree->list = list;
+        tree->capacity = capacity;
+    }
+    bool runs = shl_process_state(pid, &now) && !is_stopped(&now);
+    int code = runs ? shl_child_signal(pidfd, SIGSTOP) : 0;
+    tree->list[tree->count++] = (struct member){ pid, pidfd, runs && code == 0 };
+    return code;
+}
+
+/* 1 if it is one that was not known; 0; or an error. */
+static int look_at(struct tree *tree, pid_t pid)
+{
+    struct shl_process_state state;
+    if (find(tree, pid) || !shl_process_state(pid, &state) || !find(tree, state.parent))
+        return 0;
+    int pidfd = shl_child_pidfd(pid);
+    if (pidfd < 0)
+        return kill(pid, 0) < 0 && errno == ESRCH ? 0 : pidfd;
+    /* Its parent is read again while it is certainly the one of the descriptor. */
+    const struct member *parent = shl_process_state(pid, &state) && exists(pidfd)
+                                      ? find(tree, state.parent)
+                                      : NULL;
+    int code = parent && exists(parent->pidfd) ? add(tree, pid, pidfd) : -ESRCH;
+    if (code == 0 || code == -EPERM)
+        return 1; /* who may not be stopped may not be signalled, and is told of then */
+    close(pidfd);
+    return code == -ESRCH ? 0 : code;
+}
+
+/* How many were found; or an error. */
+static int look_around(struct tree *tree)
+{
+    DIR *all = opendir("/proc");
+    if (!all)
+        return shl_error(errno == ENOENT ? -ENOTSUP : shl_error_of_errno(errno),
+                         "/proc is not readable: descendants are not known");
+    int count = 0;
+    for (;;) {
+        errno = 0;
+        const struct dirent *entry = readdir(all); /* NOLINT(concurrency-mt-unsafe): its own */
+        if (!entry)
+            break;
+        pid_t pid = (pid_t)strtoul(entry->d_name, NULL, 10);
+        int found = pid > 0 ? look_at(tree, pid) : 0;
+        count = found < 0 ? found : count + found;
+        if (found < 0)
+            break;
+    }
+    if (count >= 0 && errno != 0)
+        count = shl_error(-EIO, "/proc cannot be read");
+    closedir(all);
+    return count;
+}
+
+static bool all_have_stopped(const struct tree *tree)
+{
+    struct shl_process_state now;
+    for (size_t i = 0; i < tree->count; i++)
+        if (shl_process_state(tree->list[i].pid, &now) && !is_stopped(&now))
+            return false;
+    return true;
+}
+
+/* Who does not stop waits inside the kernel, as a vfork's parent for its child, and starts nobody
+ * meanwhile; or is another user's. So often, a millisecond each time, one looks again. */
+enum { PATIENCE = 100 };
+
+static int find_all(struct tree *tree)
+{
+    for (int i = 0; i < PATIENCE; i++) {
+        bool quiet = all_have_stopped(tree);
+        int found = look_around(tree);
+        if (found < 0 || (found == 0 && quiet))
+            return found;
+        if (found == 0)
+            shl_child_pause();
+    }
+    return 0;
+}
+
+/* The youngest first. `signal_number` 0: none. */
+static int tell_all(const struct tree *tree, int signal_number)
+{
+    int code = 0;
+    for (size_t i = tree->count; i-- > 0;) {
+        const struct member *member = &tree->list[i];
+        int told = shl_child_signal(member->pidfd, signal_number);
+        code = told < 0 ? told : code;
+        if (member->stopped && signal_number != SIGKILL)
+            shl_child_signal(member->pidfd, SIGCONT);
+    }
+    return code;
+}
+
+int shl_tree_signal(pid_t pid, int pidfd, int signal_number)
+{
+    struct tree tree = { 0 };
+    int code = add(&tree, pid, pidfd);
+    if (code == 0)
+        code = find_all(&tree);
+    SHL_CHAOS("tree.stopped");
+    if (code < 0)
+        tell_all(&tree, 0);
+    else
+        code = tell_all(&tree, signal_number);
+    for (size_t i = 1; i < tree.count; i++)
+        close(tree.list[i].pidfd);
+    shl_heap_free(tree.list);
+    return code;
+}
