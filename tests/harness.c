@@ -167,6 +167,12 @@ bool harness_poll_again(struct harness_poll *poll)
     return true;
 }
 
+void harness_wait_at_random(uint64_t *state, uint64_t ns_max)
+{
+    struct harness_poll poll = { .end_ns = harness_now_ns() + harness_random(state) % ns_max };
+    while (harness_poll_again(&poll)) {}
+}
+
 uint64_t harness_seed(const char *test)
 {
     const char *given = getenv("SHOAL_TEST_SEED");

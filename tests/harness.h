@@ -119,6 +119,9 @@ struct harness_poll {
 };
 bool harness_poll_again(struct harness_poll *poll);
 
+/* Until an instant drawn from the next so many nanoseconds: for kills and stops anywhere. */
+void harness_wait_at_random(uint64_t *state, uint64_t ns_max);
+
 /* Polls until the condition holds; false if it did not within the limit. */
 #define harness_until_ms(condition, limit)                              \
     __extension__({                                                     \

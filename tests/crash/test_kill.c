@@ -129,13 +129,6 @@ static int hammers(void *argument)
     return 0;
 }
 
-static void wait_at_random(uint64_t *state, uint64_t ns_max)
-{
-    const uint64_t end_ns = harness_now_ns() + harness_random(state) % ns_max;
-    struct harness_poll poll = { .end_ns = end_ns };
-    while (harness_poll_again(&poll)) {}
-}
-
 static void board_make(size_t capacity_count)
 {
     const shoal_queue_options options = { .capacity_count = capacity_count };
@@ -163,7 +156,7 @@ static unsigned kill_for(uint64_t seconds, uint64_t *state)
     const uint64_t end_ns = harness_now_ns() + seconds * 1000000000;
     while (harness_now_ns() < end_ns && board->lives_count < LIVES - PLACES) {
         const uint64_t victim = harness_random(state) % PLACES;
-        wait_at_random(state, 3000000);
+        harness_wait_at_random(state, 3000000);
         const uint32_t before = board->gets;
         kill(pids[victim], SIGKILL);
         cr_assert_eq(harness_wait(pids[victim]), -SIGKILL);
@@ -302,9 +295,9 @@ Test(kill, stopped_process_is_not_taken_for_dead_1_5_7, .timeout = 180)
     }
     for (int round = 0; round < 150; round++) {
         const pid_t victim = pids[harness_random(&state) % PLACES];
-        wait_at_random(&state, 2000000);
+        harness_wait_at_random(&state, 2000000);
         kill(victim, SIGSTOP);
-        wait_at_random(&state, 20000000);
+        harness_wait_at_random(&state, 20000000);
         kill(victim, SIGCONT);
         const uint32_t before = board->gets;
         cr_assert(harness_until(board->gets > before + 10 || board->puts[0] == numbers_max));
@@ -353,9 +346,9 @@ Test(kill, stopped_process_is_not_robbed_of_its_side_1_5_7, .timeout = 180)
         pids[i] = harness_child(passes_tokens_on, NULL);
     for (int round = 0; round < 1500; round++) {
         const pid_t victim = pids[harness_random(&state) % WORKERS];
-        wait_at_random(&state, 400000);
+        harness_wait_at_random(&state, 400000);
         kill(victim, SIGSTOP);
-        wait_at_random(&state, 2000000);
+        harness_wait_at_random(&state, 2000000);
         kill(victim, SIGCONT);
     }
     const uint32_t before = board->gets;
@@ -410,7 +403,7 @@ Test(kill, inside_alloc_and_free_corrupts_nothing_1_6_4, .timeout = 180)
     unsigned kills = 0;
     while (harness_now_ns() < end_ns) {
         const uint64_t victim = harness_random(&state) % 3;
-        wait_at_random(&state, 3000000);
+        harness_wait_at_random(&state, 3000000);
         kill(pids[victim], SIGKILL);
         cr_assert_eq(harness_wait(pids[victim]), -SIGKILL);
         kills++;

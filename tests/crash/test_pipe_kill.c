@@ -69,9 +69,7 @@ struct killer {
 static int kills_at_random(void *argument)
 {
     struct killer *killer = argument;
-    const uint64_t ns = harness_random(&killer->seed) % 1000000;
-    struct harness_poll poll = { .end_ns = harness_now_ns() + ns };
-    while (harness_poll_again(&poll)) {}
+    harness_wait_at_random(&killer->seed, 1000000);
     return kill(killer->pid, SIGKILL);
 }
 
