@@ -15,13 +15,14 @@
 
 TestSuite(values_kill, .timeout = 180);
 
-enum { LIVES = 256, NUMBERS = 4096, BATCH = 8, VALUE_MAX = SHOAL_QUEUE_VALUE_SIZE_MAX };
+enum { LIVES = 256, NUMBERS = 1 << 18, BATCH = 8, VALUE_MAX = SHOAL_QUEUE_VALUE_SIZE_MAX };
 enum { PUTTERS = 2, GETTERS = 2, PLACES = PUTTERS + GETTERS };
 
 /* What the processes tell each other outside the library. */
 struct board {
     _Atomic uint32_t lives_count;
     _Atomic uint32_t puts[LIVES]; /* how many of its values were put by a call that returned */
+    _Atomic uint32_t idle;        /* so many putters were done before they were killed */
     _Atomic int failed_at, stop;  /* a line */
     _Atomic bool seen[LIVES][NUMBERS];
 };
@@ -63,7 +64,8 @@ static int puts_all(void *argument)
     uint64_t state = *(uint64_t *)argument;
     const uint32_t life = board->lives_count++;
     static unsigned char values[BATCH * VALUE_MAX];
-    for (uint32_t number = 0; life < LIVES && number + BATCH < NUMBERS && !board->stop;) {
+    CHILD_CHECK(life < LIVES);
+    for (uint32_t number = 0; number + BATCH < NUMBERS && !board->stop;) {
         const uint32_t wanted = 1 + (uint32_t)(harness_random(&state) % BATCH);
         size_t count = 0;
         for (uint32_t i = 0; i < wanted; i++)
@@ -73,6 +75,8 @@ static int puts_all(void *argument)
         if (shoal_queue_put_values(queue, values, size, wanted, &count, shoal_after_ms(2)) == 0)
             board->puts[life] = number += (uint32_t)count;
     }
+    board->idle += !board->stop;
+    CHILD_CHECK(harness_until(board->stop));
     return 0;
 }
 
@@ -98,12 +102,6 @@ static pid_t start(unsigned place, uint64_t *state)
 {
     uint64_t seed = harness_random(state);
     return harness_child(place < PUTTERS ? puts_all : gets_all, &seed);
-}
-
-static void wait_at_random(uint64_t *state, uint64_t ns_max)
-{
-    struct harness_poll poll = { .end_ns = harness_now_ns() + harness_random(state) % ns_max };
-    while (harness_poll_again(&poll)) {}
 }
 
 static unsigned missing(void)
@@ -143,9 +141,10 @@ static void killed_at_random(size_t value_size, unsigned places, unsigned kills)
         pids[i] = start(i, &state);
     for (unsigned i = 0; i < kills; i++) {
         const unsigned place = (unsigned)(harness_random(&state) % places);
-        wait_at_random(&state, 4000000);
+        harness_wait_at_random(&state, 4000000);
         cr_assert_eq(kill(pids[place], SIGKILL), 0);
-        getters_killed += harness_wait(pids[place]) != 0 && place >= PUTTERS;
+        cr_assert_eq(harness_wait(pids[place]), -SIGKILL);
+        getters_killed += place >= PUTTERS;
         pids[place] = start(place, &state);
     }
     board->stop = 1;
@@ -153,6 +152,7 @@ static void killed_at_random(size_t value_size, unsigned places, unsigned kills)
         cr_assert_eq(harness_wait(pids[i]), 0);
     drain();
     cr_assert_eq(board->failed_at, 0, "line %d", board->failed_at);
+    cr_assert_lt(board->idle, kills / 2, "%u had nothing to put when killed", board->idle);
     cr_assert_leq(missing(), getters_killed * BATCH);
     assert_code(shoal_queue_destroy(queue), 0);
 }
@@ -198,7 +198,7 @@ Test(values_kill, bytes_are_counted_right_behind_kills, .timeout = 120)
         pids[i] = harness_child(moves_bytes, &(uint64_t){ harness_random(&state) });
     for (unsigned i = 0; i < 100; i++) {
         const unsigned place = (unsigned)(harness_random(&state) % PLACES);
-        wait_at_random(&state, 4000000);
+        harness_wait_at_random(&state, 4000000);
         cr_assert_eq(kill(pids[place], SIGKILL), 0);
         cr_assert_eq(harness_wait(pids[place]), -SIGKILL);
         pids[place] = harness_child(moves_bytes, &(uint64_t){ harness_random(&state) });
@@ -268,7 +268,7 @@ Test(values_kill, a_stopped_process_holds_nobody_up, .timeout = 120)
     assert_code(shoal_queue_create(&options, &queue), 0);
     const pid_t pid = harness_child(passes_words, NULL);
     for (int i = 0; i < 200; i++) {
-        wait_at_random(&state, 2000000);
+        harness_wait_at_random(&state, 2000000);
         siginfo_t stopped = { 0 };
         cr_assert_eq(kill(pid, SIGSTOP), 0);
         cr_assert_eq(waitid(P_PID, (id_t)pid, &stopped, WSTOPPED), 0);
