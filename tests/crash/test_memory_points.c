@@ -368,7 +368,7 @@ static void kill_and_take(const struct passage *passage, bool settled_first)
     assert_settled(&passage->deed, 0);
 }
 
-Test(memory_points, a_message_is_there_once_or_was_never_put_or_is_taken_2_25, .timeout = 300)
+Test(memory_points, a_message_is_there_once_or_was_never_put_or_is_taken, .timeout = 300)
 {
     make_board();
     for (size_t i = 0; i < COUNT_OF(passages); i++) {

@@ -33,7 +33,7 @@ def proofs(tree):
     """(path, name, numbers) of every Criterion test and every example."""
     for path, text in files(tree, "tests/*.c"):
         for comment, suite, name in TEST.findall(text):
-            in_name = re.findall(r"_(1_\d{1,2}_\d{1,2})(?=_|$)", name)
+            in_name = re.findall(r"_(1_\d{1,2}_\d{1,2}|2_\d{1,2})(?=_|$)", name)
             yield path, f"{suite}::{name}", {*cited(comment),
                                              *(number.replace("_", ".") for number in in_name)}
     for path, text in files(tree, "docs/examples/*.c"):

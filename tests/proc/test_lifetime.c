@@ -204,6 +204,41 @@ Test(lifetime, main_thread_ends_and_the_process_lives_1_4_7, .timeout = 120)
     all_gone(1);
 }
 
+/* --- a child that is off the line ------------------------------------------------------------ */
+
+static void sees_the_end_of_its_parent(void *argument)
+{
+    const shoal_process parent = shoal_parent_process();
+    (void)argument;
+    CHILD_CHECK(close_range(3, ~0u, 0) == 0); /* its lifeline too */
+    CHILD_CHECK(shoal_process_is_alive(parent));
+    family->ready = 1;
+    CHILD_CHECK(shoal_process_join(parent, harness_deadline()) == 0);
+    CHILD_CHECK(!shoal_process_is_alive(parent));
+    CHILD_CHECK(shoal_process_join(parent, SHOAL_NOW) == 0);
+    family->pids[0] = getpid();
+}
+
+static int starts_one_that_sees(void *argument)
+{
+    const shoal_process_options options = { .target = sees_the_end_of_its_parent,
+                                            .auto_close = true };
+    CHILD_CHECK(shoal_process_start_new(&options, NULL) == 0);
+    return harness_pauses(argument);
+}
+
+/* 1.3.6, 2.5: the parent's end is noticed, by a child that lives to see it. */
+Test(lifetime, end_of_the_parent_is_noticed_1_3_6_2_5, .timeout = 120)
+{
+    family = harness_shared(4096);
+    const pid_t parent = harness_child(starts_one_that_sees, NULL);
+    cr_assert(harness_until(family->ready));
+    kill(parent, SIGKILL);
+    cr_assert_eq(harness_wait(parent), -SIGKILL);
+    cr_assert(harness_until(family->pids[0]));
+    cr_assert_eq(harness_wait(family->pids[0]), 0);
+}
+
 /* --- generations ---------------------------------------------------------------------------- */
 
 static void starts_another(void *argument)

@@ -209,6 +209,25 @@ Test(joinable, what_kills_its_consumers_goes_to_the_dead_letters_1_10_13, .timeo
     assert_code(shoal_queue_destroy(dead), 0);
 }
 
+/* 1.10.13: as often as a queue's options that do not say it. */
+Test(joinable, what_killed_three_consumers_is_given_up_1_10_13, .timeout = 60)
+{
+    const shoal_queue queue = joinable((shoal_queue_options){ .capacity_count = 0 });
+    shoal_queue_counters counters;
+    void *payload;
+    put(queue, "one");
+    for (int i = 0; i < 3; i++) {
+        assert_code(shoal_queue_join(queue, SHOAL_NOW), -ETIMEDOUT);
+        somebody_dies_with(queue, 1);
+    }
+    assert_code(shoal_queue_get(queue, &payload, SHOAL_NOW), -ETIMEDOUT);
+    assert_code(shoal_queue_join(queue, SHOAL_NOW), 0);
+    assert_code(shoal_queue_stats(queue, &counters), 0);
+    cr_assert_eq(counters.dropped, 1);
+    cr_assert_eq(payloads_count(), 0);
+    assert_code(shoal_queue_destroy(queue), 0);
+}
+
 Test(joinable, a_queue_that_is_gone_leaves_the_lease, .timeout = 60)
 {
     const shoal_queue queue = joinable((shoal_queue_options){ .capacity_count = 0 });

@@ -80,7 +80,9 @@ Test(queue_close, unused_queue_is_closed_without_harm_1_10_5, .timeout = 60)
     const shoal_queue queue = queue_of(8, 4);
     uint64_t number = 1;
     assert_code(shoal_queue_close(queue), 0);
+    assert_code(shoal_queue_close(queue), 0);
     cr_assert(shoal_queue_empty(queue));
+    cr_assert_str_eq(shoal_error_message(), "it is closed in this process");
     assert_code(shoal_queue_put_value(queue, &number, sizeof number, SHOAL_NOW), -EPIPE);
     assert_code(shoal_queue_get_value(queue, &number, sizeof number, SHOAL_NOW), -EPIPE);
     assert_code(shoal_queue_shutdown_now(queue), 0);
