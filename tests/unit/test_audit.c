@@ -12,7 +12,7 @@ static shoal_audit audited(void)
 {
     const shoal_audit audit = memory_audit(segment);
     cr_assert_eq(audit.unused + audit.tables + audit.free + audit.kept + audit.owned +
-                     audit.queued + audit.objects + audit.lost + audit.damaged,
+                     audit.queued + audit.shared + audit.objects + audit.lost + audit.damaged,
                  audit.size);
     cr_assert_eq(audit.lost, 0);
     return audit;
