@@ -11,7 +11,8 @@
  *
  * Settling. All that are dead are settled in one walk, by who holds their lives: trylock answers
  * EOWNERDEAD to one, and again to the next if that one dies too. A process's slot has a life as
- * well, which only its settler locks, or who leaves the segment. So a thread or process has one
+ * well, which its settler locks, who leaves the segment, and who claims the slot until it is his:
+ * so no late step of another claimer hits what has become somebody's. A thread or process has one
  * settler, from before he looks what is dead until it is nobody's: nobody else settles it
  * meanwhile, even if he is stopped, since a late step of his would hit what was settled and used
  * anew. Who needs a slot takes another one.
@@ -467,6 +468,7 @@ static bool become(struct peer_shm *peer, uint32_t *ret_generation)
     *ret_generation = (word_generation(word) + 1) & 0xffff;
     if ((*ret_generation & PEER_GENERATION_SHORT) == 0)
         ++*ret_generation;
+    SHL_CHAOS("peer.claiming");
     atom_store_relaxed(&peer->start_time, 0);
     /* [peer.word] acq_rel. */
     if (!atom_cas_acq_rel_64(&peer->word, word, word_make(getpid(), *ret_generation, PEER_LIVE)))
@@ -476,17 +478,9 @@ static bool become(struct peer_shm *peer, uint32_t *ret_generation)
     return true;
 }
 
-static bool claim_process(const struct shl_segment *segment, uint32_t number, uint32_t process,
-                          uint32_t *ret_generation)
+/* The life of a slot that is FREE: nobody else claims that. */
+static bool lock_free_slot(struct peer_shm *peer)
 {
-    (void)process;
-    return become(process_at(segment, number), ret_generation);
-}
-
-static bool claim_thread(const struct shl_segment *segment, uint32_t number, uint32_t process,
-                         uint32_t *ret_generation)
-{
-    struct peer_shm *peer = thread_at(segment, number);
     if (word_state(atom_load_relaxed(&peer->word)) != PEER_FREE)
         return false;
     int locked = life_trylock(peer);
@@ -494,13 +488,34 @@ static bool claim_thread(const struct shl_segment *segment, uint32_t number, uin
         return false;
     if (locked == EOWNERDEAD) /* its last one died between R4 and R5, or between two steps here */
         pthread_mutex_consistent(&peer->life.mutex);
-    bool is_free = word_state(atom_load_relaxed(&peer->word)) == PEER_FREE;
-    if (is_free) {
-        atom_store_relaxed(&peer->journal.inside, 0); /* as its last one may have died */
-        atom_store_relaxed(&peer->process, process);
-        atom_store_relaxed(&peer->tid, (uint32_t)gettid());
-    }
-    if (!is_free || !become(peer, ret_generation)) {
+    if (word_state(atom_load_relaxed(&peer->word)) == PEER_FREE)
+        return true;
+    life_unlock(peer, 0);
+    return false;
+}
+
+static bool claim_process(const struct shl_segment *segment, uint32_t number, uint32_t process,
+                          uint32_t *ret_generation)
+{
+    (void)process;
+    struct peer_shm *peer = process_at(segment, number);
+    if (!lock_free_slot(peer))
+        return false;
+    bool claimed = become(peer, ret_generation);
+    life_unlock(peer, 0);
+    return claimed;
+}
+
+static bool claim_thread(const struct shl_segment *segment, uint32_t number, uint32_t process,
+                         uint32_t *ret_generation)
+{
+    struct peer_shm *peer = thread_at(segment, number);
+    if (!lock_free_slot(peer))
+        return false;
+    atom_store_relaxed(&peer->journal.inside, 0); /* as its last one may have died */
+    atom_store_relaxed(&peer->process, process);
+    atom_store_relaxed(&peer->tid, (uint32_t)gettid());
+    if (!become(peer, ret_generation)) {
         life_unlock(peer, 0);
         return false;
     }

@@ -591,6 +591,51 @@ Test(memory_points, a_late_finisher_of_a_queue_leaves_the_next_one_alone, .timeo
     assert_code(shoal_segment_detach(segment), 0);
 }
 
+/* --- a slot that two claim ------------------------------------------------------------------ */
+
+static int attaches_and_stops(void *point)
+{
+    shl_chaos_plan(&(struct shl_chaos_plan){ point, SHL_CHAOS_STALL, 0, stalled, released });
+    shoal_free(shoal_alloc_in(segment, 1));
+    return 0;
+}
+
+/* Tells that it has its slots, and is told when the other one has gone on. */
+static int keeps_its_start_time(void *step)
+{
+    shoal_free(shoal_alloc_in(segment, 1));
+    const uint32_t slot = PEER_OWNER_SLOT(shl_self(inside())->process_owner);
+    *(_Atomic int *)step = 1;
+    CHILD_CHECK(harness_until(*(_Atomic int *)step == 2));
+    const struct peer_shm *processes = shl_thread_peer(inside(), PEERS_MAX - 1) + 1;
+    return atom_load_relaxed(&processes[slot].start_time) != 0 ? 0 : 1;
+}
+
+/* One is stopped while he claims a process's slot; the next one begins to look with the same. */
+static int status_of_the_next_claimer(const char *mistake)
+{
+    const uint64_t hint = atom_load_relaxed(&inside()->shm->peer_hint);
+    _Atomic int *step = harness_shared(sizeof *step);
+    const pid_t first = settler_stopped_at(attaches_and_stops, "peer.claiming");
+    atom_store_relaxed(&inside()->shm->peer_hint, hint);
+    shl_mistake = mistake;
+    const pid_t next = harness_child(keeps_its_start_time, step);
+    shl_mistake = NULL;
+    cr_assert(harness_until(*step == 1));
+    settler_goes_on(first);
+    *step = 2;
+    return harness_wait(next);
+}
+
+Test(memory_points, a_late_claimer_leaves_the_slot_of_another_process_alone, .timeout = 120)
+{
+    make_board();
+    cr_expect_eq(status_of_the_next_claimer(NULL), 0);
+    cr_expect_eq(status_of_the_next_claimer("peer.claim"), 1);
+    assert_code(shoal_queue_destroy(board->queue), 0);
+    assert_code(shoal_segment_detach(segment), 0);
+}
+
 /* --- a thread that dies alone --------------------------------------------------------------- */
 
 static void exits_alone(int signal_number)
