@@ -254,13 +254,14 @@ static bool vacate(struct peer_shm *peer, uint64_t word)
     return atom_cas_release_64(&peer->word, word, word_make(0, word_generation(word), PEER_FREE));
 }
 
-/* A kill beside a change of the count leaves it wrong for good: whoever settles puts it right. */
+/* A kill beside a change of the count leaves it wrong for good: whoever settles puts it right,
+ * unless somebody comes or goes meanwhile. */
 static void count_threads(const struct shl_segment *segment)
 {
-    uint64_t live = 0;
+    uint64_t live = 0, seen = atom_load_relaxed(&segment->shm->threads_attached);
     for (uint32_t i = 0; i < PEERS_MAX; i++)
         live += word_state(atom_load_relaxed(&thread_at(segment, i)->word)) == PEER_LIVE;
-    atom_store_relaxed(&segment->shm->threads_attached, live);
+    atom_cas_relaxed_64(&segment->shm->threads_attached, seen, live);
 }
 
 /* Those that are settled together, and whose lives are held. */
