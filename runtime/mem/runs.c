@@ -125,18 +125,25 @@ static void make_bits_again(const struct shl_run *run)
 
 /* ---- the run's owner */
 
+/* Behind SOME: see Protocol. */
+static void count_some(const struct shl_run *run)
+{
+    SHL_CHAOS("runs.some");
+    /* [runs.gives] seq_cst, release -> claim_some(): SOME is set. */
+    atom_add_seq_cst(&class_of(run)->gives, 1);
+}
+
 static bool become_owner(const struct shl_run *run, uint32_t owner, uint64_t flags)
 {
-    uint64_t seen = atom_load_relaxed(run->word);
-    uint64_t mine = (seen & ~(RUN_SOME | RUN_WHOLE)) | (uint64_t)owner << 16;
-    if (page_word_kind(seen) != PAGE_RUN || page_word_class(seen) != run->size_class ||
-        page_word_owner(seen) != 0 || !(seen & flags))
-        return false;
-    /* [runs.free] seq_cst: see Order. */
-    if (!atom_cas_seq_cst_64(run->word, seen, mine))
-        return false;
-    if (seen & RUN_SOME)
-        atom_sub_relaxed(&class_of(run)->runs, 1);
+    uint64_t seen, mine;
+    do {
+        seen = atom_load_relaxed(run->word);
+        mine = (seen & ~(RUN_SOME | RUN_WHOLE)) | (uint64_t)owner << 16;
+        if (page_word_kind(seen) != PAGE_RUN || page_word_class(seen) != run->size_class ||
+            page_word_owner(seen) != 0 || !(seen & flags))
+            return false;
+        /* [runs.free] seq_cst: see Order. */
+    } while (!atom_cas_seq_cst_64(run->word, seen, mine));
     SHL_CHAOS("runs.owner");
     return true;
 }
@@ -160,19 +167,21 @@ static void leave(const struct shl_run *run)
         /* [runs.free] seq_cst: see Order. */
         if (!atom_cas_seq_cst_64(run->word, seen, next))
             continue;
-        if (next & ~seen & RUN_SOME)
-            atom_add_relaxed(&class_of(run)->runs, 1);
+        if (next & RUN_SOME)
+            count_some(run); /* also what a giver has counted: until now nobody could claim it */
         return;
     }
 }
 
-/* The next run of the class that may have free blocks, from where the last ones were given on. */
+/* The next run of the class that may have free blocks, from where the last ones were given on.
+ * Thoroughly: also if nothing is known of any. */
 static bool claim_some(const struct shl_segment *segment, uint32_t owner, uint32_t size_class,
-                       struct shl_run *ret_run)
+                       bool thoroughly, struct shl_run *ret_run)
 {
     struct class_shm *class = &segment->shm->classes[size_class];
-    uint64_t runs = atom_load_relaxed(&class->runs);
-    if (runs == 0)
+    /* [runs.gives] acquire <- count_some(): SOME is set. */
+    uint64_t gives = atom_load_acquire(&class->gives);
+    if (gives == atom_load_relaxed(&class->in_vain) && !thoroughly)
         return false;
     uint64_t begin = shl_page_number(segment->chunks_at, 0);
     uint64_t end = shl_page_number(shl_chunks_end(segment), 0);
@@ -189,7 +198,7 @@ static bool claim_some(const struct shl_segment *segment, uint32_t owner, uint32
                 return true;
             }
     }
-    atom_cas_relaxed_64(&class->runs, runs, 0); /* unless one has come meanwhile */
+    atom_store_relaxed(&class->in_vain, gives);
     return false;
 }
 
@@ -291,8 +300,9 @@ uint32_t shl_runs_take(const struct shl_segment *segment, uint32_t owner, uint32
     struct shl_run run;
     uint32_t taken = 0;
     while (taken == 0) {
-        if (!claim_some(segment, owner, size_class, &run) &&
-            !add_run(segment, owner, size_class, &run))
+        if (!claim_some(segment, owner, size_class, false, &run) &&
+            !add_run(segment, owner, size_class, &run) &&
+            (SHL_MISTAKE("runs.thoroughly") || !claim_some(segment, owner, size_class, true, &run)))
             return 0;
         taken = take_from(&run, owner, ret_blocks, count);
         leave(&run);
@@ -317,7 +327,7 @@ static bool give_bits(const struct shl_run *run, uint32_t word, uint64_t bits)
         return whole;
     seen = atom_or_seq_cst(run->word, flags); /* [runs.free] seq_cst */
     if (!(seen & RUN_SOME)) {
-        atom_add_relaxed(&class_of(run)->runs, 1);
+        count_some(run);
         atom_store_relaxed(&class_of(run)->page, run->number);
     }
     return whole;
@@ -510,17 +520,16 @@ static void settle_run(const struct shl_run *run, const struct shl_dead *dead)
         if (!owned && !missing)
             flags = SHL_MISTAKE("runs.told") ? 0 : flags_by_bits(run);
         if (page_word_kind(seen) != PAGE_RUN || (!owned && (seen & flags) == flags))
-            return;
+            break;
         if (owned)
             write_rest(run);
         uint64_t next = (owned ? seen & ~(PAGE_OWNER_MASK | RUN_ENDING) : seen) | flags;
         /* [runs.free] seq_cst: see Order. */
-        if (!atom_cas_seq_cst_64(run->word, seen, next))
-            continue;
-        if (next & ~seen & RUN_SOME)
-            atom_add_relaxed(&class_of(run)->runs, 1);
-        return;
+        if (atom_cas_seq_cst_64(run->word, seen, next))
+            break;
     }
+    if (!SHL_MISTAKE("runs.counted"))
+        count_some(run); /* which the dead may have left out */
 }
 
 /* Named, so that it stays this run; one that a live thread is ENDING has nothing to settle. */

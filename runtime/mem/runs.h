@@ -26,12 +26,16 @@
  *           collect: as the owner of a run all of whose headers are FREE, nobody: set ENDING; if
  *             anybody names the run, or a journal names a block of it, leave it with AGAIN and
  *             WHOLE; else its pages are free.
+ * Nobody walks again and again for a class that has none: whoever leaves SOME behind counts that in
+ * `gives`; who walks in vain notes in `in_vain` what the count was before; while the two are equal
+ * there is nothing to be found. Only what is just being counted is missed, by who makes a new run
+ * instead; who can make none walks all the same. A settler counts for the dead.
  * Bits are set by or, which may be done twice: nobody needs to know what a dead one had done
  * already. Whatever is between two steps names a thread, in a header or in a run's word.
  *
  * Order. [runs.free] give's or -> take's exchange: what the last user did with the block; seq_cst
  * together with SOME: a giver who sees SOME set skips setting it, so the owner who has cleared it
- * sees the bit.
+ * sees the bit. [runs.gives] SOME before its count.
  */
 #ifndef SHL_MEM_RUNS_H
 #define SHL_MEM_RUNS_H

@@ -44,9 +44,10 @@
 
 /* Where free blocks of a class may be found. Hints. */
 struct class_shm {
-    atom64 page; /* of the run that was given the last ones: its number in the segment */
-    atom64 runs; /* about how many runs have any */
-    uint8_t padding[SHL_LINE - 16];
+    atom64 page;    /* of the run that was given the last ones: its number in the segment */
+    atom64 gives;   /* how often a run was left or given with some, and */
+    atom64 in_vain; /* how often that was before somebody looked and found none: see runs.h */
+    uint8_t padding[SHL_LINE - 24];
 };
 
 struct segment_shm {

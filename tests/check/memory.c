@@ -42,8 +42,8 @@ static void begin(void)
         machine_bail_out("no run");
     shl_runs_give(segment(), owner(), CLASS, &block, 1);
     uint64_t chunk = run.number / PAGES_PER_CHUNK;
-    machine_add_region(&segment()->shm->classes[CLASS], 2 * sizeof(atom64));
-    machine_add_region(&segment()->shm->classes[0], 2 * sizeof(atom64)); /* of what looks alike */
+    machine_add_region(&segment()->shm->classes[CLASS], 3 * sizeof(atom64));
+    machine_add_region(&segment()->shm->classes[0], 3 * sizeof(atom64)); /* of what looks alike */
     machine_add_region(shl_chunk_words(segment()), (chunk + 1) * sizeof(atom64));
     machine_add_region(shl_page_words(segment(), chunk), PAGES_PER_CHUNK * sizeof(atom64));
     machine_add_region(run.bits, sizeof(atom64));
@@ -141,16 +141,20 @@ static void killed(unsigned victim)
         machine.ghosts[HELD] &= ~machine.ghosts[TAKEN];
 }
 
-/* Every byte is where somebody can get it. */
+/* Every byte is where somebody can get it, and will look for it. */
 static const char *judge(void)
 {
     shoal_audit audit;
+    const struct class_shm *class = &segment()->shm->classes[CLASS];
+    uint64_t word = shl_page_word(segment(), run.number * PAGE_SIZE_SHM);
     if (threads_count > SETTLER && (is_dead(COLLECTOR) || is_dead(SETTLER)))
         return NULL; /* nobody was left to settle it */
     if (shoal_segment_audit((shoal_segment){ 0 }, &audit) < 0 || audit.damaged > 0)
         return "the tables are damaged";
     if (audit.lost > 0)
         return "memory is lost";
+    if (page_word_kind(word) == PAGE_RUN && (word & RUN_SOME) && class->gives == class->in_vain)
+        return "nobody looks for free blocks";
     return audit.kept + audit.owned > 0 ? "memory is somebody's who has none" : NULL;
 }
 
@@ -166,7 +170,7 @@ static void add_block(void *payload)
     if (!shl_run_find(segment(), shl_offset(segment(), payload) / PAGE_SIZE_SHM, &at))
         machine_bail_out("no payload");
     machine_add_region(payload, sizeof(struct block_shm));
-    machine_add_region(&segment()->shm->classes[at.size_class], 2 * sizeof(atom64));
+    machine_add_region(&segment()->shm->classes[at.size_class], 3 * sizeof(atom64));
     machine_add_region(at.word, sizeof *at.word);
     machine_add_region(at.bits, sizeof *at.bits);
     for (unsigned i = 0; i < threads_count; i++)
@@ -305,6 +309,7 @@ void check_memory(void)
     holds(&settle);
     fails(&settle, "runs.again");
     fails(&settle, "runs.back");
+    fails(&settle, "runs.counted");
     struct scenario collect = settle;
     collect.name = "memory, 2 take and give, 1 collects, 1 settles, 1 kill";
     collect.preemptions_full = 1;

@@ -169,6 +169,7 @@ static const char *const points[] = {
     "runs.taken",
     "runs.giving",
     "runs.given",
+    "runs.some",
     "runs.retiring",
     "runs.retired",
     "alloc.owned",

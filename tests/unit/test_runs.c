@@ -370,6 +370,28 @@ Test(runs, neither_bits_nor_hints_give_a_held_block_away, .timeout = 120)
     assert_code(shoal_segment_detach(segment), 0);
 }
 
+/* In a full segment a thread gives a block, and is stopped before the hint says so: true if somebody
+ * else gets it all the same. */
+static bool the_last_block_is_found(void)
+{
+    struct hoard hoard = hoard_begin(8 << 20);
+    pthread_t thread;
+    hoard_fill(&hoard, 5000);
+    stop_at("runs.some", &thread, hoard.held[--hoard.count]);
+    void *last = shoal_alloc_in(hoard.segment, 5000);
+    const bool found = last == hoard.held[hoard.count];
+    go_on(thread);
+    shoal_free(last);
+    hoard_free(&hoard, 1);
+    hoard_end(&hoard);
+    return found;
+}
+
+Test(runs, a_full_segment_is_searched_whatever_the_hints_say, .timeout = 120)
+{
+    cr_assert(the_last_block_is_found());
+}
+
 Test(runs, mistakes_are_found, .timeout = 120)
 {
     static const char *const mistakes[] = { "runs.header", "runs.retire" };
@@ -389,6 +411,8 @@ Test(runs, mistakes_are_found, .timeout = 120)
     shl_mistake = "pages.named";
     cr_expect_not(successor_of_a_run_lives("runs.giving", true), "pages.named is not found");
     cr_expect_not(successor_of_a_run_lives("runs.given", false), "pages.named is not found");
+    shl_mistake = "runs.thoroughly";
+    cr_expect_not(the_last_block_is_found(), "runs.thoroughly is not found");
 }
 
 /* --- refusals ------------------------------------------------------------------------------- */
