@@ -349,13 +349,26 @@ static void give_gift(struct gift *gift)
     gift->bits = 0;
 }
 
+/* The run of a block of that size; none if another process has damaged the words of its pages. */
+static bool find_run_of(const struct shl_segment *segment, const struct block_shm *block,
+                        const struct shl_size *size, struct shl_run *ret_run)
+{
+    if (shl_run_find(segment, shl_offset(segment, block) / PAGE_SIZE_SHM, ret_run) &&
+        &shl_sizes[ret_run->size_class] == size &&
+        (shl_block_begins(size, (uint64_t)((const char *)block - ret_run->blocks)) ||
+         SHL_MISTAKE("runs.gift")))
+        return true;
+    ret_run->blocks = NULL;
+    return false;
+}
+
 static void add_to_gift(struct gift *gift, const struct shl_segment *segment,
                         const struct shl_size *size, struct block_shm *block)
 {
     uint64_t inside = (uint64_t)((char *)block - gift->run.blocks);
     if (!gift->run.blocks || inside >= size->pages * PAGE_SIZE_SHM) {
         give_gift(gift);
-        if (!shl_run_find(segment, shl_offset(segment, block) / PAGE_SIZE_SHM, &gift->run))
+        if (!find_run_of(segment, block, size, &gift->run))
             return; /* damaged: better lost than given to a wrong run */
         shl_pages_name(segment, gift->owner, gift->run.number);
         inside = (uint64_t)((char *)block - gift->run.blocks);

@@ -370,8 +370,8 @@ Test(runs, neither_bits_nor_hints_give_a_held_block_away, .timeout = 120)
     assert_code(shoal_segment_detach(segment), 0);
 }
 
-/* In a full segment a thread gives a block, and is stopped before the hint says so: true if somebody
- * else gets it all the same. */
+/* In a full segment a thread gives a block, and is stopped before the hint says so: true if
+ * somebody else gets it all the same. */
 static bool the_last_block_is_found(void)
 {
     struct hoard hoard = hoard_begin(8 << 20);
@@ -390,6 +390,53 @@ static bool the_last_block_is_found(void)
 Test(runs, a_full_segment_is_searched_whatever_the_hints_say, .timeout = 120)
 {
     cr_assert(the_last_block_is_found());
+}
+
+enum { PAIRS = 40 };
+
+/* A payload that does not lie in its run's first page. */
+static size_t one_behind(const struct shl_segment *segment, void *const *payloads)
+{
+    for (size_t i = 0; i < PAIRS; i++)
+        if (page_word_kind(shl_page_word(segment, shl_offset(segment, payloads[i]))) == PAGE_REST)
+            return i;
+    return PAIRS;
+}
+
+/* The page of a block that is about to be given says that it belongs to another run: true if
+ * nothing is written, into that one's bits or elsewhere. */
+static bool a_wrong_run_is_left_alone(void)
+{
+    const shoal_segment segment = memory_segment(16 << 20);
+    const struct shl_segment *inside = shl_segment_of_handle(segment);
+    void *payloads[PAIRS], *last = NULL;
+    struct shl_run other;
+    for (size_t i = 0; i < PAIRS; i++) {
+        payloads[i] = zeroed_in(segment, 8192);
+        last = payloads[i] > last ? payloads[i] : last;
+    }
+    cr_assert(shl_run_find(inside, shl_offset(inside, last) / PAGE_SIZE_SHM, &other));
+    shl_alloc_flush(inside, shl_self(inside));
+    void *payload = payloads[one_behind(inside, payloads)];
+    shoal_free(payload);
+    const uint64_t offset = shl_offset(inside, payload), chunk = offset / CHUNK_SIZE;
+    atom64 *word = &shl_page_words(inside, chunk)[offset % CHUNK_SIZE / PAGE_SIZE_SHM];
+    const uint64_t before = *word;
+    *word = page_word_make(PAGE_REST, 0, page_word_class(before),
+                           (uint32_t)(other.number % PAGES_PER_CHUNK));
+    void *copy = malloc(CHUNK_SIZE);
+    memcpy(copy, shl_at(inside, chunk * CHUNK_SIZE), CHUNK_SIZE);
+    shl_alloc_flush(inside, shl_self(inside));
+    const bool same = memcmp(copy, shl_at(inside, chunk * CHUNK_SIZE), CHUNK_SIZE) == 0;
+    *word = before;
+    free(copy);
+    assert_code(shoal_segment_detach(segment), 0);
+    return same;
+}
+
+Test(runs, a_damaged_page_word_harms_no_other_run, .timeout = 120)
+{
+    cr_assert(a_wrong_run_is_left_alone());
 }
 
 Test(runs, mistakes_are_found, .timeout = 120)
@@ -411,6 +458,8 @@ Test(runs, mistakes_are_found, .timeout = 120)
     shl_mistake = "pages.named";
     cr_expect_not(successor_of_a_run_lives("runs.giving", true), "pages.named is not found");
     cr_expect_not(successor_of_a_run_lives("runs.given", false), "pages.named is not found");
+    shl_mistake = "runs.gift";
+    cr_expect_not(a_wrong_run_is_left_alone(), "runs.gift is not found");
     shl_mistake = "runs.thoroughly";
     cr_expect_not(the_last_block_is_found(), "runs.thoroughly is not found");
 }
