@@ -37,7 +37,7 @@ uint64_t shl_room(const struct shl_place *place)
     uint64_t offset = shl_offset(place->segment, place->block);
     uint64_t count = chunk_word_value(shl_chunk_word(place->segment, offset));
     uint64_t left = shl_chunks_count(place->segment) - offset / CHUNK_SIZE;
-    bool possible = count <= left || SHL_MISTAKE("payload.room");
+    bool possible = count - 1 < left || SHL_MISTAKE("payload.room");
     return (possible ? count : left) * CHUNK_SIZE - PAYLOAD_LINE;
 }
 

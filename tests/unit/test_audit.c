@@ -106,6 +106,12 @@ Test(audit, damage_is_told, .timeout = 60)
     atom_store_relaxed(word, good | 0xf0);
     assert_code(shoal_segment_audit(segment, &audit), -EUCLEAN);
     cr_assert_eq(audit.damaged, CHUNK_SIZE);
+    atom_store_relaxed(&shl_block(payload)->meta, BLOCK_SIZE_MASK);
+    for (uint64_t count = 0; count < 99; count += 9) { /* chunks that it says it has */
+        atom_store_relaxed(word, chunk_word_make(CHUNK_LARGE, 0, count));
+        cr_assert_lt(shoal_size(payload), 16 << 20, "%llu chunks", (unsigned long long)count);
+    }
+    atom_store_relaxed(&shl_block(payload)->meta, 5 << 20);
     atom_store_relaxed(word, good);
     audited();
     shoal_free(payload);
