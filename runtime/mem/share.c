@@ -280,14 +280,16 @@ static int join(const struct shl_place *place, uint64_t own, struct shl_attachme
     struct share share;
     REQUIRE(find(place->segment, own, &share), -EFAULT, FREED);
     uint64_t mine = process_of(&share, self);
+    SHL_CHAOS("share.joining");
     REQUIRE(pass_any(&share, 0, mine) >= 0, -EUSERS, "the payload is shared 256 times already");
     SHL_CHAOS("share.entered");
-    REQUIRE(count_change(&share), -EFAULT, FREED);
+    bool counts = count_change(&share);
     SHL_CHAOS("share.joined");
     /* J3. [share.payload] acquire: what was done with it before. */
-    if (likely(atom_load_acquire(&place->block->own) == own))
+    if (likely(counts && atom_load_acquire(&place->block->own) == own))
         return 0;
-    if (pass_any(&share, mine, 0) >= 0)
+    /* One who came too late leaves nothing in the place's next object either. */
+    if (pass_any(&share, mine, 0) >= 0 && counts)
         end_if_unheld(place->segment, &share, self);
     return shl_error(-EFAULT, FREED);
 }

@@ -2,8 +2,8 @@
  * Purpose. One payload with several holds, each of a process or of a queue: the last one frees it.
  *
  * Protocol. share, by the owner: a new object with one hold, his; OWNED -> SHARED
- *           share, by others, or again: J1 enter the holders; J2 count the change, unless it is
- *             closed; J3 look whether the payload still names the object: if not, D1 and on
+ *           share, by others, or again: J1 enter the holders; J2 count the change, if it is closed
+ *             D1 alone; J3 look whether the payload still names the object: if not, D1 and on
  *           unshare: D1 leave the holders; D2 if nobody is left close it, else count the change;
  *             again if somebody else changed it since the look
  *           end, by who finds it closed in D2: end the object, by compare-and-set; SHARED -> OWNED,

@@ -17,6 +17,7 @@
 #include "mem/object.h"
 #include "mem/peer.h"
 #include "mem/share.h"
+#include "mem/share_shm.h"
 #include "os/chaos.h"
 #include "os/futex.h"
 
@@ -41,12 +42,12 @@ static struct {
 static shoal_queue queue, shut;
 
 static const char *const points[] = {
-    "queue.journal", "queue.sending",    "queue.put",    "queue.taken",   "queue.owned",
-    "alloc.owned",   "alloc.kept",       "under.under",  "under.table",   "under.named",
-    "under.freed",   "share.published",  "share.shared", "share.entered", "share.joined",
-    "share.wrapped", "share.unwrapped",  "share.left",   "share.closed",  "share.ended",
-    "share.freed",   "object.published", "object.ended", "runs.owner",    "runs.taken",
-    "runs.given",
+    "queue.journal", "queue.sending",   "queue.put",        "queue.taken",   "queue.owned",
+    "alloc.owned",   "alloc.kept",      "under.under",      "under.table",   "under.named",
+    "under.freed",   "share.published", "share.shared",     "share.joining", "share.entered",
+    "share.joined",  "share.wrapped",   "share.unwrapped",  "share.left",    "share.closed",
+    "share.ended",   "share.freed",     "object.published", "object.ended",  "runs.owner",
+    "runs.taken",    "runs.given",
 };
 static const char *const settling[] = { "peer.R2",     "share.settling",   "share.unheld",
                                         "share.given", "object.abandoned", "peer.R3",
@@ -426,6 +427,36 @@ Test(share_kill, a_late_settler_leaves_the_place_s_next_object_alone, .timeout =
     shl_mistake = "share.generation";
     cr_assert_not(successor_lives());
     shl_mistake = NULL;
+}
+
+/* --- who comes too late ---------------------------------------------------------------------- */
+
+static void *joins_late(void *payload)
+{
+    shl_chaos_plan(&(struct shl_chaos_plan){ "share.joining", SHL_CHAOS_STALL, 0, &slow.stalled,
+                                             &slow.released });
+    return (void *)(intptr_t)shoal_share(payload);
+}
+
+/* The last holder leaves while another one is about to enter: of whom nothing is left there. */
+Test(share_kill, who_joins_too_late_leaves_no_hold_behind, .timeout = 120)
+{
+    pthread_t thread;
+    void *payload = shoal_alloc(100), *code;
+    assert_code(shoal_share(payload), 0);
+    const struct share_shm *share = shl_at(shl_segment_family(), place_of(payload));
+    slow.stalled = slow.released = 0;
+    cr_assert_eq(pthread_create(&thread, NULL, joins_late, payload), 0);
+    /* acquire <- the stopped thread */
+    cr_assert(harness_until(atom_load_acquire(&slow.stalled)));
+    assert_code(shoal_unshare(payload), 0);
+    /* release -> the stopped thread */
+    atom_store_release(&slow.released, 1);
+    shl_futex_wake(&slow.released, 1);
+    pthread_join(thread, &code);
+    cr_assert_eq((int)(intptr_t)code, -EFAULT);
+    for (size_t i = 0; i < HOLDERS_MAX; i++)
+        cr_assert_eq(share->holders[i], 0, "hold %zu", i);
 }
 
 /* --- mistakes are noticed ------------------------------------------------------------------- */
