@@ -4,6 +4,7 @@
 
 #include "mem/alloc.h"
 #include "mem/journal.h"
+#include "mem/object.h"
 #include "mem/under.h"
 #include "os/chaos.h"
 
@@ -472,10 +473,10 @@ static bool names_dead(uint64_t own, const struct shl_dead *dead)
 /* Of an object that is no more; of one that somebody alive is making or ending it is not. */
 static bool is_orphan(const struct shl_segment *segment, uint64_t own, const struct shl_dead *dead)
 {
-    uint64_t offset = shl_ref_offset(own), word = shl_page_word(segment, offset);
+    uint64_t offset = shl_ref_offset(own);
     enum block_state state = block_own_state(own);
     bool is_its = state == BLOCK_PART || state == BLOCK_SHARED || state == BLOCK_LEASED;
-    if (!is_its || page_word_kind(word) != PAGE_RUN || page_word_class(word) <= CLASS_PAYLOAD_LAST)
+    if (!is_its || shl_object_pool(segment, offset) < 0)
         return false;
     /* [object.own] acquire <- shl_object_publish() and end. */
     uint64_t place = atom_load_acquire(&((struct object_shm *)shl_at(segment, offset))->own);
