@@ -56,18 +56,24 @@ struct lease_shm *shl_lease_of(const struct shl_segment *segment, uint64_t own)
     return (struct lease_shm *)shl_object_at(segment, ref, KIND_LEASE);
 }
 
-uint32_t shl_lease_holder(const struct shl_segment *segment, uint64_t own)
+/* The process that holds it, or 0; of none too. */
+static uint32_t holder(const struct lease_shm *lease)
 {
-    const struct lease_shm *lease = shl_lease_of(segment, own);
     uint64_t word = lease ? atom_load_relaxed(&lease->word) : 0;
     return lease_word_state(word) == LEASE_HELD ? lease_word_owner(word) : 0;
+}
+
+uint32_t shl_lease_holder(const struct shl_segment *segment, uint64_t own)
+{
+    return holder(shl_lease_of(segment, own));
 }
 
 struct lease_shm *shl_lease_mine(const struct shl_segment *segment, uint64_t own,
                                  const struct shl_attachment *self)
 {
-    if (likely(shl_lease_holder(segment, own) == self->process_owner))
-        return shl_lease_of(segment, own);
+    struct lease_shm *lease = shl_lease_of(segment, own);
+    if (likely(holder(lease) == self->process_owner))
+        return lease;
     shl_error(-EPERM, "the payload is leased to another process, or is to be delivered again");
     return NULL;
 }
