@@ -78,13 +78,14 @@ static bool take_run(atom64 *words, uint64_t first, uint64_t count, uint64_t tak
     *ret_zero = true;
     for (uint64_t i = 0; i < count; i++) {
         uint64_t seen = atom_load_relaxed(&words[first + i]);
-        /* [pages.free] acquire <- free_run(): its last user is done. */
+        /* [pages.free] acquire <- shl_pages_give(), free_chunks(): its last user is done. */
         if ((seen & 0xff) == 0 && atom_cas_acquire_64(&words[first + i], seen, taken)) {
             *ret_zero = *ret_zero && seen == 0;
             continue;
         }
         while (i-- > 0)
-            atom_store_relaxed(&words[first + i], PAGE_DIRTY);
+            /* [pages.free] release -> take_run(): so it is still, for the next one who takes it. */
+            atom_store_release(&words[first + i], PAGE_DIRTY);
         return false;
     }
     return true;
