@@ -104,7 +104,8 @@ SHOAL_MUST void *shoal_alloc_under(void *parent, size_t size);
  * Safe:    threads yes; after fork yes, a child holds it by a call of its own; signal handler no.
  * Death:   the process holds it or not; who dies, holds nothing.
  * Returns: 0; -EINVAL NULL; -EFAULT not a payload, or freed before; -EPERM another process's, in a
- *          queue, or under another payload; -EUSERS held 256 times; -ENOMEM; -EAGAIN.
+ *          queue, leased, or under another payload; -EUSERS held 256 times, or no slot for the
+ *          thread; -ENOMEM; -EAGAIN another thread changed the payload meanwhile.
  * Python:  none; a SharedMemory that is opened again.
  */
 SHOAL_MUST int shoal_share(void *payload);
@@ -117,7 +118,8 @@ SHOAL_MUST int shoal_share(void *payload);
  * Blocks:  no.
  * Safe:    threads yes; after fork yes; signal handler no.
  * Death:   the process holds it or not; who dies, holds nothing.
- * Returns: 0; -EINVAL NULL; -EFAULT not a payload, or freed before; -EPERM not shared, or not held.
+ * Returns: 0; -EINVAL NULL; -EFAULT not a payload, or freed before; -EPERM not shared, or not held;
+ *          -EUSERS no slot for the thread, -ENOMEM no memory for it.
  * Python:  none; SharedMemory.close().
  */
 SHOAL_API int shoal_unshare(void *payload);

@@ -78,7 +78,7 @@ SHOAL_API int shoal_segment_audit(shoal_segment segment, shoal_audit *ret_audit)
  * Blocks:  no; it reads the header of every block.
  * Safe:    threads yes; after fork yes; signal handler no.
  * Death:   nothing to leave.
- * Returns: how many were filled in; -EINVAL; -ESTALE not attached.
+ * Returns: how many were filled in; -EINVAL; -ESTALE not attached; -ENOMEM.
  * Python:  none.
  */
 SHOAL_API int shoal_segment_holders(shoal_segment segment, shoal_holder *ret_holders,

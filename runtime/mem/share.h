@@ -43,7 +43,8 @@
 #include "mem/alloc.h"
 #include "mem/peer.h"
 
-/* The calling process holds the shared payload once less. 0; -EPERM it did not. */
+/* The calling process holds the shared payload once less. 0; -EPERM it did not; -EFAULT freed
+ * before. */
 int shl_unshare(const struct shl_place *place, uint64_t own, struct shl_attachment *self);
 
 /* For put: an envelope of the caller's, to which one hold of his passes; NULL with an error. The
