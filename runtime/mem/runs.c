@@ -50,23 +50,21 @@ bool shl_run_find(const struct shl_segment *segment, uint64_t page_number, struc
     return true;
 }
 
-/* Over all pages between two, as `owner` (a thread, short), in the chunk that it names. */
+/* Bits of a page's word: is it the first page of a run that has no owner? And of which class? */
+#define IS_NOBODYS_RUN (PAGE_OWNER_MASK | 0xff)
+#define RUN_CLASS_MASK (UINT64_C(0xff) << 48)
+
+/* Over the runs between two pages, as `owner` (a thread, short), in the chunk that it names. */
 struct walk {
     const struct shl_segment *segment;
     uint32_t owner;
+    uint64_t mask, want; /* what their words have in these bits */
     uint64_t at, end;
     bool inside;
 };
 
-static struct walk walk_all(const struct shl_segment *segment, uint32_t owner)
-{
-    return (struct walk){ .segment = segment,
-                          .owner = owner,
-                          .at = shl_page_number(segment->chunks_at, 0),
-                          .end = shl_page_number(shl_chunks_end(segment), 0) };
-}
-
-/* The next run; false behind the last one, where nothing is named any more. */
+/* The next such run, unless it changes just now; false behind the last one, where nothing is named.
+ */
 static bool next_run(struct walk *walk, struct shl_run *ret_run)
 {
     while (walk->at < walk->end) {
@@ -77,8 +75,10 @@ static bool next_run(struct walk *walk, struct shl_run *ret_run)
             walk->at += PAGES_PER_CHUNK - page;
             continue;
         }
-        uint64_t at = walk->at++, word = shl_page_word(walk->segment, at * PAGE_SIZE_SHM);
-        if (page_word_kind(word) == PAGE_RUN && shl_run_find(walk->segment, at, ret_run))
+        uint64_t at = walk->at++;
+        uint64_t word = atom_load_relaxed(
+            &shl_page_words(walk->segment, at / PAGES_PER_CHUNK)[page]);
+        if (unlikely((word & walk->mask) == walk->want) && shl_run_find(walk->segment, at, ret_run))
             return true;
     }
     if (walk->inside)
@@ -174,6 +174,23 @@ static void leave(const struct shl_run *run)
     }
 }
 
+static bool claim_between(const struct shl_segment *segment, uint32_t owner, uint32_t size_class,
+                          uint64_t at, uint64_t end, struct shl_run *ret_run)
+{
+    struct walk walk = { .segment = segment,
+                         .owner = owner,
+                         .mask = IS_NOBODYS_RUN | RUN_CLASS_MASK | RUN_SOME,
+                         .want = page_word_make(PAGE_RUN, 0, size_class, 0) | RUN_SOME,
+                         .at = at,
+                         .end = end };
+    while (next_run(&walk, ret_run))
+        if (ret_run->size_class == size_class && become_owner(ret_run, owner, RUN_SOME)) {
+            shl_pages_leave(segment, owner);
+            return true;
+        }
+    return false;
+}
+
 /* The next run of the class that may have free blocks, from where the last ones were given on.
  * Thoroughly: also if nothing is known of any. */
 static bool claim_some(const struct shl_segment *segment, uint32_t owner, uint32_t size_class,
@@ -189,18 +206,13 @@ static bool claim_some(const struct shl_segment *segment, uint32_t owner, uint32
     uint64_t hint = atom_load_relaxed(&class->page);
     if (hint < begin || hint >= end)
         hint = begin;
-    const uint64_t from[] = { hint, begin }, to[] = { end, hint };
-    for (int half = 0; half < 2; half++) {
-        struct walk walk = { segment, owner, from[half], to[half], false };
-        while (next_run(&walk, ret_run))
-            if (ret_run->size_class == size_class && become_owner(ret_run, owner, RUN_SOME)) {
-                shl_pages_leave(segment, owner);
-                atom_store_relaxed(&class->page, ret_run->number);
-                return true;
-            }
-    }
-    atom_store_relaxed(&class->in_vain, gives);
-    return false;
+    bool found = claim_between(segment, owner, size_class, hint, end, ret_run) ||
+                 claim_between(segment, owner, size_class, begin, hint, ret_run);
+    if (found)
+        atom_store_relaxed(&class->page, ret_run->number);
+    else
+        atom_store_relaxed(&class->in_vain, gives);
+    return found;
 }
 
 /* Free blocks of nobody, by one word of bits. */
@@ -450,7 +462,12 @@ bool shl_runs_collect(const struct shl_segment *segment, uint32_t owner, bool de
 {
     bool any = false;
     struct shl_run run;
-    struct walk walk = walk_all(segment, owner);
+    struct walk walk = { .segment = segment,
+                         .owner = owner,
+                         .mask = IS_NOBODYS_RUN | RUN_WHOLE,
+                         .want = page_word_make(PAGE_RUN, 0, 0, 0) | RUN_WHOLE,
+                         .at = shl_page_number(segment->chunks_at, 0),
+                         .end = shl_page_number(shl_chunks_end(segment), 0) };
     while (next_run(&walk, &run))
         if (run.size_class <= CLASS_PAYLOAD_LAST && become_owner(&run, owner, RUN_WHOLE))
             any = retire(&run, owner) || any;
