@@ -5,6 +5,7 @@
 #include "report.h"
 #include "rows.h"
 #include "rows_alloc.h"
+#include "rows_growth.h"
 #include "rows_queue.h"
 #include "rows_start.h"
 #include "rows_sync.h"
@@ -132,7 +133,8 @@ static int run_rows(const struct options *options)
     bool rows = options->wordcount.rows;
 
     if (rows_queue_run(quick, rows) < 0 || rows_sync_run(quick, rows) < 0 ||
-        rows_alloc_run(quick, rows) < 0 || rows_start_run(quick, rows) < 0)
+        rows_alloc_run(quick, rows) < 0 || rows_start_run(quick, rows) < 0 ||
+        rows_growth_run(quick, rows) < 0)
         return -1;
     if (rows_count() > 0)
         return 0;

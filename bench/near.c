@@ -8,6 +8,10 @@
 
 #define TRIPS 3000
 #define LIMIT_MS 5000
+#define TRIES 40
+#define TRIES_QUICK 3
+#define MEASURED_MAX 4 /* tries that came as far as measuring */
+#define WASTED_MAX_NS (120 * UINT64_C(1000000000))
 
 /* The ball is in the second's court when it is odd. */
 static double play(_Atomic uint32_t *ball, bool second, uint32_t trips)
@@ -86,4 +90,19 @@ int near_probe(double *ret_ns)
     *ret_ns = court->ns;
     munmap(court, sizeof(*court));
     return status;
+}
+
+bool near_try(struct near_tries *tries, bool quick)
+{
+    static uint64_t wasted_ns; /* in this run */
+    const uint64_t now = clock_wall_ns();
+
+    if (tries->count > 0)
+        wasted_ns += now - tries->began_ns;
+    if (tries->last || tries->measured == MEASURED_MAX)
+        return false;
+    tries->began_ns = now;
+    tries->count++;
+    tries->last = tries->count >= (quick || wasted_ns > WASTED_MAX_NS ? TRIES_QUICK : TRIES);
+    return true;
 }

@@ -25,4 +25,18 @@ double near_play(_Atomic uint32_t *ball, bool second);
  */
 int near_probe(double *ret_ns);
 
+/* The tries of one value, zero at first. */
+struct near_tries {
+    bool last;         /* measure now, near or not */
+    unsigned count;    /* so far */
+    unsigned measured; /* of them; counted by the caller */
+    uint64_t began_ns;
+};
+
+/*
+ * Shall there be a try, or another one? Ask before each, and no more after one that was near. A
+ * whole run spends no more than two minutes on tries that were not.
+ */
+bool near_try(struct near_tries *tries, bool quick);
+
 #endif

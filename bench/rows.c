@@ -155,6 +155,8 @@ int row_run(const struct row *row, bool quick, bool rows)
     unsigned rounds = quick ? ROUNDS_QUICK : ROUNDS;
     int status = 0;
 
+    if (row->rounds > 0)
+        rounds = row->rounds;
     if (session.count == 0 || !rows_wants(row->name))
         return 0;
     for (size_t which = 0; which < session.count; which++)

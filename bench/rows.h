@@ -32,6 +32,7 @@ struct row {
     const char *unit;
     bool less_is_better;
     bool has_quantiles; /* its name has a p50 in it, to be replaced */
+    unsigned rounds;    /* if they are other than usual */
     const struct contender *contenders;
     size_t count;
     size_t quick_count; /* so many of them with --quick */

@@ -17,7 +17,8 @@
 
 #define SAMPLES 200
 #define SAMPLES_QUICK 40
-#define SAMPLES_SLOW 3 /* of what copies a gigabyte's page tables */
+#define ROUNDS_BETWEEN 3 /* of the parents that only show the growth */
+#define SAMPLES_SLOW 3   /* of what copies a gigabyte's page tables */
 #define GIBIBYTE (UINT64_C(1) << 30)
 
 struct starter {
@@ -207,31 +208,45 @@ static const struct starter cpython = {
 };
 
 static const struct contender starters[] = {
-    { "shoal", true, &by_default },
-    { "fork+waitpid", false, &forks },
-    { "vfork+waitpid", false, &vforks },
-    { "posix_spawn /bin/true", false, &spawns },
-    { "pthread_create+join", false, &threads },
-    { "CPython Process, fork", false, &cpython },
-    { "shoal by fork", true, &by_fork },
-    { "shoal by spawn", true, &by_spawn },
+    { "shoal", OURS, &by_default },
+    { "fork+waitpid", RIVAL, &forks },
+    { "vfork+waitpid", RIVAL, &vforks },
+    { "posix_spawn /bin/true", RIVAL, &spawns },
+    { "pthread_create+join", RIVAL, &threads },
+    { "CPython Process, fork", RIVAL, &cpython },
+    { "shoal by fork", OURS, &by_fork },
+    { "shoal by spawn", OURS, &by_spawn },
 };
 
-static const uint64_t nothing_more = 0, gibibyte_more = GIBIBYTE;
+/* In full, all that lies between shows whether the cost grows with the parent. */
+static const struct {
+    const char *name;
+    uint64_t more; /* bytes of the parent */
+    bool quick;
+} parents[] = {
+    { "start+join (us)", 0, true },
+    { "start+join, parent with 16 MiB (us)", GIBIBYTE / 64, false },
+    { "start+join, parent with 64 MiB (us)", GIBIBYTE / 16, false },
+    { "start+join, parent with 256 MiB (us)", GIBIBYTE / 4, false },
+    { "start+join, parent with 1 GiB (us)", GIBIBYTE, true },
+};
 
 int rows_start_run(bool quick, bool rows)
 {
-    struct row row = { .name = "start+join (us)",
-                       .unit = "us",
-                       .less_is_better = true,
-                       .contenders = starters,
-                       .count = COUNT(starters),
-                       .quick_count = 3,
-                       .measure = measure_start,
-                       .more = &nothing_more };
-    int status = row_run(&row, quick, rows);
+    int status = 0;
 
-    row.name = "start+join, parent with 1 GiB (us)";
-    row.more = &gibibyte_more;
-    return status < 0 ? status : row_run(&row, quick, rows);
+    for (size_t i = 0; i < COUNT(parents) && status == 0; i++) {
+        const struct row row = { .name = parents[i].name,
+                                 .unit = "us",
+                                 .less_is_better = true,
+                                 .rounds = parents[i].quick ? 0 : ROUNDS_BETWEEN,
+                                 .contenders = starters,
+                                 .count = COUNT(starters),
+                                 .quick_count = parents[i].quick ? 3 : 0,
+                                 .measure = measure_start,
+                                 .more = &parents[i].more };
+
+        status = row_run(&row, quick, rows);
+    }
+    return status;
 }

@@ -1,11 +1,9 @@
 #include "rows_sync.h"
 
+#include "near.h"
 #include "rows.h"
 #include "sync_measure.h"
 
-#define TRIES 40 /* for near */
-#define TRIES_QUICK 3
-#define MEASURED_MAX 4 /* of the tries that came as far as measuring */
 #define WINDOW_NS 150000000
 #define WINDOW_QUICK_NS 80000000
 #define SAMPLES 200
@@ -52,18 +50,17 @@ static int measure_contest(const struct row *row, const void *what, bool quick,
 {
     struct sync_contested contested = { 0 };
     double near_ns = 0;
-    int tries = quick ? TRIES_QUICK : TRIES;
-    int measured = 0;
+    struct near_tries tries = { 0 };
     int status = 0;
 
-    for (int i = 1; i <= tries && measured < MEASURED_MAX && status == 0; i++) {
+    while (status == 0 && near_try(&tries, quick)) {
         struct sync_contested this = { 0 };
 
-        status = measure_once(row, what, quick, i < tries, &this, &near_ns);
+        status = measure_once(row, what, quick, !tries.last, &this, &near_ns);
         if (status < 0 || this.rate == 0)
             continue;
         contested = this;
-        measured++;
+        tries.measured++;
         if (near_ns <= NEAR_NS)
             break;
     }

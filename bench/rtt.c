@@ -16,8 +16,6 @@
 #define SAMPLES_ASLEEP 60
 #define WARM_SHARE 10    /* a tenth as many before them do not count */
 #define ASLEEP_NS 300000 /* after so long a wait sleeps, whoever's it is */
-#define TRIES 40         /* for near */
-#define TRIES_QUICK 3
 
 struct board {
     _Alignas(NEAR_LINE) _Atomic uint32_t ball;
@@ -229,12 +227,15 @@ int rtt_measure(const struct row *row, const void *what, bool quick, struct row_
                           .way = way,
                           .channels = { channel, channel },
                           .samples = samples_of(way, quick) };
-    int tries = quick ? TRIES_QUICK : TRIES;
-    int status;
+    struct near_tries tries = { 0 };
 
     model.pinned = cpu_pick_two(model.cpus);
-    do {
-        status = run_once(&model, ret_value);
-    } while (status == 0 && ret_value->far && --tries > 0);
-    return status;
+    while (near_try(&tries, quick)) {
+        int status = run_once(&model, ret_value);
+
+        if (status < 0 || !ret_value->far)
+            return status;
+        tries.measured++;
+    }
+    return 0;
 }

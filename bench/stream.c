@@ -15,9 +15,6 @@
 #define LIMIT_MS 20000 /* a measurement that takes longer hangs */
 #define LAST_MESSAGE UINT64_MAX
 #define SENDER_SHIFT 48 /* a message is its sender's index above its number */
-#define TRIES 40        /* for near */
-#define TRIES_QUICK 3
-#define MEASURED_MAX 4 /* of the tries that came as far as measuring */
 #define WARM_MS 15
 #define WINDOW_MS 50
 #define DRAIN_MS 2000 /* a rival that takes longer for what is left has collapsed: see referee() */
@@ -398,7 +395,7 @@ static struct stream model_of(const struct transport *transport,
     struct stream stream = { .transport = transport,
                              .pairs = message->pairs > 0 ? message->pairs : 1 };
 
-    stream.window_ms = stream.pairs > 2 ? 2 * WINDOW_MS : WINDOW_MS;
+    stream.window_ms = stream.pairs > 2 ? (int)stream.pairs * WINDOW_MS / 2 : WINDOW_MS;
     stream.channel = (struct channel){ .size = message->size,
                                        .room = message->room,
                                        .capacity = message->capacity,
@@ -412,17 +409,16 @@ static struct stream model_of(const struct transport *transport,
 int stream_measure(const struct row *row, const void *what, bool quick, struct row_value *ret_value)
 {
     const struct stream model = model_of(what, row->more);
-    int tries = quick ? TRIES_QUICK : TRIES;
-    int measured = 0;
+    struct near_tries tries = { 0 };
 
-    for (int i = 1; i <= tries && measured < MEASURED_MAX; i++) {
-        int status = run_once(&model, i < tries, ret_value);
+    while (near_try(&tries, quick)) {
+        int status = run_once(&model, !tries.last, ret_value);
 
         if (status < 0)
             return status;
         if (status == 1 && !ret_value->far)
             break;
-        measured += status;
+        tries.measured += (unsigned)status;
     }
     return 0;
 }
