@@ -313,6 +313,8 @@ static int put_own(const struct ring_call *call, void *payload, uint64_t own)
     uint32_t seq = (lease ? block_own_seq_lent(own) : block_own_seq(own)) + 1;
     uint64_t sending = block_own_make(BLOCK_SENDING, call->self->process_owner, seq);
     uint64_t descriptor = descriptor_make(shl_offset(call->segment, payload), seq);
+    if (unlikely(lease))
+        shl_lease_goes(lease, descriptor);
     shl_journal_putting(call->self, call->ref, descriptor);
     SHL_CHAOS("queue.journal");
     atom_store_relaxed(&block->own, sending);

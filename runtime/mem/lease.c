@@ -22,7 +22,7 @@ struct lease_shm *shl_lease_prepare(const struct shl_segment *segment,
     if (unlikely(!lease))
         return NULL;
     atom_store_relaxed(&lease->queue, queue);
-    atom_store_relaxed(&lease->payload, 0);
+    atom_store_relaxed(&lease->descriptor, 0);
     atom_store_relaxed(&lease->word, lease_word_make(ref_of(lease), 1, LEASE_TAKING, self->owner));
     shl_object_publish(&lease->object, KIND_LEASE);
     SHL_CHAOS("lease.prepared");
@@ -39,7 +39,8 @@ void shl_lease_begin(struct lease_shm *lease, const struct shl_attachment *self,
                      const struct shl_place *place, uint64_t own)
 {
     uint64_t ref = ref_of(lease);
-    atom_store_relaxed(&lease->payload, shl_offset(place->segment, shl_payload(place->block)));
+    uint64_t offset = shl_offset(place->segment, shl_payload(place->block));
+    atom_store_relaxed(&lease->descriptor, descriptor_make(offset, block_own_seq(own)));
     /* [lease.word] release -> shl_lease_place(): which payload. */
     atom_store_release(&place->block->own, block_own_lend(BLOCK_LEASED, ref, own));
     SHL_CHAOS("lease.named");
@@ -81,7 +82,7 @@ struct lease_shm *shl_lease_mine(const struct shl_segment *segment, uint64_t own
 bool shl_lease_place(const struct shl_segment *segment, const struct lease_shm *lease,
                      struct shl_place *ret_place)
 {
-    uint64_t payload = atom_load_relaxed(&lease->payload);
+    uint64_t payload = descriptor_offset(atom_load_relaxed(&lease->descriptor));
     /* [lease.word] acquire <- shl_lease_begin(). */
     return payload != 0 && payload < segment->size && shl_place_at(segment, payload, ret_place) &&
            block_own_is_lent(atom_load_acquire(&ret_place->block->own), BLOCK_LEASED,
@@ -183,7 +184,7 @@ uint64_t shl_lease_keep(const struct shl_segment *segment, uint32_t number, uint
                         uint64_t own)
 {
     struct peer_shm *peer = shl_thread_peer(segment, number);
-    uint64_t offset = descriptor_offset(JOURNAL_DESCRIPTOR(journal));
+    uint64_t descriptor = JOURNAL_DESCRIPTOR(journal);
     uint64_t queue = atom_load_relaxed(&peer->journal.queue);
     bool taking = journal & JOURNAL_TAKING;
     struct shl_object_walk walk = { 0 };
@@ -193,11 +194,11 @@ uint64_t shl_lease_keep(const struct shl_segment *segment, uint32_t number, uint
         uint32_t owner = lease_word_owner(word);
         if (taking && lease_word_state(word) == LEASE_TAKING && is_of_queue(lease, queue) &&
             shl_owner_short(owner).number == number) {
-            atom_store_relaxed(&lease->payload, offset);
+            atom_store_relaxed(&lease->descriptor, descriptor);
             return block_own_lend(BLOCK_LEASED, ref_of(lease), own);
         }
         if (!taking && lease_word_state(word) == LEASE_HELD && owner == block_own_owner(own) &&
-            atom_load_relaxed(&lease->payload) == offset)
+            atom_load_relaxed(&lease->descriptor) == descriptor)
             return block_own_lend(BLOCK_LEASED, ref_of(lease), own);
     }
     return 0;

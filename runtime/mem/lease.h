@@ -6,8 +6,8 @@
  *             journal names it no more
  *           finish: F1 the block LEASED -> OWNED, by compare-and-set; F2 HELD -> OVER,
  *             and who waits for that is told; F3 the payload and the lease are freed
- *           put:    the block LEASED -> SENDING, and as any put; behind its commit F2. If it failed
- *             the block names the lease again
+ *           put:    the lease says by which send its payload goes; the block LEASED -> SENDING, and
+ *             as any put; behind its commit F2. If it failed the block names the lease again
  *           settle, for a lease of the dead, behind their journals: it becomes RETURNED if
  *             the block names it, else it has ended
  *           again:  RETURNED -> HELD, by compare-and-set
@@ -16,7 +16,8 @@
  * Death. Before G2: an unused lease, which ends. After G2: the journal tells it, and who settles it
  * does G3 in the name of the dead (shl_lease_keep). After G3: RETURNED. After F1: the block goes
  * with its owner, and the lease ends. In a put before its commit: the journal tells it too, and the
- * block names the lease again. In settling: a lease still names the dead, or is RETURNED; whoever
+ * block names the lease again: the one that goes by this send, as the process may hold another that
+ * is over but for its F2. In settling: a lease still names the dead, or is RETURNED; whoever
  * settles the settler tells the queue again.
  *
  * Order. [lease.word] acq_rel: the payload, from one holder to the next; seq_cst where F2 is looked
@@ -47,6 +48,12 @@ struct lease_shm *shl_lease_of(const struct shl_segment *segment, uint64_t own);
 /* Likewise for a payload that the process holds; NULL with an error. */
 struct lease_shm *shl_lease_mine(const struct shl_segment *segment, uint64_t own,
                                  const struct shl_attachment *self);
+
+/* Before a put of what it is of: by this send. */
+static inline void shl_lease_goes(struct lease_shm *lease, uint64_t descriptor)
+{
+    atom_store_relaxed(&lease->descriptor, descriptor);
+}
 
 /* F2, and the lease is freed. */
 void shl_lease_over(const struct shl_segment *segment, struct lease_shm *lease);

@@ -25,9 +25,9 @@ enum lease_state { LEASE_OVER = 0, LEASE_TAKING, LEASE_HELD, LEASE_RETURNED };
 struct lease_shm {
     struct object_shm object;
     atom64 word;
-    atom64 queue;   /* the handle's reference */
-    atom64 payload; /* its offset; 0: none yet */
-    atom64 order;   /* where in the queue it lay */
+    atom64 queue;      /* the handle's reference */
+    atom64 descriptor; /* of its payload, in the send by which it came, or goes; 0: none yet */
+    atom64 order;      /* where in the queue it lay */
     uint8_t padding[OBJECT_SMALL_SIZE - sizeof(struct object_shm) - 32];
 };
 

@@ -5,6 +5,7 @@
 #include "harness.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -198,6 +199,79 @@ Test(joinable_kill, getting_again_1_10_13, .timeout = 60)
     assert_once(true);
     assert_code(shoal_queue_destroy(queue), 0);
     assert_code(shoal_queue_destroy(next), 0);
+}
+
+/* --- with two leases of one message ------------------------------------------------------------ */
+
+static shoal_queue last;
+
+/* What the two threads of the victim tell each other. */
+struct pair {
+    atom32 stalled, released;
+};
+
+/* Puts what it got, and is stalled behind the commit: the lease is not over yet. */
+static void *forwards_and_stalls(void *argument)
+{
+    struct pair *pair = argument;
+    void *payload;
+    shl_chaos_plan(&(struct shl_chaos_plan){ .point = "queue.put",
+                                             .action = SHL_CHAOS_STALL,
+                                             .stalled = &pair->stalled,
+                                             .released = &pair->released });
+    CHILD_CHECK(shoal_queue_get(queue, &payload, SHOAL_NOW) == 0);
+    CHILD_CHECK(shoal_queue_put(next, payload, SHOAL_NOW) == 0);
+    return NULL;
+}
+
+/* The other thread gets it from there, and is killed when it puts it into a third queue. */
+static int forwards_twice(void *argument)
+{
+    struct pair pair = { .stalled = 0 };
+    pthread_t thread;
+    void *payload;
+    (void)argument;
+    CHILD_CHECK(pthread_create(&thread, NULL, forwards_and_stalls, &pair) == 0);
+    CHILD_CHECK(harness_until(atom_load_relaxed(&pair.stalled)));
+    CHILD_CHECK(shoal_queue_get(next, &payload, SHOAL_NOW) == 0);
+    plan_kill();
+    CHILD_CHECK(shoal_queue_put(last, payload, SHOAL_NOW) == 0);
+    return 0;
+}
+
+/* It comes back to the queue from which it was got last, and only there. */
+static void assert_in_next(void)
+{
+    void *payload;
+    settle();
+    assert_code(shoal_queue_get(queue, &payload, SHOAL_NOW), -ETIMEDOUT);
+    assert_code(shoal_queue_join(queue, SHOAL_NOW), 0);
+    assert_code(shoal_queue_join(next, SHOAL_NOW), -ETIMEDOUT);
+    assert_code(shoal_queue_get(next, &payload, SHOAL_NOW), 0);
+    assert_code(shoal_queue_deliveries(payload), 2);
+    shoal_free(payload);
+    assert_code(shoal_queue_join(next, SHOAL_NOW), 0);
+    assert_nothing_left();
+}
+
+/* 1.10.13 */
+Test(joinable_kill, a_message_comes_back_where_it_was_got_last_1_10_13, .timeout = 60)
+{
+    static const char *const points[] = { "queue.journal", "queue.sending" };
+    const shoal_queue_options options = { .joinable = true };
+    begin(&options);
+    assert_code(shoal_queue_destroy(next), 0);
+    assert_code(shoal_queue_create(&options, &next), 0);
+    assert_code(shoal_queue_create(NULL, &last), 0);
+    for (size_t i = 0; i < COUNT_OF(points); i++) {
+        board->point = points[i];
+        assert_code(shoal_queue_put_bytes(queue, "message", 8, SHOAL_NOW), 0);
+        cr_assert(dies(forwards_twice));
+        assert_in_next();
+    }
+    assert_code(shoal_queue_destroy(queue), 0);
+    assert_code(shoal_queue_destroy(next), 0);
+    assert_code(shoal_queue_destroy(last), 0);
 }
 
 /* --- at random -------------------------------------------------------------------------------- */
