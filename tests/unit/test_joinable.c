@@ -244,6 +244,29 @@ Test(joinable, a_queue_that_is_gone_leaves_the_lease, .timeout = 60)
     cr_assert_eq(payloads_count(), 0);
 }
 
+/* Bytes count as long as a message is queued, and not while it is out or has come back. */
+Test(joinable, capacity_size_counts_what_is_queued, .timeout = 60)
+{
+    const shoal_queue queue = joinable((shoal_queue_options){ .capacity_size = 8 });
+    shoal_queue_counters counters;
+    put(queue, "12345");
+    assert_code(shoal_queue_put_bytes(queue, "678", 4, SHOAL_NOW), -ETIMEDOUT);
+    somebody_dies_with(queue, 1);
+    put(queue, "678");
+    assert_code(shoal_queue_put_bytes(queue, "12345", 6, SHOAL_NOW), -ETIMEDOUT);
+    assert_code(shoal_queue_stats(queue, &counters), 0);
+    cr_assert_eq(counters.size, 4);
+    void *first = get(queue, "12345", 2);
+    assert_code(shoal_queue_put(queue, first, SHOAL_NOW), -ETIMEDOUT);
+    shoal_free(get(queue, "678", 1));
+    assert_code(shoal_queue_put(queue, first, SHOAL_NOW), 0);
+    shoal_free(get(queue, "12345", 1));
+    assert_code(shoal_queue_join(queue, SHOAL_NOW), 0);
+    assert_code(shoal_queue_stats(queue, &counters), 0);
+    cr_assert_eq(counters.size, 0);
+    assert_code(shoal_queue_destroy(queue), 0);
+}
+
 Test(joinable, shutdown_now_drops_what_came_back_too, .timeout = 60)
 {
     const shoal_queue queue = joinable((shoal_queue_options){ .capacity_count = 0 });
