@@ -40,6 +40,8 @@ void shl_joinable_over(struct object_shm *object, atom64 *lease, uint64_t word)
 {
     struct queue_shm *queue = (struct queue_shm *)object;
     struct robust_list *before = shl_pending_set(&queue->joinable.done.bell);
+    if (SHL_MISTAKE("joinable.pending"))
+        shl_pending_clear(before);
     /* [lease.word] seq_cst -> shl_lease_next(), and for [park.flag]. */
     atom_exchange_seq_cst(lease, word);
     SHL_CHAOS("joinable.over");
@@ -53,7 +55,8 @@ void shl_joinable_returned(struct object_shm *object)
     struct queue_shm *queue = (struct queue_shm *)object;
     struct robust_list *before = shl_pending_set(&queue->ring.not_empty.bell);
     /* [joinable.returned] seq_cst -> claim(): the lease; and for [park.flag]. */
-    atom_add_seq_cst(&queue->joinable.returned, 1);
+    if (!SHL_MISTAKE("joinable.returned"))
+        atom_add_seq_cst(&queue->joinable.returned, 1);
     SHL_CHAOS("joinable.returned");
     shl_park_ring(&queue->ring.not_empty);
     shl_pending_set(&queue->joinable.done.bell);
@@ -61,100 +64,124 @@ void shl_joinable_returned(struct object_shm *object)
     shl_pending_clear(before);
 }
 
-/* --- what is out ------------------------------------------------------------------------------ */
-
-/* Is anything out, and has one of those who have it died? */
-struct look {
-    const struct ring_call *call;
-    struct shl_watches *watches; /* NULL: nobody is about to sleep */
-    bool out, dead;
-};
-
-static void watch_life(struct look *look, atom32 *life, uint32_t alive, bool gone)
-{
-    if (life)
-        shl_watch(look->watches, life)->expected = alive;
-    else if (gone)
-        look->dead = true;
-    else
-        look->watches->soon = true;
-}
-
-static void look_at_takers(struct look *look)
-{
-    const struct shl_segment *segment = look->call->segment;
-    for (uint32_t i = 0; i < PEERS_MAX; i++) {
-        uint32_t alive = 0, taker = shl_journal_taker(segment, i, look->call->ref);
-        if (taker == 0 || taker == look->call->self->owner)
-            continue;
-        look->out = true;
-        if (!look->watches)
-            continue;
-        struct shl_owner owner = shl_owner_short(taker);
-        atom32 *life = shl_thread_life(segment, owner, &alive);
-        watch_life(look, life, alive, !life && shl_thread_is_gone(segment, owner));
-    }
-}
-
-static void look_at_leases(struct look *look)
-{
-    const struct shl_segment *segment = look->call->segment;
-    struct shl_object_walk walk = { 0 };
-    uint64_t word;
-    uint32_t last = look->call->self->process_owner;
-    while (shl_lease_next(segment, &walk, look->call->ref, &word)) {
-        uint32_t alive = 0, owner = lease_word_owner(word);
-        look->out = true;
-        if (!look->watches || lease_word_state(word) != LEASE_HELD || owner == last)
-            continue;
-        last = owner;
-        atom32 *life = shl_process_life(segment, owner, &alive);
-        watch_life(look, life, alive,
-                   !life && shl_process_owner_is_gone(segment, shl_owner_short(owner)));
-    }
-}
-
-/* In this order: see joinable.h. */
-static struct look look_around(const struct ring_call *call, struct shl_watches *watches)
-{
-    struct look look = { .call = call, .watches = watches };
-    look_at_takers(&look);
-    look_at_leases(&look);
-    return look;
-}
-
-/* The lease that was returned first, and of so many deliveries at least: now the caller's. */
-static struct lease_shm *claim(const struct ring_call *call, uint32_t deliveries_min)
-{
-    struct joinable_shm *joinable = &queue_of(call)->joinable;
-    /* [joinable.returned] seq_cst <- shl_joinable_returned(). */
-    uint32_t seen = atom_load_seq_cst(&joinable->returned);
-    if (likely(seen == 0))
-        return NULL;
-    struct lease_shm *lease = shl_lease_take_returned(call->segment, call->self, call->ref,
-                                                      deliveries_min);
-    if (!lease && deliveries_min == 0)
-        atom_cas_seq_cst_32(&joinable->returned, seen, 0); /* [joinable.returned] seq_cst */
-    return lease;
-}
-
 /* --- waiting ---------------------------------------------------------------------------------- */
 
+/* A call that waits, at one of the queue's two bells, and what it has found. */
 struct waiting {
     struct ring_call call;
     struct lease_shm *lease; /* what was claimed */
     uint64_t descriptor;     /* what was taken, if nothing was claimed */
     int taken;               /* 0: an end */
+    bool looks;              /* for deaths: it is about to sleep, or to give up */
+    bool dead;               /* one who has a lease, or is taking */
     int (*once)(struct waiting *waiting, struct shl_watches *watches);
 };
+
+/* A change of the word's low half is reason enough to look again. */
+static void watch_word(struct shl_watches *watches, void *word, uint64_t seen)
+{
+    if (!SHL_MISTAKE("joinable.watch"))
+        shl_watch(watches, word)->expected = (uint32_t)seen;
+}
+
+static void watch_life(struct waiting *waiting, struct shl_watches *watches, atom32 *life,
+                       uint32_t alive, bool gone)
+{
+    if (life)
+        shl_watch(watches, life)->expected = alive;
+    else if (gone)
+        waiting->dead = true;
+    else
+        watches->soon = true;
+}
+
+/* Is anybody taking? Of the first one the journal is watched. */
+static bool look_at_takers(struct waiting *waiting, struct shl_watches *watches)
+{
+    const struct ring_call *call = &waiting->call;
+    bool any = false;
+    for (uint32_t i = 0; i < PEERS_MAX && !SHL_MISTAKE("joinable.takers"); i++) {
+        atom64 *journal = &shl_thread_peer(call->segment, i)->journal.word;
+        uint64_t word = atom_load_relaxed(journal); /* before it is known what it says */
+        uint32_t alive = 0, taker = shl_journal_taker(call->segment, i, call->ref);
+        if (taker == 0 || taker == call->self->owner)
+            continue;
+        if (!any)
+            watch_word(watches, journal, word);
+        any = true;
+        if (!waiting->looks)
+            break;
+        struct shl_owner owner = shl_owner_short(taker);
+        atom32 *life = shl_thread_life(call->segment, owner, &alive);
+        watch_life(waiting, watches, life, alive,
+                   !life && shl_thread_is_gone(call->segment, owner));
+    }
+    return any;
+}
+
+/* Is any lease out? Likewise. */
+static bool look_at_leases(struct waiting *waiting, struct shl_watches *watches)
+{
+    const struct ring_call *call = &waiting->call;
+    struct shl_object_walk walk = { 0 };
+    uint64_t word;
+    bool any = false;
+    uint32_t last = call->self->process_owner;
+    for (struct lease_shm *lease;
+         (lease = shl_lease_next(call->segment, &walk, call->ref, &word));) {
+        uint32_t alive = 0, owner = lease_word_owner(word);
+        if (!any)
+            watch_word(watches, &lease->word, word);
+        any = true;
+        if (!waiting->looks)
+            break;
+        if (lease_word_state(word) != LEASE_HELD || owner == last)
+            continue;
+        last = owner;
+        atom32 *life = shl_process_life(call->segment, owner, &alive);
+        watch_life(waiting, watches, life, alive,
+                   !life && shl_process_owner_is_gone(call->segment, shl_owner_short(owner)));
+    }
+    return any;
+}
+
+/* Is anything out? In this order: see joinable.h. */
+static bool look_around(struct waiting *waiting, struct shl_watches *watches)
+{
+    bool is_taken = look_at_takers(waiting, watches);
+    return look_at_leases(waiting, watches) || is_taken;
+}
+
+/* The lease that was returned first, and of so many deliveries at least: now the caller's. */
+static struct lease_shm *claim(const struct ring_call *call, uint32_t deliveries_min,
+                               struct shl_watches *watches)
+{
+    struct joinable_shm *joinable = &queue_of(call)->joinable;
+    /* [joinable.returned] seq_cst <- shl_joinable_returned(). */
+    uint32_t seen = atom_load_seq_cst(&joinable->returned);
+    watch_word(watches, &joinable->returned, seen);
+    if (likely(seen == 0))
+        return NULL;
+    struct lease_shm *lease = shl_lease_take_returned(call->segment, call->self, call->ref,
+                                                      deliveries_min);
+    if (lease || deliveries_min > 0)
+        return lease;
+    if (SHL_MISTAKE("joinable.lowered"))
+        atom_store_relaxed(&joinable->returned, 0);
+    else
+        atom_cas_seq_cst_32(&joinable->returned, seen, 0); /* [joinable.returned] seq_cst */
+    return NULL;
+}
 
 /* Once; and again, if somebody's death explains why there is nothing yet. */
 static int attempt_and_look(struct waiting *waiting, struct shl_watches *ret_watches)
 {
+    waiting->looks = true;
     for (unsigned count = ret_watches->count, tries = 0; tries < 2; tries++) {
         ret_watches->count = count;
+        waiting->dead = false;
         int code = waiting->once(waiting, ret_watches);
-        if (code != -EAGAIN || !look_around(&waiting->call, ret_watches).dead)
+        if (code != -EAGAIN || !waiting->dead)
             return code;
         shl_peer_recover_all(waiting->call.segment);
     }
@@ -165,8 +192,9 @@ static int attempt_and_look(struct waiting *waiting, struct shl_watches *ret_wat
 static int attempt(void *context, struct shl_watches *ret_watches)
 {
     struct waiting *waiting = context;
-    bool sleeps = ret_watches->count > 0; /* else it spins */
-    return sleeps ? attempt_and_look(waiting, ret_watches) : waiting->once(waiting, ret_watches);
+    waiting->looks = ret_watches->count > 0; /* else it spins */
+    return waiting->looks ? attempt_and_look(waiting, ret_watches)
+                          : waiting->once(waiting, ret_watches);
 }
 
 static bool ready_to_get(void *context)
@@ -207,24 +235,26 @@ static int wait_at(struct waiting *waiting, struct bell_shm *bell, bool (*ready)
 
 static int take_once(struct waiting *waiting, struct shl_watches *watches)
 {
-    waiting->lease = claim(&waiting->call, 0);
+    waiting->lease = claim(&waiting->call, 0, watches);
     if (waiting->lease)
         return 0;
     waiting->taken = shl_ring_try_take(&waiting->call, &waiting->descriptor, watches);
+    if (waiting->taken == -EAGAIN && waiting->looks)
+        look_around(waiting, watches);
     return waiting->taken < 0 ? waiting->taken : 0;
 }
 
 /* Behind the last message of a queue that was shut down. */
 static int take_rest_once(struct waiting *waiting, struct shl_watches *watches)
 {
-    (void)watches;
     if (!shl_object_is(waiting->call.object, waiting->call.ref))
         return shl_error(-ESTALE, "the queue was destroyed");
-    waiting->lease = claim(&waiting->call, 0);
+    waiting->lease = claim(&waiting->call, 0, watches);
     if (waiting->lease)
         return 0;
-    bool out = look_around(&waiting->call, NULL).out;
-    return out ? -EAGAIN : shl_error(-EPIPE, "the queue was shut down, and all is finished");
+    return look_around(waiting, watches) && !SHL_MISTAKE("joinable.end")
+               ? -EAGAIN
+               : shl_error(-EPIPE, "the queue was shut down, and all is finished");
 }
 
 static int take(struct waiting *waiting)
@@ -281,7 +311,7 @@ static bool deliver(const struct ring_call *call, struct lease_shm *lease, void 
         return false;
     }
     *ret_payload = shl_payload(place.block);
-    if (deliveries <= queue_of(call)->joinable.deliveries_max)
+    if (deliveries <= queue_of(call)->joinable.deliveries_max || SHL_MISTAKE("joinable.deliver"))
         return true;
     give_up(call, *ret_payload);
     return false;
@@ -337,24 +367,28 @@ void shl_joinable_drop_returned(const struct ring_call *call)
 
 /* --- joining ---------------------------------------------------------------------------------- */
 
-static bool is_done(const struct ring_call *call)
+static bool is_done(struct waiting *waiting, struct shl_watches *watches)
 {
-    struct ring_shm *ring = call->ring;
+    struct ring_shm *ring = waiting->call.ring;
     /* [park.flag] seq_cst: see joinable.h. */
     uint64_t tail = RING_POSITION(atom_load_seq_cst(&ring->tail.word));
-    return is_empty(ring) && !look_around(call, NULL).out &&
+    uint64_t head = RING_POSITION(atom_load_seq_cst(&ring->head.word));
+    watch_word(watches, &ring->head.word, head);
+    bool is_out = (head != tail && !waiting->looks) || look_around(waiting, watches);
+    if (SHL_MISTAKE("joinable.order"))
+        return !is_out && is_empty(ring);
+    return head == tail && !is_out &&
            RING_POSITION(atom_load_seq_cst(&ring->tail.word)) == tail; /* [park.flag] likewise */
 }
 
 /* Those that were delivered too often wait for no consumer. */
 static int join_once(struct waiting *waiting, struct shl_watches *watches)
 {
-    (void)watches;
     const struct ring_call *call = &waiting->call;
     if (!shl_object_is(call->object, call->ref))
         return shl_error(-ESTALE, "the queue was destroyed");
-    waiting->lease = claim(call, queue_of(call)->joinable.deliveries_max);
-    return waiting->lease || is_done(call) ? 0 : -EAGAIN;
+    waiting->lease = claim(call, queue_of(call)->joinable.deliveries_max, watches);
+    return waiting->lease || is_done(waiting, watches) ? 0 : -EAGAIN;
 }
 
 static int find_joinable(shoal_queue handle, shoal_deadline deadline, struct ring_call *ret_call)

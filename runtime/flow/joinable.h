@@ -18,7 +18,9 @@
  * if it was not raised meanwhile. Whoever settles a death raises it for each that is RETURNED.
  *
  * Who sleeps here watches the lives of those who have leases or are taking, and settles their
- * death.
+ * death. He also watches the hint, and what makes him wait: the head, or the first lease or journal
+ * that he has seen. So what happens between his look and his sleep ends the sleep, also if who did
+ * it is killed before he rings.
  *
  * Limits. Who takes the last end and is killed before it has rung, and who gets a lease that no
  * sleeper has seen and is killed: this is seen at a tick, or when the dead one is joined.

@@ -154,7 +154,8 @@ static struct lease_shm *oldest_returned(const struct shl_segment *segment, uint
     uint64_t word;
     for (struct lease_shm *lease; (lease = shl_lease_next(segment, &walk, queue, &word));) {
         if (lease_word_state(word) != LEASE_RETURNED ||
-            lease_word_deliveries(word) < deliveries_min || (oldest && !is_older(lease, oldest)))
+            lease_word_deliveries(word) < deliveries_min ||
+            (oldest && (!is_older(lease, oldest) || SHL_MISTAKE("lease.order"))))
             continue;
         oldest = lease;
         *ret_word = word;
@@ -172,7 +173,7 @@ struct lease_shm *shl_lease_take_returned(const struct shl_segment *segment,
         uint64_t mine = lease_word_make(word >> 52 << 36, lease_word_deliveries(word) + 1,
                                         LEASE_HELD, self->process_owner);
         /* [lease.word] acq_rel: what its last holder did with the payload. */
-        if (atom_cas_acq_rel_64(&lease->word, word, mine)) {
+        if (atom_cas_acq_rel_64(&lease->word, word, mine) || SHL_MISTAKE("lease.again")) {
             SHL_CHAOS("lease.again");
             return lease;
         }
@@ -193,12 +194,12 @@ uint64_t shl_lease_keep(const struct shl_segment *segment, uint32_t number, uint
         uint64_t word = atom_load_relaxed(&lease->word);
         uint32_t owner = lease_word_owner(word);
         if (taking && lease_word_state(word) == LEASE_TAKING && is_of_queue(lease, queue) &&
-            shl_owner_short(owner).number == number) {
+            shl_owner_short(owner).number == number && !SHL_MISTAKE("lease.taken")) {
             atom_store_relaxed(&lease->descriptor, descriptor);
             return block_own_lend(BLOCK_LEASED, ref_of(lease), own);
         }
         if (!taking && lease_word_state(word) == LEASE_HELD && owner == block_own_owner(own) &&
-            atom_load_relaxed(&lease->descriptor) == descriptor)
+            atom_load_relaxed(&lease->descriptor) == descriptor && !SHL_MISTAKE("lease.put"))
             return block_own_lend(BLOCK_LEASED, ref_of(lease), own);
     }
     return 0;

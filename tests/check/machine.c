@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "mem/object.h"
+#include "mem/runs.h"
 #include "mem/sizes.h"
 #include "os/robust.h"
 #include "sync/event_shm.h"
@@ -384,8 +385,7 @@ void machine_add_region(void *start, size_t size)
     regions[regions_count++] = (struct region){ start, size };
 }
 
-/* In the name of one thread, before all of them run. */
-static void become(unsigned thread)
+void machine_become(unsigned thread)
 {
     current = &machine.threads[thread];
     shl_robust_head = &current->robust;
@@ -397,14 +397,14 @@ void *machine_add_object(uint64_t ref, enum shl_kind kind, size_t size)
     struct thread *before = current;
     struct object_shm *object = NULL;
     for (unsigned i = 0; i < threads_count; i++) {
-        become(i);
+        machine_become(i);
         const struct shl_found *found = shl_find(ref, kind);
         if (!found)
             machine_bail_out("an object is not found");
         object = found->object;
     }
     machine_add_region(object, size);
-    become(number_of(before));
+    machine_become(number_of(before));
     return object;
 }
 
@@ -416,6 +416,20 @@ void machine_add_hands(uint64_t ref)
         machine_add_region(
             &machine.threads[i].self->attachments[SHL_FAMILY].caches[CLASS_OF_POOL(pool)],
             sizeof(struct shl_cache));
+}
+
+void machine_add_block(void *block)
+{
+    struct shl_run at;
+    struct shl_segment *segment = shl_segment_family();
+    if (!shl_run_find(segment, shl_offset(segment, block) / PAGE_SIZE_SHM, &at))
+        machine_bail_out("no block");
+    machine_add_region(&segment->shm->classes[at.size_class], 3 * sizeof(atom64));
+    machine_add_region(at.word, sizeof *at.word);
+    machine_add_region(at.bits, sizeof *at.bits);
+    for (unsigned i = 0; i < threads_count; i++)
+        machine_add_region(&machine.threads[i].self->attachments[SHL_FAMILY].caches[at.size_class],
+                           sizeof(struct shl_cache));
 }
 
 shoal_event machine_make_event(struct event_shm **ret_shm)
@@ -449,7 +463,7 @@ uint32_t machine_process_owner(unsigned thread)
 static void attach(unsigned thread)
 {
     struct shl_segment *segment = shl_segment_family();
-    become(thread);
+    machine_become(thread);
     current->robust.futex_offset = -32; /* as glibc has it */
     memset(shl_shared()->process_slots, 0, sizeof shl_shared()->process_slots);
     struct shl_attachment *self = shl_self(segment);
@@ -471,7 +485,7 @@ void machine_begin(void (*make_objects)(void))
     for (unsigned i = 0; i < threads_count; i++)
         attach(i);
     machine_add_region(&shl_segment_family()->shm->chunks_end, 4 * sizeof(atom64));
-    become(0);
+    machine_become(0);
     shl_park_spin(0); /* what it finds out once */
     make_objects();
 }

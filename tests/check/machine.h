@@ -198,6 +198,11 @@ void machine_add_region(void *start, size_t size);
 void *machine_add_object(uint64_t ref, enum shl_kind kind, size_t size);
 /* Likewise what the threads have in hand of free places like this object's. */
 void machine_add_hands(uint64_t ref);
+/* Likewise what is known of the run in which a block lies, and what they have of its class; not the
+ * block. */
+void machine_add_block(void *block);
+/* What follows is done in its name, before all of them run. */
+void machine_become(unsigned thread);
 struct event_shm;
 shoal_event machine_make_event(struct event_shm **ret_shm);
 

@@ -164,18 +164,10 @@ enum { PUTTER = 0, GETTER = 1, QUEUE = 0, PAYLOAD = 1 }; /* threads; ghosts */
 enum { MESSAGE_SIZE = 7000 };
 
 /* A block, and what is to be known of its class. */
-static void add_block(void *payload)
+static void add_block(void *block)
 {
-    struct shl_run at;
-    if (!shl_run_find(segment(), shl_offset(segment(), payload) / PAGE_SIZE_SHM, &at))
-        machine_bail_out("no payload");
-    machine_add_region(payload, sizeof(struct block_shm));
-    machine_add_region(&segment()->shm->classes[at.size_class], 3 * sizeof(atom64));
-    machine_add_region(at.word, sizeof *at.word);
-    machine_add_region(at.bits, sizeof *at.bits);
-    for (unsigned i = 0; i < threads_count; i++)
-        machine_add_region(&machine.threads[i].self->attachments[SHL_FAMILY].caches[at.size_class],
-                           sizeof(struct shl_cache));
+    machine_add_region(block, sizeof(struct block_shm));
+    machine_add_block(block);
 }
 
 /* A queue, and a payload of the putter's with nothing in anybody's hands. */

@@ -609,6 +609,7 @@ int main(int arguments_count, char **arguments)
     check_recovery();
     check_destroy();
     check_memory();
+    check_joinable();
     printf("1..%u\n", results);
     return failures > 0;
 }

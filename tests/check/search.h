@@ -59,5 +59,6 @@ void check_cells(void);
 void check_recovery(void);
 void check_destroy(void);
 void check_memory(void);
+void check_joinable(void);
 
 #endif
