@@ -68,24 +68,36 @@ static int add(struct tree *tree, pid_t pid, int pidfd)
     return code;
 }
 
+/* The member whose child a process is; NULL if it is nobody's, or gone. 0 or an error. */
+static int find_parent(const struct tree *tree, pid_t pid, const struct member **ret_parent)
+{
+    struct shl_process_state state;
+    bool known = shl_process_state(pid, &state);
+    *ret_parent = known ? find(tree, state.parent) : NULL;
+    REQUIRE(known || (errno != EMFILE && errno != ENFILE), -EMFILE,
+            "no descriptor to look for descendants by");
+    return 0;
+}
+
 /* 1 if it is one that was not known; 0; or an error. */
 static int look_at(struct tree *tree, pid_t pid)
 {
-    struct shl_process_state state;
-    if (find(tree, pid) || !shl_process_state(pid, &state) || !find(tree, state.parent))
-        return 0;
+    const struct member *parent = NULL;
+    int code = find(tree, pid) ? 0 : find_parent(tree, pid, &parent);
+    if (!parent)
+        return code;
     int pidfd = shl_child_pidfd(pid);
     if (pidfd < 0)
         return kill(pid, 0) < 0 && errno == ESRCH ? 0 : pidfd;
-    /* Its parent is read again while it is certainly the one of the descriptor. */
-    const struct member *parent = shl_process_state(pid, &state) && exists(pidfd)
-                                      ? find(tree, state.parent)
-                                      : NULL;
-    int code = parent && exists(parent->pidfd) ? add(tree, pid, pidfd) : -ESRCH;
-    if (code == 0 || code == -EPERM)
+    /* Again, while its number is certainly its own, and its parent's the parent's. */
+    code = find_parent(tree, pid, &parent);
+    bool is_one = parent && exists(pidfd) && exists(parent->pidfd);
+    if (is_one)
+        code = add(tree, pid, pidfd);
+    if (is_one && (code == 0 || code == -EPERM))
         return 1; /* who may not be stopped may not be signalled, and is told of then */
     close(pidfd);
-    return code == -ESRCH ? 0 : code;
+    return code;
 }
 
 /* How many were found; or an error. */

@@ -225,11 +225,6 @@ static int terminate_it(void)
     return shoal_process_terminate(process);
 }
 
-static int kill_the_tree(void)
-{
-    return shoal_process_kill_tree(process);
-}
-
 static void kill_and_close(void)
 {
     CHILD_CHECK(shoal_process_kill(process) == 0);
@@ -375,11 +370,6 @@ static const struct operation processes[] = {
     { .name = "process_terminate",
       .prepare = start_staying,
       .run = terminate_it,
-      .undo = kill_and_start,
-      .finish = kill_and_close },
-    { .name = "process_kill_tree",
-      .prepare = start_staying,
-      .run = kill_the_tree,
       .undo = kill_and_start,
       .finish = kill_and_close },
     { .name = "process_close",

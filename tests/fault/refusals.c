@@ -2,7 +2,6 @@
 
 #include "harness.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -56,9 +55,6 @@ const struct refusal refusals[REFUSALS_MAX] = {
     { "open stat", EMFILE, 0, 0 },
     { "open stat", EACCES, 0, 0 },
     { "read", ESRCH, 0, 0 },
-    { "opendir", ENOENT, -ENOTSUP, 0 },
-    { "opendir", EMFILE, -EMFILE, 0 },
-    { "readdir64", EIO, -EIO, 0 },
     { "close", EINTR, 0, 0 },
     { "dup2", EBUSY, 0, -EIO }, /* of /dev/null; of what an exec'd child is told by */
     { "pipe2", EMFILE, -EMFILE, 0 },
@@ -201,8 +197,6 @@ WRAPPED(int, -1, fallocate64, "fallocate64", (int fd, int mode, off_t at, off_t 
 WRAPPED(int, -1, madvise, advice == MADV_REMOVE ? "madvise REMOVE" : "madvise WIPEONFORK",
         (void *at, size_t size, int advice), (at, size, advice))
 WRAPPED(ssize_t, -1, read, "read", (int fd, void *data, size_t size), (fd, data, size))
-WRAPPED(DIR *, NULL, opendir, "opendir", (const char *path), (path))
-WRAPPED(struct dirent *, NULL, readdir64, "readdir64", (DIR * folder), (folder))
 WRAPPED(int, -1, dup2, "dup2", (int from, int to), (from, to))
 WRAPPED(int, -1, pipe2, "pipe2", (int *ends, int flags), (ends, flags))
 WRAPPED(int, -1, fchmod, "fchmod", (int fd, mode_t mode), (fd, mode))

@@ -18,6 +18,7 @@ NOT_WRAPPED = {
     "fails only for a wrong argument": """
         clock_gettime closedir prctl pthread_sigmask setpgid sigaction sigfillset snprintf unsetenv
         vsnprintf""",
+    "called as often as the machine has processes: see proc/test_tree.c": "opendir readdir64",
     "only in exec'd processes: see proc/test_exec.c and crash/test_starts_kill.c":
         "dlopen recvmsg",
     "tells of the end of the process, to stderr: nobody is left to hear of it":

@@ -1,7 +1,9 @@
 /* A process is ended with all that descends from it, however that was started: spec 1.6.5. */
 #include "proc/children.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 TestSuite(tree, .timeout = 90);
@@ -150,6 +152,30 @@ Test(tree, everybody_is_told_to_terminate_1_6_5, .timeout = 90)
     tree->method = SHOAL_START_FORK;
     const shoal_process process = start(tree, ends_when_told);
     cr_assert(harness_until(tree->count == GROWN / 2));
+    assert_code(shoal_process_terminate_tree(process), 0);
+    all_end_with(tree, process, 3);
+    cr_assert_eq(tree->told, GROWN / 2);
+}
+
+/* Without a descriptor to look by, or for all that there are: nobody is signalled, and everybody
+ * goes on. */
+Test(tree, failure_changes_nothing, .timeout = 90)
+{
+    struct tree *tree = harness_shared(sizeof *tree);
+    tree->method = SHOAL_START_FORK;
+    const shoal_process process = start(tree, ends_when_told);
+    cr_assert(harness_until(tree->count == GROWN / 2));
+    struct rlimit limit;
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    const int next = dup(STDERR_FILENO); /* the lowest that is free */
+    close(next);
+    for (int i = 0; i < 3; i++) { /* none; one for the folder; one more for its entries */
+        const struct rlimit few = { (rlim_t)(next + i), limit.rlim_max };
+        cr_assert_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+        const int code = shoal_process_terminate_tree(process);
+        cr_assert(i == 1 || code == -EMFILE, "with %d: %d", i, code);
+    }
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
     assert_code(shoal_process_terminate_tree(process), 0);
     all_end_with(tree, process, 3);
     cr_assert_eq(tree->told, GROWN / 2);
