@@ -18,6 +18,7 @@
 #include <shoal/queue.h>
 #include <shoal/segment.h>
 #include <shoal/semaphore.h>
+#include <shoal/setup.h>
 #include <shoal/stats.h>
 #include <shoal/sync.h>
 #include <shoal/values.h>

@@ -13,6 +13,7 @@
 #include <shoal/base.h>
 #include <shoal/ending.h>
 #include <shoal/identity.h>
+#include <shoal/setup.h>
 #include <sys/types.h>
 
 SHOAL_BEGIN_DECLS
@@ -40,9 +41,10 @@ typedef struct {
     bool daemon;                    /* ended when its creator exits; false: as its creator is */
     bool auto_close;                /* nobody will close the handle */
     enum shoal_start_method start_method;
-    const int *fds;       /* the child is given these: shoal_process_fd() */
-    size_t fds_count;     /* at most SHOAL_PROCESS_FDS_MAX */
-    uint64_t reserved[6]; /* zero */
+    const int *fds;                   /* the child is given these: shoal_process_fd() */
+    size_t fds_count;                 /* at most SHOAL_PROCESS_FDS_MAX */
+    const shoal_process_setup *setup; /* environment, directory, limits and the like; or NULL */
+    uint64_t reserved[5];             /* zero */
 } shoal_process_options;
 #define SHOAL_COPY_OF(object) .argument = &(object), .argument_size = sizeof(object)
 
@@ -56,7 +58,7 @@ typedef struct {
  * Safe:    threads yes; after fork yes; signal handler no.
  * Death:   the creator's ends it: its memory is free again and its handle stale.
  * Returns: 0; -EINVAL no target or type, or both, an argument without size or the reverse, a
- *          descriptor that is not open; -EMSGSIZE argument, state or name too long, or too many
+ *          descriptor that is not open, a setup that makes no sense; -EMSGSIZE argument, state or name too long, or too many
  *          descriptors; -ENOTSUP nothing to exec: see shoal_init(); -ENOMEM.
  * Python:  multiprocessing.Process(target, name, args).
  */
@@ -78,7 +80,8 @@ SHOAL_MUST int shoal_process_create(const shoal_process_options *options,
  *          -EMFILE; -ENOMEM; -ESTALE; -EINVAL, also a target that is no function of a loaded file;
  *          -ENOTSUP a file without build id;
  *          -EPROTO the target's library was replaced; -ENOENT it is gone, or its name not known;
- *          -EIO the child ended on its way, or could not be tied to this process.
+ *          -EIO the child ended on its way, or could not be tied to this process; what its setup
+ *          asks for may also be refused with -EPERM, -ENOENT, -EINVAL or another code of errno's.
  * Python:  Process.start().
  */
 SHOAL_MUST int shoal_process_start(shoal_process process);

@@ -103,7 +103,7 @@ __attribute__((no_sanitize_address)) static int exec_self(void *argument)
         _exit(EXIT_FAILURE);
     write_pid(exec->pid_text);
     if (keep_alone(exec->fd) == 0 && pthread_sigmask(SIG_SETMASK, &call->mask, NULL) == 0)
-        execve("/proc/self/exe", exec->argv, exec->envp);
+        execve(exec->path, exec->argv, exec->envp);
     call->error = errno;
     _exit(EXIT_FAILURE);
 }
@@ -125,7 +125,7 @@ pid_t shl_child_exec(const struct shl_exec *exec, int *ret_pidfd)
         *ret_pidfd = shl_fd_above_stdio(*ret_pidfd);
     if (call.error == 0 && *ret_pidfd >= 0)
         return pid;
-    int code = call.error ? shl_errorf(-EIO, "/proc/self/exe: %s", strerrordesc_np(call.error))
+    int code = call.error ? shl_errorf(-EIO, "%s: %s", exec->path, strerrordesc_np(call.error))
                           : shl_error(-EMFILE, "no descriptor for the new process");
     shl_child_discard(pid, *ret_pidfd);
     return code;

@@ -17,12 +17,14 @@ void shl_child_flush(void);
 pid_t shl_child_fork(void);
 
 /*
- * This program, exec'd anew. All its descriptors but the standard ones are closed, except for `fd`,
+ * This program, exec'd anew, or another. All its descriptors but the standard ones are closed, except for `fd`,
  * which becomes SHL_EXEC_FD. It is killed if the calling thread ends before it has called
  * shl_exec_is_tied(). Answers the pid or -errno.
  */
 enum { SHL_EXEC_FD = 3 };
+#define SHL_EXEC_SELF "/proc/self/exe" /* stays the same file even if it was replaced */
 struct shl_exec {
+    const char *path;
     char *const *argv;
     char *const *envp;
     char *pid_text; /* in one of envp's strings: becomes its pid, in SHL_EXEC_PID_SIZE digits */

@@ -20,6 +20,7 @@
 #include "os/tree.h"
 #include "proc/identity.h"
 #include "proc/log.h"
+#include "proc/setup.h"
 #include "proc/start.h"
 
 static_assert(SHOAL_PROCESS_NAME_MAX == sizeof(((struct process_shm *)0)->name) - 1, "names fit");
@@ -89,6 +90,8 @@ static int check_options(const shoal_process_options *options)
     REQUIRE(options->fds_count == 0 ||
                 (options->fds && shl_fds_are_open(options->fds, options->fds_count)),
             -EINVAL, "a descriptor for the child is not open");
+    if (options->setup && shl_setup_check(options->setup, options->start_method) < 0)
+        return shl_error_code();
     return shl_start_check(options->start_method, shl_start_argv);
 }
 
@@ -115,18 +118,49 @@ static void (*target_of(const shoal_process_options *options))(void *)
     return options->type ? (void (*)(void *))(void (*)(void))options->type->run : options->target;
 }
 
-static void free_argument(const struct shl_segment *segment, uint64_t argument)
+/* The process's own blocks, as offsets. */
+struct blocks {
+    uint64_t argument, setup;
+};
+
+static void free_block(const struct shl_segment *segment, uint64_t offset)
 {
     struct shl_place place;
-    if (argument && shl_place_at(segment, argument, &place))
+    if (offset && shl_place_at(segment, offset, &place))
         shl_free(&place);
+}
+
+static void free_blocks(const struct shl_segment *segment, const struct blocks *blocks)
+{
+    free_block(segment, blocks->argument);
+    free_block(segment, blocks->setup);
+}
+
+static int fill_blocks(const struct shl_segment *segment, const shoal_process_options *options,
+                       struct blocks *ret_blocks)
+{
+    *ret_blocks = (struct blocks){ 0 };
+    int code = copy_argument(segment, options, &ret_blocks->argument);
+    if (code == 0 && options->setup)
+        code = shl_setup_write(segment, options->setup, &ret_blocks->setup);
+    if (code < 0)
+        free_blocks(segment, ret_blocks);
+    return code;
+}
+
+static void give_block(const struct shl_segment *segment, uint64_t offset,
+                       struct process_shm *process)
+{
+    struct shl_place place;
+    if (offset && shl_place_at(segment, offset, &place))
+        shl_object_part(&place, &process->object);
 }
 
 /* Takes what describe() took; the object was never visible, or its handle is stale by now. */
 static void forget(const struct shl_segment *segment, struct process_shm *process,
-                   uint64_t argument)
+                   const struct blocks *blocks)
 {
-    free_argument(segment, argument);
+    free_blocks(segment, blocks);
     shl_object_free(segment, &process->object);
 }
 
@@ -160,13 +194,13 @@ static int describe(struct shl_children *children, const shoal_process_options *
                     shoal_process creator, shoal_process *ret_process)
 {
     struct shl_segment *segment = shl_segment_family();
-    uint64_t argument;
-    if (!segment || copy_argument(segment, options, &argument) < 0)
+    struct blocks blocks;
+    if (!segment || fill_blocks(segment, options, &blocks) < 0)
         return shl_error_code();
     struct process_shm *process = shl_process_new(segment, (uint32_t)getpid());
     if (!process) {
         if (!SHL_MISTAKE("process.argument"))
-            free_argument(segment, argument);
+            free_blocks(segment, &blocks);
         return shl_error_code();
     }
     snprintf(process->type, sizeof process->type, "%s",
@@ -175,14 +209,15 @@ static int describe(struct shl_children *children, const shoal_process_options *
                      (shl_daemons_childless ? PROCESS_CHILDLESS : 0) |
                      (options->type ? PROCESS_TYPED : 0);
     shl_identity_give(process, creator, options->name);
-    process->argument = argument;
-    struct shl_place place;
-    if (argument && shl_place_at(segment, argument, &place))
-        shl_object_part(&place, &process->object);
+    process->argument = blocks.argument;
+    process->setup = blocks.setup;
+    give_block(segment, blocks.argument, process);
+    give_block(segment, blocks.setup, process);
     uint64_t ref = shl_object_publish(&process->object, KIND_PROCESS);
     struct shl_child child = { .ref = ref,
                                .target = target_of(options),
-                               .argument = argument,
+                               .argument = blocks.argument,
+                               .setup = blocks.setup,
                                .method = options->start_method,
                                .fds_count = (uint32_t)options->fds_count,
                                .pidfd = -1,
@@ -194,7 +229,7 @@ static int describe(struct shl_children *children, const shoal_process_options *
         ret_process->ref = ref;
     if (code < 0) {
         shl_object_end(segment, &process->object, ref);
-        forget(segment, process, argument);
+        forget(segment, process, &blocks);
         return code;
     }
     ret_process->ref = ref;
@@ -255,7 +290,7 @@ static void drop(struct shl_children *children, struct shl_child *child,
                  const struct shl_segment *segment, struct process_shm *process)
 {
     shl_object_end(segment, &process->object, child->ref);
-    forget(segment, process, child->argument);
+    forget(segment, process, &(struct blocks){ child->argument, child->setup });
     shl_children_remove(children, child);
 }
 

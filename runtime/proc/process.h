@@ -12,7 +12,7 @@
 struct shl_child {
     uint64_t ref;
     void (*target)(void *);
-    uint64_t argument; /* its block's payload, as an offset; 0: none */
+    uint64_t argument, setup; /* its blocks' payloads, as offsets; 0: none */
     enum shoal_start_method method;
     uint32_t fds_count;
     int fds[SHOAL_PROCESS_FDS_MAX]; /* the child is given these */

@@ -39,13 +39,14 @@ struct process_shm {
     uint32_t creator_pid;
     atom32 creator; /* his process's slot, short: the object goes with him. Of one that nobody has
                        * started it is its own */
-    uint32_t zero;
+    atom32 refused; /* with FAILED: which part of its setup it could not have; 0: none of it */
     atom64 start_time; /* with the pid it names the process for ever; 0: not known */
     uint32_t log_level, log_to_stderr; /* written by its creator, before it is started */
     uint32_t flags;
     uint32_t number;   /* which one of its creator's; 0: of nobody's */
     uint64_t parent;   /* its creator; 0: likewise */
     uint64_t argument; /* its block's payload, as an offset; 0: none */
+    uint64_t setup;    /* likewise: setup_shm.h */
     char type[PROCESS_TYPE_MAX + 1];
     char name[64];
 };

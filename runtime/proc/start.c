@@ -10,6 +10,7 @@
 #include "os/chaos.h"
 #include "os/futex.h"
 #include "proc/log.h"
+#include "proc/setup.h"
 
 enum shoal_start_method shl_start_method = SHOAL_START_FORK;
 char *const *shl_start_argv;
@@ -56,6 +57,7 @@ int shl_start(const struct shl_start *start)
     };
     enum shoal_start_method asked = start->child->method;
     enum shoal_start_method method = asked ? asked : shl_start_method;
+    atom_store_relaxed(&start->process->refused, 0);
     int code = shl_children_open_lifeline(start->children);
     if (code == 0)
         code = methods[method](start);
@@ -71,6 +73,10 @@ int shl_start_failure(struct process_shm *process)
     if (atom_load_relaxed(&process->state) != PROCESS_FAILED)
         return 0;
     int code = (int)atom_load_relaxed(&process->exitcode);
+    uint32_t refused = atom_load_relaxed(&process->refused);
+    if (refused)
+        return shl_errorf(code, "the new process cannot have what its setup says: %s",
+                          shl_setup_word(refused));
     switch (code) {
     case -ENOENT:
         return shl_error(code, "the new process does not know the target: its library cannot be "
@@ -139,6 +145,8 @@ void shl_start_tie(struct process_shm *process, struct shl_lifeline *lifeline, i
         code = -EIO;
     shl_exec_is_tied();
     SHL_CHAOS("start.tied");
+    if (code == 0)
+        code = shl_setup_apply(shl_segment_family(), process);
     if (code < 0)
         fail(process, code);
     become(process);

@@ -38,8 +38,9 @@ int shl_start_fork(const struct shl_start *start);
 int shl_start_spawn(const struct shl_start *start);
 int shl_start_server(const struct shl_start *start);
 
-/* This program by exec, with the other end of `ret_channel`. Answers the pid or an error. */
-pid_t shl_start_exec(int *ret_channel, int *ret_pidfd);
+/* By exec, with the other end of `ret_channel`: the program that the child's setup names, or this
+ * one; for the fork server, of no child (NULL), this one. Answers the pid or an error. */
+pid_t shl_start_exec(const struct shl_start *start, int *ret_channel, int *ret_pidfd);
 
 /* Why a child could not begin, as it or the server has told: 0 if neither has. */
 int shl_start_failure(struct process_shm *process);

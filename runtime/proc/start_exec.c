@@ -15,6 +15,8 @@
 #include "mem/self.h"
 #include "os/channel.h"
 #include "os/chaos.h"
+#include "proc/setup.h"
+#include "proc/setup_shm.h"
 
 /* --- the creator ---------------------------------------------------------------------------- */
 
@@ -28,32 +30,51 @@ static size_t strings_count(char *const *strings)
     return count;
 }
 
-/* Runs it with this environment and the mark. */
-static pid_t exec_marked(int fd, int *ret_pidfd)
+/* With this environment and the mark. `exec` says the rest. */
+static pid_t exec_marked(const struct shl_exec *exec, char *const *environment, int *ret_pidfd)
 {
+    struct shl_exec marked = *exec;
     char mark[] = MARK "=0000000000";
-    size_t count = strings_count(environ);
+    size_t count = strings_count(environment);
     char **envp = shl_heap_resize(NULL, (count + 2) * sizeof *envp);
     REQUIRE(envp, -ENOMEM, "no memory for the environment of a new process");
     for (size_t i = 0; i < count; i++)
-        envp[i] = environ[i];
+        envp[i] = environment[i];
     envp[count] = mark;
     envp[count + 1] = NULL;
-    const struct shl_exec exec = {
-        .argv = shl_start_argv, .envp = envp, .pid_text = mark + sizeof MARK, .fd = fd
-    };
-    pid_t pid = shl_child_exec(&exec, ret_pidfd);
+    marked.envp = envp;
+    marked.pid_text = mark + sizeof MARK;
+    pid_t pid = shl_child_exec(&marked, ret_pidfd);
     shl_heap_free(envp);
     return pid;
 }
 
-pid_t shl_start_exec(int *ret_channel, int *ret_pidfd)
+/* As the setup says, or as this program is. */
+static pid_t exec_set_up(const struct shl_start *start, int fd, int *ret_pidfd)
+{
+    uint64_t setup = start ? start->child->setup : 0;
+    char **argv = NULL, **environment = NULL;
+    int code = setup ? shl_setup_strings(start->segment, setup, SETUP_ARGV, &argv) : 0;
+    if (code == 0 && setup)
+        code = shl_setup_strings(start->segment, setup, SETUP_ENVIRONMENT, &environment);
+    const char *path = setup ? shl_setup_text(start->segment, setup, SETUP_EXECUTABLE) : NULL;
+    const struct shl_exec exec = { .path = path ? path : SHL_EXEC_SELF,
+                                   .argv = argv ? argv : shl_start_argv,
+                                   .fd = fd };
+    pid_t pid = code < 0 ? code
+                         : exec_marked(&exec, environment ? environment : environ, ret_pidfd);
+    shl_heap_free(argv);
+    shl_heap_free(environment);
+    return pid;
+}
+
+pid_t shl_start_exec(const struct shl_start *start, int *ret_channel, int *ret_pidfd)
 {
     int ends[2];
     int code = shl_channel_open(ends);
     if (code < 0)
         return code;
-    pid_t pid = exec_marked(ends[1], ret_pidfd);
+    pid_t pid = exec_set_up(start, ends[1], ret_pidfd);
     close(ends[1]);
     if (pid < 0)
         close(ends[0]);
@@ -81,7 +102,7 @@ int shl_start_spawn(const struct shl_start *start)
     if (code < 0)
         return code;
     int channel, pidfd;
-    pid_t pid = shl_start_exec(&channel, &pidfd);
+    pid_t pid = shl_start_exec(start, &channel, &pidfd);
     if (pid < 0)
         return pid;
     SHL_CHAOS("start.exec");

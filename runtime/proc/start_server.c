@@ -49,7 +49,7 @@ void shl_server_stop(struct shl_server *server)
 static int begin(struct shl_server *server, const struct shl_start *start)
 {
     struct shl_server fresh = { .uid = geteuid(), .gid = getegid() };
-    fresh.pid = shl_start_exec(&fresh.channel, &fresh.pidfd);
+    fresh.pid = shl_start_exec(NULL, &fresh.channel, &fresh.pidfd);
     if (fresh.pid < 0)
         return fresh.pid;
     SHL_CHAOS("server.exec");

@@ -3,7 +3,10 @@
 
 #include <pthread.h>
 #include <sys/mman.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,6 +34,7 @@ static int thread_uses(void)
 
 static shoal_process process;
 static struct answer *child_answer;
+static char cgroup[32];
 
 static void ends(void *argument)
 {
@@ -77,6 +81,41 @@ static int start_by_server(void)
     const shoal_process_options options = { .target = ends,
                                             .start_method = SHOAL_START_FORKSERVER };
     return shoal_process_start_new(&options, &output.process);
+}
+
+/* As it is anyway; and what is written into the cgroup's file is lost. */
+static int start_set_up(void)
+{
+    static const char *environment[] = { "A=B", NULL };
+    static const unsigned processor[] = { 0 };
+    static const shoal_process_limit limit = { RLIMIT_CORE, 0, 0 };
+    const shoal_process_setup setup = { .environment = environment,
+                                        .directory = "/",
+                                        .cgroup = cgroup,
+                                        .processors = processor,
+                                        .processors_count = 1,
+                                        .limits = &limit,
+                                        .limits_count = 1,
+                                        .niceness = 1 };
+    const shoal_process_options options = { .target = ends, .setup = &setup };
+    return shoal_process_start_new(&options, &output.process);
+}
+
+static void prepare_cgroup(void)
+{
+    char path[64];
+    prepare_thread();
+    snprintf(cgroup, sizeof cgroup, "/tmp/shoal-cgroup-XXXXXX");
+    CHILD_CHECK(mkdtemp(cgroup) != NULL);
+    snprintf(path, sizeof path, "%s/cgroup.procs", cgroup);
+    CHILD_CHECK(mknod(path, S_IFREG | 0600, 0) == 0);
+}
+
+static void remove_cgroup(void)
+{
+    char path[64];
+    snprintf(path, sizeof path, "%s/cgroup.procs", cgroup);
+    CHILD_CHECK(unlink(path) == 0 && rmdir(cgroup) == 0);
 }
 
 static void prepare_program(void)
@@ -302,6 +341,11 @@ static const struct operation processes[] = {
       .prepare = prepare_thread,
       .run = start_new,
       .undo = join_and_close },
+    { .name = "process_start_new with a setup",
+      .prepare = prepare_cgroup,
+      .run = start_set_up,
+      .undo = join_and_close,
+      .finish = remove_cgroup },
     { .name = "process_start_new by spawn",
       .prepare = prepare_program,
       .run = start_spawned,

@@ -55,6 +55,12 @@ const struct refusal refusals[REFUSALS_MAX] = {
     { "open stat", EMFILE, 0, 0 },
     { "open stat", EACCES, 0, 0 },
     { "read", ESRCH, 0, 0 },
+    { "open a cgroup", EACCES, -EPERM, 0 },
+    { "pwrite64", EACCES, -EPERM, 0 },
+    { "nice", EPERM, -EPERM, 0 },
+    { "sched_setaffinity", EINVAL, -EINVAL, 0 },
+    { "setrlimit64", EPERM, -EPERM, 0 },
+    { "chdir", ENOENT, -ENOENT, 0 },
     { "close", EINTR, 0, 0 },
     { "dup2", EBUSY, 0, -EIO }, /* of /dev/null; of what an exec'd child is told by */
     { "pipe2", EMFILE, -EMFILE, 0 },
@@ -197,6 +203,14 @@ WRAPPED(int, -1, fallocate64, "fallocate64", (int fd, int mode, off_t at, off_t 
 WRAPPED(int, -1, madvise, advice == MADV_REMOVE ? "madvise REMOVE" : "madvise WIPEONFORK",
         (void *at, size_t size, int advice), (at, size, advice))
 WRAPPED(ssize_t, -1, read, "read", (int fd, void *data, size_t size), (fd, data, size))
+WRAPPED(ssize_t, -1, pwrite64, "pwrite64", (int fd, const void *data, size_t size, off_t at),
+        (fd, data, size, at))
+WRAPPED(int, -1, nice, "nice", (int more), (more))
+WRAPPED(int, -1, sched_setaffinity, "sched_setaffinity",
+        (pid_t pid, size_t size, const cpu_set_t *set), (pid, size, set))
+WRAPPED(int, -1, setrlimit64, "setrlimit64", (int resource, const struct rlimit *limit),
+        (resource, limit))
+WRAPPED(int, -1, chdir, "chdir", (const char *path), (path))
 WRAPPED(int, -1, dup2, "dup2", (int from, int to), (from, to))
 WRAPPED(int, -1, pipe2, "pipe2", (int *ends, int flags), (ends, flags))
 WRAPPED(int, -1, fchmod, "fchmod", (int fd, mode_t mode), (fd, mode))
@@ -343,6 +357,7 @@ int __wrap_open64(const char *path, int flags, ...)
     const char *what = strncmp(path, "/proc/self/fd/", 14) == 0 ? "open the lifeline"
                        : strncmp(path, "/proc/", 6) == 0        ? "open stat"
                        : strncmp(path, "/dev/shm", 8) == 0      ? "open /dev/shm"
+                       : strncmp(path, "/tmp/", 5) == 0         ? "open a cgroup"
                                                                 : "open /dev/null";
     return refused(what) ? -1 : __real_open64(path, flags, mode);
 }

@@ -77,6 +77,20 @@ static int forks_to_init(int argc, char **argv)
     return WEXITSTATUS(status);
 }
 
+/* For a program that starts this one: what is run has this program's arguments. */
+static void registered(void *argument)
+{
+    (void)argument;
+    exit((int)strlen(file));
+}
+
+static int registers(int argc, char **argv)
+{
+    if (shoal_register("registered here and there", registered) < 0)
+        return 1;
+    return shoal_init(&argc, &argv, NULL) < 0 ? 2 : 3;
+}
+
 int main(int argc, char **argv)
 {
     file = argc > 2 ? argv[2] : "";
@@ -86,5 +100,7 @@ int main(int argc, char **argv)
         return forgets_to_init(argc, argv);
     if (argc > 2 && strcmp(argv[1], "forks") == 0)
         return forks_to_init(argc, argv);
+    if (argc > 2 && strcmp(argv[1], "registers") == 0)
+        return registers(argc, argv);
     return 2;
 }

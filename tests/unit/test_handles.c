@@ -372,7 +372,7 @@ Test(handles, absurd_process_options_are_refused, .timeout = 120)
         { { .target = never, .start_method = SHOAL_START_FORKSERVER }, -ENOTSUP },
         { { .target = never, .start_method = (enum shoal_start_method)77 }, -EINVAL },
         { { .target = never, .reserved = { 1 } }, -EINVAL },
-        { { .target = never, .reserved = { 0, 0, 0, 0, 0, 1 } }, -EINVAL },
+        { { .target = never, .reserved = { 0, 0, 0, 0, 1 } }, -EINVAL },
         { { .target = never, .fds_count = 1 }, -EINVAL },
         { { .target = never, .fds = (const int[]){ 99999 }, .fds_count = 1 }, -EINVAL },
         { { .target = never, .fds_count = SHOAL_PROCESS_FDS_MAX + 1 }, -EMSGSIZE },
