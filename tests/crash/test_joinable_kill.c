@@ -201,7 +201,7 @@ Test(joinable_kill, getting_again_1_10_13, .timeout = 60)
     assert_code(shoal_queue_destroy(next), 0);
 }
 
-/* --- with two leases of one message ------------------------------------------------------------ */
+/* --- with two leases of one message ---------------------------------------------------------- */
 
 static shoal_queue last;
 

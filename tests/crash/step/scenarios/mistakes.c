@@ -17,5 +17,8 @@ const struct mistake mistakes[] = {
     { "pages.successor", "large block", LEVEL_STOP },
     { "park.tell", "cancel event set with sleepers", LEVEL_KILL },
     { "barrier.B3", "barrier with an action", LEVEL_KILL },
+    { "joinable.pending", "joinable task done with a joiner", LEVEL_KILL },
+    { "lease.taken", "joinable put with a sleeper", LEVEL_KILL },
+    { "lease.put", "joinable put with a sleeper", LEVEL_KILL },
     { 0 },
 };
