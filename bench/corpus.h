@@ -22,7 +22,8 @@ struct corpus {
 
 /*
  * Find the files: @roots is a NULL-terminated list of files and directories, which are walked.
- * Symbolic links are followed where they are named, not where they are found. What is skipped is
+ * Symbolic links are followed where they are named, not where they are found. Headers of rivals
+ * under /usr/include do not count unless they are named. What is skipped is
  * named on stderr. @named: the user named the roots, so one that is missing is a failure in the
  * end. Returns 0, or -errno when the walk itself is impossible.
  */

@@ -1,5 +1,5 @@
 /*
- * The main job, counting words, in three ways that share all code but the handing over.
+ * The main job, counting words, in ways that share all code but the handing over.
  *
  *     reader --- text chunks ---> N counting processes --- tables of counts ---> reducer
  */
@@ -34,6 +34,7 @@ struct job {
 
 extern const struct job job_sequential;
 extern const struct job job_pipe;
+extern const struct job job_thread;
 extern const struct job job_shoal;
 
 /* Add one table to the total, and show the progress. Returns 0, or -1 (said on stderr). */

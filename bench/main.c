@@ -2,6 +2,7 @@
 #include "corpus.h"
 #include "job.h"
 #include "machine.h"
+#include "pipeline.h"
 #include "report.h"
 #include "rows.h"
 #include "rows_alloc.h"
@@ -38,9 +39,9 @@ static char *default_files[] = { "/usr/include", "/usr/share/common-licenses", N
 static const char help_text[] =
     "usage: bench/run [OPTION]... [FILE]...\n"
     "\n"
-    "Counts the words of real text in three ways - in one process, over pipe(2), over shoal - and\n"
-    "then measures messages a second between two processes, locks, events and allocators, over\n"
-    "shoal and its rivals.\n"
+    "Counts the words of real text and passes records through a pipeline, in one process, over\n"
+    "pipe(2), by threads, by CPython's multiprocessing and over shoal; then measures messages a\n"
+    "second, locks, events, allocators and starts, over shoal and its rivals, and what grows.\n"
     "\n"
     "  FILE           texts, and directories of texts, to be counted; by default the headers in\n"
     "                 /usr/include and the texts in /usr/share/common-licenses\n"
@@ -132,9 +133,9 @@ static int run_rows(const struct options *options)
     bool quick = options->quick;
     bool rows = options->wordcount.rows;
 
-    if (rows_queue_run(quick, rows) < 0 || rows_sync_run(quick, rows) < 0 ||
-        rows_alloc_run(quick, rows) < 0 || rows_start_run(quick, rows) < 0 ||
-        rows_growth_run(quick, rows) < 0)
+    if (pipeline_run(quick, rows) < 0 || rows_queue_run(quick, rows) < 0 ||
+        rows_sync_run(quick, rows) < 0 || rows_alloc_run(quick, rows) < 0 ||
+        rows_start_run(quick, rows) < 0 || rows_growth_run(quick, rows) < 0)
         return -1;
     if (rows_count() > 0)
         return 0;

@@ -116,7 +116,8 @@ def pictures(found):
     peers = lines(found, r"growth, (\d+) peers asleep \(ns\)")
     return [
         ("size", "Throughput by message size, one process to another", "message",
-         "messages a second", bytes_of + "set format y '%.0s %c'\n", lines(found, r"queue 1P1C (\d+ \w+) \(msg/s\)")),
+         "messages a second", bytes_of + "set format y '%.0s %c'\n",
+         lines(found, r"queue 1P1C (\d+ \w+) \(msg/s\)")),
         ("latency", "Round trip of two spinning processes", "nanoseconds", "percent of round trips",
          "set logscale x\nset yrange [0:100]\n", quantiles(found)),
         ("processes", "Messages of 8 bytes, so many senders and as many receivers on two cores",
@@ -148,7 +149,7 @@ def gnuplot(folder, name, title, x, y, settings, drawn):
 
 
 def page(folder, found, drawn):
-    parts = ["<!doctype html><html lang=en><meta charset=utf-8><title>shoal: the benchmark</title>",
+    parts = ["<!doctype html><html lang=en><meta charset=utf-8><title>shoal: benchmark</title>",
              "<style>body{font:15px/1.4 sans-serif;max-width:62em;margin:2em auto;padding:0 1em}"
              "table{border-collapse:collapse;margin:.3em 0 1.5em}td,th{padding:.1em 1em .1em 0;"
              "text-align:right}td:first-child,th:first-child{text-align:left}img{max-width:100%}"

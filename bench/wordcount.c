@@ -1,5 +1,6 @@
 #include "wordcount.h"
 
+#include "cpython.h"
 #include "job.h"
 #include "measure.h"
 #include "progress.h"
@@ -12,9 +13,9 @@
 #define TOP_COUNT 10
 #define SHOWN_MAX 40 /* bytes of a word */
 
-static const struct job *const jobs[] = { &job_sequential, &job_pipe, &job_shoal };
+static const struct job *const jobs[] = { &job_sequential, &job_pipe, &job_thread, &job_shoal };
 #define JOBS_COUNT (sizeof(jobs) / sizeof(jobs[0]))
-enum { SEQUENTIAL, PIPE, SHOAL };
+enum { SEQUENTIAL, PIPE, THREAD, SHOAL };
 
 /* What must be equal, whichever way it was counted. */
 struct digest {
@@ -41,8 +42,10 @@ struct series {
 struct run {
     struct series series[JOBS_COUNT];
     struct top top[TOP_COUNT];
-    unsigned rounds; /* that are complete */
-    bool any;        /* a digest is there */
+    double cpython_seconds[ROUNDS_MAX];
+    unsigned cpython_rounds; /* 0: there is none */
+    unsigned rounds;         /* that are complete */
+    bool any;                /* a digest is there */
 };
 
 static struct digest digest_of(const struct table *total)
@@ -145,6 +148,30 @@ static int run_timed(struct run *run, size_t which, const struct job_input *inpu
     return status;
 }
 
+/* It counts once where the others are counted often: it is slow, and not the closest rival. */
+static int run_cpython(struct run *run, const struct job_input *input, unsigned rounds)
+{
+    const uint64_t words = run->series[0].digest.words;
+    uint64_t found;
+
+    for (unsigned i = 0; i < (rounds + 1) / 3; i++) {
+        progress_begin("CPython", i + 1, (rounds + 1) / 3, 1);
+        if (cpython_words(input->corpus, input->workers, &run->cpython_seconds[i], &found) < 0) {
+            progress_end();
+            fprintf(stderr, "shoal-bench: CPython is left out of " WORDCOUNT_ROW "\n");
+            return 0;
+        }
+        progress_end();
+        if (found != words) {
+            fprintf(stderr, "shoal-bench: CPython counted %llu words, not %llu\n",
+                    (unsigned long long)found, (unsigned long long)words);
+            return -1;
+        }
+        run->cpython_rounds++;
+    }
+    return 0;
+}
+
 static int run_round(struct run *run, const struct job_input *input, unsigned rounds)
 {
     for (size_t which = 0; which < JOBS_COUNT; which++) {
@@ -166,6 +193,9 @@ static void print_rows(const struct run *run, uint64_t bytes)
         for (size_t which = JOBS_COUNT; which-- > 0;)
             report_line(WORDCOUNT_ROW, jobs[which]->name,
                         (double)bytes / 1e6 / run->series[which].seconds[round], "MB/s");
+    for (unsigned round = 0; round < run->cpython_rounds; round++)
+        report_line(WORDCOUNT_ROW, "CPython", (double)bytes / 1e6 / run->cpython_seconds[round],
+                    "MB/s");
 }
 
 static void print_top(const struct run *run, const struct corpus *corpus, unsigned workers)
@@ -181,7 +211,7 @@ static void print_top(const struct run *run, const struct corpus *corpus, unsign
     for (size_t i = 0; i < TOP_COUNT && run->top[i].count > 0; i++)
         printf("%s %.*s %llu", i == 0 ? "" : ",", SHOWN_MAX, run->top[i].word,
                (unsigned long long)run->top[i].count);
-    printf("\n  over pipes and over shoal: 1 reader, %u counting, 1 reducer; %u rounds\n", workers,
+    printf("\n  but for the sequential way: 1 reader, %u counting, 1 reducer; %u rounds\n", workers,
            run->rounds);
 }
 
@@ -191,7 +221,7 @@ static void print_way(struct run *run, size_t which, const double *middles)
     double middle = middles[which];
     double megabytes = (double)series->digest.bytes / 1e6;
 
-    printf("  %-12s %.3f s [%.3f .. %.3f]   %7.0f MB/s  %7.2fx  %7.2fx  %7.3f s  ",
+    printf("  %-20s %.3f s [%.3f .. %.3f]   %7.0f MB/s  %7.2fx  %7.2fx  %7.3f s  ",
            jobs[which]->name, middle, series->seconds[0], series->seconds[run->rounds - 1],
            megabytes / middle, middles[PIPE] / middle, middles[SEQUENTIAL] / middle,
            median_of(series->cpu_seconds, run->rounds));
@@ -209,10 +239,18 @@ static void print_ways(struct run *run)
 
     for (size_t which = 0; which < JOBS_COUNT; which++)
         middles[which] = median_of(run->series[which].seconds, run->rounds);
-    printf("\n  %-12s %-26s %12s  %8s  %8s  %9s  %12s\n", "way", "median [least .. most]", "speed",
+    printf("\n  %-20s %-26s %12s  %8s  %8s  %9s  %12s\n", "way", "median [least .. most]", "speed",
            "to pipe", "to seq.", "processor", "handing over");
     for (size_t which = JOBS_COUNT; which-- > 0;)
         print_way(run, which, middles);
+    if (run->cpython_rounds > 0) {
+        double middle = median_of(run->cpython_seconds, run->cpython_rounds);
+
+        printf("  %-20s %.3f s [%.3f .. %.3f]   %7.1f MB/s  %7.2fx  %7.2fx\n", "CPython", middle,
+               run->cpython_seconds[0], run->cpython_seconds[run->cpython_rounds - 1],
+               (double)run->series[0].digest.bytes / 1e6 / middle, middles[PIPE] / middle,
+               middles[SEQUENTIAL] / middle);
+    }
     pipe = median_of(run->series[PIPE].hand_seconds, run->rounds);
     shoal = median_of(run->series[SHOAL].hand_seconds, run->rounds);
     if (shoal > 0)
@@ -231,6 +269,8 @@ int wordcount_run(const struct corpus *corpus, const struct wordcount_options *o
     while (run.rounds < options->rounds)
         if (run_round(&run, &input, options->rounds) < 0)
             return -1;
+    if (run_cpython(&run, &input, options->rounds) < 0)
+        return -1;
     print_rows(&run, run.series[0].digest.bytes);
     if (options->rows)
         return 0;
