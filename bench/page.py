@@ -190,11 +190,10 @@ def draw(folder):
 
 HEAD = """# Benchmarks
 
-Written by `bench/page.py write build/bench` from one run of `bench/run`, which also draws it: see
-`build/bench/index.html` after a run. Compare ratios, not absolutes; each row has the median of at
-least nine rounds, in which all contenders took turns, the least and the most of them, and its ratio
-to the best rival's median. Rows in ns, us and ratios: less is better. What a row is, its rivals'
-tuning and the growth of the rows: [scaling.md](scaling.md) and the comments in `bench/`.
+Written by `bench/run --document`, which also draws it: see `build/bench/index.html` after a run.
+Compare ratios, not absolutes. Each row has the median of its rounds, in which all contenders took
+turns, the least and the most of them, and the median's ratio to the best rival's. In rows in ns and
+us less is better. What grows, and why: [scaling.md](scaling.md).
 
 - a message is copied in by its sender and out by its receiver, unless the row says uncopied;
 - processes are pinned to the first two processors; what crosses them is measured while a cache
@@ -208,7 +207,8 @@ tuning and the growth of the rows: [scaling.md](scaling.md) and the comments in 
 
 
 def markdown(folder):
-    yield HEAD + "".join(f"- {text}\n" for text in environment(folder)) + "- command: `bench/run`\n"
+    yield HEAD
+    yield from (f"- {text}\n" for text in [*environment(folder), "command: `bench/run --document`"])
     for row, contenders in read(folder).items():
         yield f"\n**{row}**\n\n| who | median | least .. most | to the best rival |\n"
         yield "|---|---|---|---|\n"
