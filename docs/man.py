@@ -1,10 +1,13 @@
-"""Man pages from the public headers: one page in section 3 for each function.
+"""Man pages from the public headers: in section 3 one for each function, in section 7 one for each
+header.
 
 usage: man.py HEADER... OUTPUT_FOLDER VERSION
        man.py --list HEADER...
 
-The comment above a function is the page: "name - what it does.", one "@parameter: ..." each, then
-the labels. tests/lint/headers.py checks that none is missing, with the parser below.
+The comment above a function is its page: "name - what it does.", one "@parameter: ..." each, then
+the labels; and the types that it is declared with. tests/lint/headers.py checks that none is
+missing, with the parser below. The comment that opens a header is its page, with all that is
+declared there.
 """
 import re
 import sys
@@ -15,6 +18,7 @@ LABELS = ["Owns", "Blocks", "Safe", "Death", "Returns", "Python"]
 HEADINGS = {"Owns": "OWNERSHIP", "Blocks": "BLOCKING", "Safe": "SAFETY", "Death": "DEATH",
             "Returns": "RETURN VALUE", "Python": "PYTHON"}
 
+TYPE = re.compile(r"^typedef struct \{\n.*?^\} (\w+);", re.M | re.S)
 DECLARATION = re.compile(
     r"(?:/\*\n((?: \*[^\n]*\n)*?) \*/\n)?^((?:SHOAL_API|SHOAL_MUST) [^;(]*\([^;]*;)", re.M)
 
@@ -28,6 +32,7 @@ class Function:
     summary: str
     described: list   # (parameter, text), as in the comment
     labels: list      # (label, text), as in the comment
+    types: list       # the code of each type of this header that it is declared with
 
 
 def parse_parameters(declaration):
@@ -63,14 +68,45 @@ def parse_comment(text):
     return summary, described, labels
 
 
+def types_of(declaration, types):
+    """The code of the types that it names, and of those that these name: they stand before."""
+    found = []
+    for name, code in reversed(types.items()):
+        if any(re.search(rf"\b{name}\b", text) for text in [declaration, *found]):
+            found.append(code)
+    return found[::-1]
+
+
 def functions(header, text):
     """Every exported function of a header, in its order."""
+    types = {found[1]: found[0] for found in TYPE.finditer(text)}
     for found in DECLARATION.finditer(text):
         declaration = " ".join(found[2].split())
         name = re.search(r"(\w+)\(", declaration)[1]
         summary, described, labels = parse_comment(found[1] or "")
         yield Function(name, header, declaration, parse_parameters(declaration),
-                       summary.removeprefix(f"{name} - "), described, labels)
+                       summary.removeprefix(f"{name} - "), described, labels,
+                       types_of(declaration, types))
+
+
+@dataclass
+class Header:
+    name: str          # shoal_queue, of <shoal/queue.h>
+    path: str
+    paragraphs: list   # of the comment that opens it
+    declarations: str  # all that is neither a function nor its comment
+    functions: list
+
+
+def header_of(path, text):
+    name = Path(path).stem
+    comment = re.match(r"/\*\n?(.*?)\*/", text, re.S)
+    lines = re.sub(r"^ \*(?: |$)", "", comment[1], flags=re.M).strip()
+    inside = re.search(r"SHOAL_BEGIN_DECLS\n(?!#)(.*)SHOAL_END_DECLS\n#endif", text, re.S)
+    declarations = DECLARATION.sub("", inside[1] if inside else "")
+    declarations = re.sub(r"^/\* (clang-format|NOLINT).*\n", "", declarations, flags=re.M)
+    return Header(name if name == "shoal" else f"shoal_{name}", path, lines.split("\n\n"),
+                  re.sub(r"\n{3,}", "\n\n", declarations).strip(), list(functions(path, text)))
 
 
 # ---- troff
@@ -97,9 +133,21 @@ def synopsis(declaration):
     return head + "(" + (separator if len(plain) > 76 else ", ").join(parts)
 
 
-def page(function, version, see_also):
-    lines = [f".TH {function.name.upper()} 3 \"\" \"shoal {version}\" \"shoal\"",
-             ".SH NAME", f"{function.name} \\- {escape(function.summary.rstrip('.'))}",
+def code(text):
+    return [".EX", *map(escape, text.split("\n")), ".EE"]
+
+
+def see_also(pages):
+    return [".SH SEE ALSO", ",\n".join(f"\\fB{name}\\fR({section})" for name, section in pages)]
+
+
+def first_sentence(text):
+    words = re.split(r"[.:](?:\s|$)", " ".join(text.split()))[0]
+    return words[:1].lower() + words[1:]
+
+
+def function_page(function, header):
+    lines = [".SH NAME", f"{function.name} \\- {escape(function.summary.rstrip('.'))}",
              ".SH LIBRARY", "shoal (\\fIlibshoal\\fR, \\fI\\-lshoal\\fR)",
              ".SH SYNOPSIS", ".nf", f"\\fB#include <{function.header}>\\fR", ".PP",
              *(f"\\fB{escape(line)}\\fR" for line in synopsis(function.declaration).split("\n")),
@@ -114,29 +162,54 @@ def page(function, version, see_also):
             for part in text.split("; "):
                 lines += [prose(part), ".br"]
             lines.pop()
+        elif label == "Python":  # names of another language
+            lines.append(prose(text))
         else:
             lines.append(prose(text[:1].upper() + text[1:]))
-    if see_also:
-        lines += [".SH SEE ALSO", ",\n".join(f"\\fB{name}\\fR(3)" for name in see_also)]
-    return "\n".join(lines) + "\n"
+    if function.types:
+        lines += [".SH TYPES", *code("\n\n".join(function.types))]
+    return lines + see_also([(header.name, 7), *((other.name, 3) for other in header.functions
+                                                 if other is not function)])
+
+
+def header_page(header, others):
+    lines = [".SH NAME", f"{header.name} \\- {escape(first_sentence(header.paragraphs[0]))}",
+             ".SH SYNOPSIS", f"\\fB#include <{header.path}>\\fR", ".SH DESCRIPTION"]
+    for paragraph in header.paragraphs:
+        lines += [".PP", *(code(paragraph) if paragraph.startswith(" ") else [prose(paragraph)])]
+    if header.declarations:
+        lines += [".SH DECLARATIONS", *code(header.declarations)]
+    if header.functions:
+        lines.append(".SH FUNCTIONS")
+        for function in header.functions:
+            lines += [".TP", f"\\fB{function.name}\\fR(3)", prose(function.summary)]
+    return lines + see_also([(other.name, 7) for other in others])
+
+
+def write_page(folder, name, section, version, lines):
+    title = f".TH {name.upper()} {section} \"\" \"shoal {version}\" \"shoal\""
+    Path(folder, f"{name}.{section}").write_text("\n".join([title, *lines]) + "\n")
 
 
 def read(headers):
-    """Functions of all headers, each as <shoal/x.h>."""
-    for path in headers:
-        yield from functions(f"shoal/{Path(path).name}", Path(path).read_text())
+    """All headers, each as it is included."""
+    return [header_of(re.search(r"(shoal/)?[^/]*$", str(path))[0], Path(path).read_text())
+            for path in headers]
 
 
 def main(arguments):
     if arguments[0] == "--list":
-        print("\n".join(function.name for function in read(arguments[1:])))
+        for header in read(arguments[1:]):
+            print(f"{header.name}.7", *(f"{function.name}.3" for function in header.functions),
+                  sep="\n")
         return
     *headers, folder, version = arguments
-    everything = list(read(headers))
-    for function in everything:
-        see_also = [other.name for other in everything
-                    if other.header == function.header and other is not function]
-        Path(folder, f"{function.name}.3").write_text(page(function, version, see_also))
+    everything = read(headers)
+    for header in everything:
+        others = [other for other in everything if other is not header]
+        write_page(folder, header.name, 7, version, header_page(header, others))
+        for function in header.functions:
+            write_page(folder, function.name, 3, version, function_page(function, header))
 
 
 if __name__ == "__main__":

@@ -148,7 +148,7 @@ def rendered(page):
 
 def man_pages(tap):
     with tempfile.TemporaryDirectory() as folder:
-        headers = sorted((ROOT / "include/shoal").glob("*.h"))
+        headers = [ROOT / "include/shoal.h", *sorted((ROOT / "include/shoal").glob("*.h"))]
         man.main([*map(str, headers), folder, "0"])
         pages = sorted(Path(folder).iterdir())
         problems = [f"{page.name}: {text}" for page in pages for text in rendered(page)]

@@ -89,9 +89,11 @@ def main(build):
         tap.result("linking is able to fail",
                    [] if installed.program(C, "c_none", static=False) else ["no error"])
 
-        pages = list(Path(folder).rglob("man3/shoal_*.3"))
-        missing = exported - {page.name.removesuffix(".3") for page in pages}
-        tap.result("every exported function has its man page", sorted(missing))
+        pages = {page.name for page in Path(folder).rglob("man?/shoal*")}
+        wanted = {f"{name}.3" for name in exported} | {"shoal.7"} | {
+            f"shoal_{path.stem}.7" for path in (ROOT / "include/shoal").glob("*.h")}
+        tap.result("every exported function and every header has its man page",
+                   sorted(wanted ^ pages))
     tap.end()
 
 
