@@ -62,8 +62,8 @@ static inline shoal_any shoal_any_of_ref(uint64_t ref)
  * When to give up: an absolute CLOCK_MONOTONIC time in nanoseconds, and an event whose setting
  * ends the call before that with -ECANCELED: see shoal_until(). What can be had at once is had
  * even if the event is set. Every wait can be cancelled but that for the end of processes, which
- * answers -ENOTSUP to a cancel event. SHOAL_NOW tries once; it waits at most
- * 10 ms, for a process that is inside the same object and does not run. SHOAL_FOREVER has no limit.
+ * answers -ENOTSUP to a cancel event. SHOAL_NOW tries once; it waits at most 10 ms, for a process
+ * that is inside the same object and does not run. SHOAL_FOREVER has no limit.
  * A thread must not be cancelled (pthread_cancel) inside a call.
  */
 typedef struct {
@@ -177,6 +177,8 @@ typedef struct {
 
 /*
  * shoal_init - make this process the root of a family and say how it shall behave.
+ * Without it a family begins at the first other call, with the defaults: children are forked, and
+ * exit() joins none of them.
  * @argc: main's, unchanged; or NULL.
  * @argv: main's, unchanged: it says that main() itself calls, so that children can be exec'd, which
  *        come by here too; NULL: there is only FORK.
@@ -185,8 +187,8 @@ typedef struct {
  * Blocks:  no. In a child that was exec'd it does not return: it runs the target, and exits.
  * Safe:    threads one at a time, before other calls; after fork no; signal handler no.
  * Death:   nothing to leave: the family's memory has no name and goes with its last process.
- * Returns: 0; -EALREADY initialised; -EINVAL; -ENOMEM a limit; -EMFILE; -EUSERS; -EADDRINUSE;
- *          -ENOTSUP a method other than FORK without main's arguments;
+ * Returns: 0; -EALREADY called before, or after another call; -EINVAL; -ENOMEM a limit; -EMFILE;
+ *          -EUSERS; -EADDRINUSE; -ENOTSUP a method other than FORK without main's arguments;
  *          -ECHILD in what a child that is being exec'd has started before it came to its own.
  * Python:  the main module, with multiprocessing.set_start_method().
  */

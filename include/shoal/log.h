@@ -6,6 +6,8 @@
  * Silent until a program asks for it, here or by the environment: SHOAL_LOG=INFO, or any other
  * level by name or number, is shoal_log_to_stderr() in shoal_init(). A child begins with the level
  * of its creator, and writes to stderr if he does; his handler it has by SHOAL_START_FORK alone.
+ *
+ * docs/examples/logging.c is a complete program.
  */
 #ifndef SHOAL_LOG_H
 #define SHOAL_LOG_H

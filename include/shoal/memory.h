@@ -6,6 +6,8 @@
  * allocated under it goes wherever it goes. After shoal_share() several processes and queues may
  * hold it, and the last one ends it. In one family an ordinary pointer inside a payload is valid
  * everywhere.
+ *
+ * docs/examples/fan_out.c is a complete program.
  */
 #ifndef SHOAL_MEMORY_H
 #define SHOAL_MEMORY_H

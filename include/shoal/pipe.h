@@ -4,7 +4,10 @@
  *
  * Both ends belong to their creator at first; shoal_connection_give() hands one to another process.
  * When an end is closed, or its process has died, the other one can still receive what was sent
- * before, and is then told -EPIPE.
+ * before, and is then told -EPIPE. An end that a child shall have is given to it between
+ * shoal_process_create() and shoal_process_start(): its handle alone is not enough.
+ *
+ * docs/examples/pipe.c is a complete program.
  */
 #ifndef SHOAL_PIPE_H
 #define SHOAL_PIPE_H

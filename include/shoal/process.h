@@ -5,6 +5,8 @@
  *
  * No signal handler is installed and no SIGCHLD stolen: children are watched and reaped by pidfd.
  * A call that is for the creator alone says so and answers -ECHILD elsewhere.
+ *
+ * docs/examples/exitcodes.c and docs/examples/daemon.c are complete programs.
  */
 #ifndef SHOAL_PROCESS_H
 #define SHOAL_PROCESS_H

@@ -5,6 +5,8 @@
  * all of them, so that pointers inside payloads are valid everywhere.
  * It grows while in use, 2 MiB at a time, and a limit that is reached is -ENOMEM at the call that
  * asked, never a signal.
+ *
+ * docs/examples/named.c is a complete program.
  */
 #ifndef SHOAL_SEGMENT_H
 #define SHOAL_SEGMENT_H

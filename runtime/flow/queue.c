@@ -289,7 +289,7 @@ static int check_payload(const struct ring_call *call, const void *payload, uint
 {
     struct shl_place place;
     REQUIRE(payload, -EINVAL, "put: the payload is NULL");
-    REQUIRE(shl_place_find(payload, &place), -EFAULT, "put: not a payload");
+    REQUIRE(shl_place_find(payload, &place), -EFAULT, "put: not a payload, as shoal_alloc() makes");
     REQUIRE(place.segment == call->segment, -EXDEV,
             "put: the payload lies in another segment than the queue");
     uint64_t own = atom_load_relaxed(&place.block->own);

@@ -298,8 +298,9 @@ int shl_segment_family_create(uint64_t size_max)
     const shoal_segment_options options = { .size_max = size_max };
     pthread_mutex_lock(&shared->lock);
     struct shl_segment *family = &shl_segments[SHL_FAMILY];
-    int code = family->shm ? shl_error(-EALREADY, "the family's segment exists already")
-                           : create(family, &options);
+    int code = family->shm
+                   ? shl_error(-EALREADY, "shoal_init() was called, or comes after other calls")
+                   : create(family, &options);
     pthread_mutex_unlock(&shared->lock);
     return code;
 }

@@ -159,6 +159,13 @@ static int attempt_acquire(void *context, struct shl_watches *ret_watches)
     }
 }
 
+static SHL_COLD int timed_out(const struct shl_found *found)
+{
+    return shl_error(-ETIMEDOUT, shl_lock_is_mine(found)
+                                     ? "the calling thread itself holds the lock"
+                                     : "the lock is held by another");
+}
+
 static SHL_COLD int acquire_slow(const struct shl_found *cached, uint64_t ref,
                                  shoal_deadline deadline)
 {
@@ -189,7 +196,7 @@ static SHL_COLD int acquire_slow(const struct shl_found *cached, uint64_t ref,
                                  .ref = ref,
                                  .keep_pending = !SHL_MISTAKE("lock.P2") };
     code = shl_park(&lock_of(&found)->bell, &what, deadline);
-    return code == -ETIMEDOUT ? shl_error(code, "the lock is held by another") : code;
+    return code == -ETIMEDOUT ? timed_out(&found) : code;
 }
 
 static int acquire(const struct shl_found *found, uint64_t ref, shoal_deadline deadline)

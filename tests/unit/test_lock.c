@@ -51,6 +51,7 @@ Test(lock, held_by_the_same_thread_it_is_not_to_be_had_1_12_2, .timeout = 60)
     const uint64_t begin = harness_now_ns();
     assert_code(shoal_lock_acquire(lock, shoal_after_ms(30)), -ETIMEDOUT);
     cr_assert_geq(harness_now_ns() - begin, 30000000);
+    cr_assert_str_eq(shoal_error_message(), "the calling thread itself holds the lock");
     assert_code(shoal_lock_acquire(lock, shoal_after_ms(-1)), -ETIMEDOUT);
     assert_code(acquire_elsewhere(lock, SHOAL_NOW), -ETIMEDOUT);
     assert_code(acquire_elsewhere(lock, shoal_after_ms(5)), -ETIMEDOUT);
