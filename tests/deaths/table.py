@@ -113,6 +113,17 @@ def row(*cells):
     return "| " + " | ".join(cells) + " |"
 
 
+def where():
+    """At which commit, when, and on what machine."""
+    commit = subprocess.run(["git", "describe", "--always", "--dirty", "--exclude=*"], cwd=ROOT,
+                            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+    model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    kernel = ".".join(platform.release().split(".")[:2])
+    return ", ".join([f"at commit {commit.strip() or 'unknown'}", str(datetime.date.today()),
+                      model[1] if model else platform.machine(), f"{os.cpu_count()} processors",
+                      f"Linux {kernel}"])
+
+
 def table(deaths):
     shoal, cpython = shoal_outcomes(deaths, SECONDS, TIMES), cpython_outcomes()
     version = re.search(r"version: '(.*?)'", (ROOT / "meson.build").read_text())[1]
@@ -122,9 +133,8 @@ def table(deaths):
     for case, title in CASES.items():
         yield row(title, str(cpython[case]), str(shoal[case]))
     yield ""
-    kernel = ".".join(platform.release().split(".")[:2])
-    yield (f"Measured on {datetime.date.today()}, Linux {kernel}; times are since the death, those "
-           f"of shoal medians of {TIMES}. What has no answer after {SECONDS} s hangs.")
+    yield (f"`tests/run deaths` {where()}. Times are since the death, those of shoal medians of "
+           f"{TIMES}. What has no answer after {SECONDS} s hangs.")
 
 
 def disagreements(readme, shoal):
