@@ -9,6 +9,10 @@
 #include <sys/syscall.h>
 #include <sys/types.h>
 
+#ifndef HARNESS_EMULATED
+#define HARNESS_EMULATED 0 /* then numbers of calls are those of another kind of processor */
+#endif
+
 /* Is that thread, of any process of ours, inside a futex wait at this moment? */
 static inline bool is_asleep(pid_t tid)
 {
@@ -18,11 +22,11 @@ static inline bool is_asleep(pid_t tid)
     const char *read = file ? fgets(line, sizeof line, file) : NULL;
     if (file)
         fclose(file);
-    if (read) {
+    if (read && !HARNESS_EMULATED) {
         const long number = strtol(line, NULL, 10);
         return number == SYS_futex || number == SYS_futex_waitv;
     }
-    /* no permission: any sleep will do */
+    /* no permission, or not to be understood: any sleep will do */
     snprintf(path, sizeof path, "/proc/%d/stat", tid);
     file = fopen(path, "re");
     read = file ? fgets(line, sizeof line, file) : NULL;

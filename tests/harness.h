@@ -78,7 +78,10 @@ unsigned harness_leaks(struct harness_baseline *baseline, char *text, size_t tex
 
 /* --- children ------------------------------------------------------------------------------- */
 
-/* A child by plain fork; it ends with _exit(function(argument)) and dies with its creator. */
+#define HARNESS_SKIPPED 77 /* a test's exit status under an emulator, see tests/aarch64 */
+
+/* A child by plain fork; it ends with _exit(function(argument)) and dies with its creator. An
+ * emulator knows nothing of what a child has of its own: there the test ends, as skipped. */
 pid_t harness_child(int (*function)(void *argument), void *argument);
 
 /* Its exit code, or minus the signal that ended it; HARNESS_HUNG after the limit. Reaps. */

@@ -24,7 +24,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM_SECONDS = 120  # how long one program may take, if meson.build names no other limit
 OUTPUT_LINES = 80      # how much of a failing program's output is shown
-KINDS = ["unit", "proc", "crash", "fault", "stress", "model", "fuzz", "lint", "example"]
+KINDS = ["unit", "proc", "crash", "fault", "stress", "model", "fuzz", "lint", "example",
+         "aarch64"]
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 LIBC = ctypes.CDLL(None, use_errno=True)
