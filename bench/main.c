@@ -20,6 +20,7 @@
 
 #define ROUNDS 5
 #define ROUNDS_QUICK 3
+#define ROUNDS_CPYTHON 2 /* none with --quick */
 
 enum { EXIT_USAGE = 2 };
 
@@ -79,6 +80,7 @@ static bool apply(struct options *options, int option)
     case 'q':
         options->quick = true;
         options->wordcount.rounds = ROUNDS_QUICK;
+        options->wordcount.cpython_rounds = 0;
         return true;
     case 'r':
         options->wordcount.rows = true;
@@ -117,6 +119,7 @@ static bool parse(struct options *options, int argc, char **argv)
     int option;
 
     options->wordcount.rounds = ROUNDS;
+    options->wordcount.cpython_rounds = ROUNDS_CPYTHON;
     options->wordcount.workers = shoal_cpu_count();
     if (options->wordcount.workers > WORKERS_MAX)
         options->wordcount.workers = WORKERS_MAX;

@@ -11,7 +11,7 @@
 #define TRIES 40
 #define TRIES_QUICK 3
 #define MEASURED_MAX 4 /* tries that came as far as measuring */
-#define WASTED_MAX_NS (120 * UINT64_C(1000000000))
+#define WASTED_MAX_NS (60 * UINT64_C(1000000000))
 
 /* The ball is in the second's court when it is odd. */
 static double play(_Atomic uint32_t *ball, bool second, uint32_t trips)

@@ -35,7 +35,7 @@ struct near_tries {
 
 /*
  * Shall there be a try, or another one? Ask before each, and no more after one that was near. A
- * whole run spends no more than two minutes on tries that were not.
+ * whole run spends no more than a minute on tries that were not.
  */
 bool near_try(struct near_tries *tries, bool quick);
 

@@ -328,7 +328,7 @@ int pipeline_run(bool quick, bool rows)
                              .unit = "MB/s",
                              .contenders = ways,
                              .count = sizeof(ways) / sizeof(ways[0]),
-                             .quick_count = 5,
+                             .quick_count = 3,
                              .measure = measure_way };
 
     return row_run(&row, quick, rows);

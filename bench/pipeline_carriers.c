@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define IN_FLIGHT 64 /* records; 16 and 256 were not faster */
+#define IN_FLIGHT 64 /* records */
 #define PIPE_SIZE (1 << 20)
 #define RECORD_ROOM (sizeof(struct record) + RECORD_SIZE_MAX)
 

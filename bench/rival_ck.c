@@ -5,7 +5,7 @@
 
 #include <ck_ring.h>
 
-#define CAPACITY 16384 /* 1024 and 65536 were not faster */
+#define CAPACITY 16384
 
 struct item8 {
     char bytes[8]; /* cppcheck-suppress unusedStructMember ; the library copies them */

@@ -16,7 +16,7 @@ using spsc = boost::lockfree::spsc_queue<item<size>, boost::lockfree::capacity<c
 template <size_t size, size_t count>
 using mpmc = boost::lockfree::queue<item<size>, boost::lockfree::capacity<count>>;
 
-constexpr size_t of_many = 16384;     // of items of 8 bytes; 1024 and 65536 were not faster
+constexpr size_t of_many = 16384;     // of items of 8 bytes
 constexpr size_t of_few = 64;         // likewise, in rows that say so, and of blocks
 constexpr size_t of_lines = 65534;    // 4 MiB of 64 bytes; the most that the mpmc kind can be
 constexpr size_t of_kibibytes = 4096; // 4 MiB of 1 KiB

@@ -46,11 +46,14 @@ struct ring_kind {
 };
 
 /*
- * Of the fixed waits that were tried (1 to 1024 pauses) 128 were the best for nearly all of them;
- * with more processes than processors who finds nothing lets others run at once, as the one who
- * could give him something may be among them.
+ * How a rival waits: so many pauses before it looks again, and after so many looks it lets others
+ * run. To look for a better wait on another machine, build with -DRINGS_PAUSES=N. With more
+ * processes than processors who finds nothing lets others run at once, as the one who could give
+ * him something may be among them.
  */
+#ifndef RINGS_PAUSES
 #define RINGS_PAUSES 128
+#endif
 #define RINGS_TRIES 64
 
 RINGS_INLINE void rings_wait(const struct channel *channel, unsigned *tries)

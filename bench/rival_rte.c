@@ -6,7 +6,7 @@
 
 #include "rival_rings.h"
 
-#define CAPACITY 16384 /* 1024 and 65536 were not faster */
+#define CAPACITY 16384
 
 static size_t bytes_of(size_t item_size, size_t capacity)
 {

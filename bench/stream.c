@@ -17,7 +17,7 @@
 #define SENDER_SHIFT 48 /* a message is its sender's index above its number */
 #define WARM_MS 15
 #define WINDOW_MS 50
-#define DRAIN_MS 2000 /* a rival that takes longer for what is left has collapsed: see referee() */
+#define DRAIN_MS 500 /* a rival that takes longer for what is left has collapsed: see referee() */
 #define LOOK_EVERY_MS 2
 
 enum { SENDER, RECEIVER };
@@ -324,7 +324,7 @@ static void compare(const struct score *before, const struct score *after, unsig
 
 /*
  * Begins when the first pair has looked at the processors. In some rivals all wait for the next
- * step of one who does not run; then it would take minutes until all messages have arrived, and
+ * step of one who does not run; then it would take long until all messages have arrived, and
  * what is not there after a while is not waited for. Of shoal they must all arrive.
  */
 static int referee(struct crew *crew, const struct stream *stream, struct row_value *ret_value)

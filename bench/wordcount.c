@@ -148,14 +148,13 @@ static int run_timed(struct run *run, size_t which, const struct job_input *inpu
     return status;
 }
 
-/* It counts once where the others are counted often: it is slow, and not the closest rival. */
 static int run_cpython(struct run *run, const struct job_input *input, unsigned rounds)
 {
     const uint64_t words = run->series[0].digest.words;
     uint64_t found;
 
-    for (unsigned i = 0; i < (rounds + 1) / 3; i++) {
-        progress_begin("CPython", i + 1, (rounds + 1) / 3, 1);
+    for (unsigned i = 0; i < rounds; i++) {
+        progress_begin("CPython", i + 1, rounds, 1);
         if (cpython_words(input->corpus, input->workers, &run->cpython_seconds[i], &found) < 0) {
             progress_end();
             fprintf(stderr, "shoal-bench: CPython is left out of " WORDCOUNT_ROW "\n");
@@ -269,7 +268,7 @@ int wordcount_run(const struct corpus *corpus, const struct wordcount_options *o
     while (run.rounds < options->rounds)
         if (run_round(&run, &input, options->rounds) < 0)
             return -1;
-    if (run_cpython(&run, &input, options->rounds) < 0)
+    if (run_cpython(&run, &input, options->cpython_rounds) < 0)
         return -1;
     print_rows(&run, run.series[0].digest.bytes);
     if (options->rows)

@@ -11,7 +11,8 @@
 struct wordcount_options {
     unsigned workers;
     unsigned rounds;
-    bool rows; /* print rows instead of a report */
+    unsigned cpython_rounds; /* it is slow */
+    bool rows;               /* print rows instead of a report */
 };
 
 /* Returns 0, or -1 when a way failed or they differ (said on stderr). */
