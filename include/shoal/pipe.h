@@ -68,7 +68,8 @@ SHOAL_API int shoal_connection_give(shoal_connection connection, shoal_process p
  *          whose process dies is freed.
  * Returns: 0; -ETIMEDOUT; -ECANCELED; -EPIPE the other end is closed; -EPERM another process holds
  *          this end, or the payload; -EINVAL also for the receiving end of a one-way pipe; -EFAULT
- *          not a payload; -EXDEV of another segment; -ESTALE this end is closed.
+ *          not a payload; -EXDEV of another segment; -ESTALE this end is closed, or the cancel
+ *          event is gone.
  * Python:  Connection.send(obj).
  */
 SHOAL_MUST int shoal_connection_send(shoal_connection connection, void *payload,
@@ -101,7 +102,7 @@ SHOAL_MUST int shoal_connection_send_bytes(shoal_connection connection, const vo
  * Death:   killed inside: the message is lost with the end.
  * Returns: 0; -ETIMEDOUT; -ECANCELED; -EPIPE the other end is closed and nothing is left; -EPERM
  *          another process holds this end; -EINVAL also for the sending end of a one-way pipe;
- *          -ESTALE this end is closed; -EUCLEAN.
+ *          -ESTALE this end is closed, or the cancel event is gone; -EUCLEAN.
  * Python:  Connection.recv(); -EPIPE where it raises EOFError.
  */
 SHOAL_MUST int shoal_connection_recv(shoal_connection connection, void **ret_payload,

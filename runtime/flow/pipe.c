@@ -8,7 +8,8 @@
  * Protocol. A send is a put into the other end, a receive a get from one's own. An end is closed by
  * ending its object: the other one then finds nobody there. So it does when the end's holder is
  * dead, for which it also sleeps at one of his threads' lives. Whoever settles the holder's death
- * ends the object too. After either, what had come before is received first.
+ * ends the object too. After either, what had come before is received first. Who waits for room at
+ * the other end is also told when another thread of his closes his own.
  *
  * Killed inside close before its object has ended, the holder is dead and so is his end; after it
  * the bell of the other end is pending.
@@ -83,6 +84,8 @@ static bool is_abandoned(const struct shl_segment *segment, struct connection_sh
 /* A call on one's own end. */
 struct end_call {
     struct ring_call ring; /* of this end for who receives, of the other one for who sends */
+    struct connection_shm *own;
+    uint64_t own_ref;
     struct connection_shm *other;
     uint64_t other_ref;
     size_t size_max;
@@ -94,9 +97,13 @@ static bool receiver_is_alone(const struct ring_call *call, struct shl_watches *
     return !end->other || is_abandoned(call->segment, end->other, end->other_ref, watches);
 }
 
+/* Who waits at the other end for room is also told that another thread has closed his own. */
 static bool sender_is_alone(const struct ring_call *call, struct shl_watches *watches)
 {
-    return is_abandoned(call->segment, connection_of(call->object), call->ref, watches);
+    const struct end_call *end = (const struct end_call *)call;
+    shl_watch_end(watches, &end->own->queue.object, end->own_ref);
+    return !shl_object_is(&end->own->queue.object, end->own_ref) ||
+           is_abandoned(call->segment, connection_of(call->object), call->ref, watches);
 }
 
 /* A message that does not fit its receiver's room. */
@@ -133,6 +140,8 @@ static int find(shoal_connection handle, uint32_t way, shoal_deadline deadline,
             way == CONNECTION_SENDS ? "this end only receives" : "this end only sends");
     struct object_shm *other = shl_object_at(found->segment, end->peer, KIND_CONNECTION);
     *ret_call = (struct end_call){ .ring = shl_queue_call(found->segment, found->object),
+                                   .own = end,
+                                   .own_ref = handle.ref,
                                    .other = connection_of(other),
                                    .other_ref = end->peer };
     ret_call->ring.self = found->self;
@@ -229,20 +238,22 @@ int shoal_connection_give(shoal_connection connection, shoal_process process)
 }
 
 /* Another thread may close this end, or the other one goes, in the middle of a call. */
-static int send_code(shoal_connection connection, int code)
+static int send_code(const struct end_call *call, int code)
 {
-    if (code != -ESTALE)
+    if (code != -ESTALE && code != -EPIPE)
         return code;
-    struct shl_segment *segment;
-    bool ours = shl_object_find(connection.ref, KIND_CONNECTION, &segment);
-    return ours ? shl_error(-EPIPE, "the other end is closed") : -ESTALE;
+    if (!shl_object_is(&call->own->queue.object, call->own_ref))
+        return shl_error(-ESTALE, "this end was closed");
+    if (!shl_object_is(&call->other->queue.object, call->other_ref))
+        return shl_error(-EPIPE, "the other end is closed");
+    return code; /* its holder died, or the deadline's event is gone */
 }
 
 int shoal_connection_send(shoal_connection connection, void *payload, shoal_deadline deadline)
 {
     struct end_call call;
     int code = find_other(connection, deadline, &call);
-    return code < 0 ? code : send_code(connection, shl_queue_put(&call.ring, payload));
+    return code < 0 ? code : send_code(&call, shl_queue_put(&call.ring, payload));
 }
 
 int shoal_connection_send_bytes(shoal_connection connection, const void *data, size_t size,
@@ -250,7 +261,7 @@ int shoal_connection_send_bytes(shoal_connection connection, const void *data, s
 {
     struct end_call call;
     int code = find_other(connection, deadline, &call);
-    return code < 0 ? code : send_code(connection, shl_queue_put_copy(&call.ring, data, size));
+    return code < 0 ? code : send_code(&call, shl_queue_put_copy(&call.ring, data, size));
 }
 
 int shoal_connection_recv(shoal_connection connection, void **ret_payload, shoal_deadline deadline)
@@ -292,14 +303,20 @@ int shoal_connection_poll(shoal_connection connection, shoal_deadline deadline)
     return code < 0 ? code : shl_ring_wait(&call.ring);
 }
 
-/* Wakes those who wait at the other end; if it is a dead one's, and was not settled, ends it. */
-static void leave_other(const struct end_call *end)
+static void wake_all(struct bell_shm *bell)
 {
-    struct shl_watches none = { .count = 0 };
-    struct bell_shm *bell = &end->other->queue.ring.not_empty;
     /* [park.flag] seq_cst: who is about to sleep sees the flag gone. */
     atom_exchange_seq_cst(&bell->flag, 0);
     shl_futex_wake(&bell->bell, INT32_MAX);
+}
+
+/* Wakes those who wait at the other end: who receives there, and our own who send to it. If it is a
+ * dead one's, and was not settled, ends it. */
+static void leave_other(const struct end_call *end)
+{
+    struct shl_watches none = { .count = 0 };
+    wake_all(&end->other->queue.ring.not_empty);
+    wake_all(&end->other->queue.ring.not_full);
     if (!is_abandoned(end->ring.segment, end->other, end->other_ref, &none))
         return;
     struct ring_call call = shl_queue_call(end->ring.segment, &end->other->queue.object);

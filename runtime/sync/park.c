@@ -129,9 +129,8 @@ static void tell_again(struct event_shm *event)
     atom_store_relaxed(&event->told, word >> 1);
 }
 
-/* The end of an object is a change too, though the flag may be set again after it: of the word that
- * its handles must equal, the half that the generation is in. */
-static void watch_end(struct shl_watches *watches, struct object_shm *object, uint64_t ref)
+/* Of the word that its handles must equal, the half that the generation is in. */
+void shl_watch_end(struct shl_watches *watches, struct object_shm *object, uint64_t ref)
 {
     if (!SHL_MISTAKE("park.end"))
         shl_watch(watches, (atom32 *)(void *)&object->self + 1)->expected = (uint32_t)(ref >> 32);
@@ -150,11 +149,11 @@ static int attempt_or_sleep(struct bell_shm *bell, const struct shl_park_for *wh
         shl_watch(&watches, &bell->flag)->expected = 1;
     /* [park.flag] seq_cst, acquire and release: see Order above. */
     atom_exchange_seq_cst(&bell->flag, 1);
-    watch_end(&watches, what->object, what->ref);
+    shl_watch_end(&watches, what->object, what->ref);
     struct shl_futex_watch *cancel_word = NULL;
     if (unlikely(cancel->event)) {
         shl_watch(&watches, &cancel->event->bell.bell);
-        watch_end(&watches, &cancel->event->object, cancel->ref);
+        shl_watch_end(&watches, &cancel->event->object, cancel->ref);
         cancel_word = shl_watch(&watches, (atom32 *)&cancel->event->word);
         /* [park.flag] likewise. */
         atom_exchange_seq_cst(&cancel->event->bell.flag, 1);

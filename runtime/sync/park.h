@@ -39,6 +39,9 @@ static inline void shl_watches_init(struct shl_watches *watches)
     watches->soon = false;
 }
 
+/* The end of an object is a change too, though the flag may be set again after it. */
+void shl_watch_end(struct shl_watches *watches, struct object_shm *object, uint64_t ref);
+
 /* What somebody waits for. */
 struct shl_park_for {
     /* Tries it: -EAGAIN, with the words whose change would make it succeed, or its result. */

@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <stdint.h>
 
+#include "asleep.h"
+
 TestSuite(pipe, .timeout = 120);
 
 struct ends {
@@ -185,6 +187,7 @@ Test(pipe, pipes_come_and_go_without_a_trace, .timeout = 60)
 struct waiting {
     shoal_connection end;
     int code;
+    _Atomic pid_t tid;
 };
 
 static void *receives(void *argument)
@@ -210,7 +213,7 @@ Test(pipe, sleepers_are_woken_by_messages_and_by_either_close, .timeout = 60)
 {
     for (int i = 0; i < 30; i++) {
         const struct ends ends = pipe_of(0, false);
-        struct waiting waiting[2] = { { ends.first, 1 }, { ends.first, 1 } };
+        struct waiting waiting[2] = { { ends.first, 1, 0 }, { ends.first, 1, 0 } };
         pthread_t one = receiver(&waiting[0], i);
         says(ends.second, "woken");
         pthread_join(one, NULL);
@@ -224,6 +227,51 @@ Test(pipe, sleepers_are_woken_by_messages_and_by_either_close, .timeout = 60)
         cr_assert(waiting[0].code == code && waiting[1].code == code);
         close_both(ends);
     }
+}
+
+static void *sends(void *argument)
+{
+    struct waiting *waiting = argument;
+    waiting->tid = gettid();
+    waiting->code = shoal_connection_send_bytes(waiting->end, "more", 5, harness_deadline());
+    return NULL;
+}
+
+/* Of two who wait for room both are told, by -ESTALE whose own end was closed. */
+Test(pipe, waiting_senders_are_told_of_either_close, .timeout = 60)
+{
+    for (int i = 0; i < 4; i++) {
+        const struct ends ends = pipe_of(1, false);
+        struct waiting waiting[2] = { { ends.first, 1, 0 }, { ends.first, 1, 0 } };
+        pthread_t threads[2];
+        says(ends.first, "full");
+        for (unsigned j = 0; j < COUNT_OF(threads); j++) {
+            cr_assert_eq(pthread_create(&threads[j], NULL, sends, &waiting[j]), 0);
+            cr_assert(i % 2 == 0 || harness_until(waiting[j].tid && is_asleep(waiting[j].tid)));
+        }
+        assert_code(shoal_connection_close(i < 2 ? ends.first : ends.second), 0);
+        for (unsigned j = 0; j < COUNT_OF(threads); j++) {
+            pthread_join(threads[j], NULL);
+            cr_assert(waiting[j].code == (i < 2 ? -ESTALE : -EPIPE), "%d", waiting[j].code);
+        }
+        close_both(ends);
+    }
+}
+
+/* A deadline's event that is gone is no end of the pipe. */
+Test(pipe, stale_cancel_event_is_told_as_such, .timeout = 60)
+{
+    const struct ends ends = pipe_of(1, false);
+    shoal_event event;
+    void *payload = NULL;
+    assert_code(shoal_event_create(NULL, &event), 0);
+    assert_code(shoal_event_destroy(event), 0);
+    const shoal_deadline deadline = shoal_until(harness_deadline(), event);
+    says(ends.first, "full");
+    assert_code(shoal_connection_send_bytes(ends.first, "more", 5, deadline), -ESTALE);
+    hears(ends.second, "full");
+    assert_code(shoal_connection_recv(ends.second, &payload, deadline), -ESTALE);
+    close_both(ends);
 }
 
 /* --- other processes ------------------------------------------------------------------------ */
