@@ -386,7 +386,8 @@ static void check(struct play *play)
         player->done = false;
         player_acts(play, ROLE_CHECKER);
         if (player->done)
-            play->leaks += validate((pid_t[]){ getpid(), player->trace.pid }, 2, objects_max);
+            play->leaks += validate((pid_t[]){ getpid(), player->trace.pid }, 2,
+                                    play->scenario->objects_end, objects_max);
     }
     if (play->leaks > 0 && board->deaths == 0)
         step_failed("%llu bytes are lost though nobody died", (unsigned long long)play->leaks);

@@ -136,11 +136,12 @@ static uint64_t difference(uint64_t a, uint64_t b)
     return a > b ? a - b : b - a;
 }
 
-uint64_t validate(const pid_t *living, unsigned count, uint64_t objects_max)
+uint64_t validate(const pid_t *living, unsigned count, bool ended, uint64_t objects_max)
 {
     check_slots(living, count);
     const shoal_audit now = account();
-    if (now.objects < before.objects || now.objects - before.objects > objects_max)
+    const uint64_t least = ended ? 0 : before.objects;
+    if (now.objects < least || now.objects - least > objects_max)
         step_failed("%llu bytes are of objects, and were %llu", (unsigned long long)now.objects,
                     (unsigned long long)before.objects);
     return now.lost + difference(now.owned, before.owned) + difference(now.kept, before.kept);

@@ -2,6 +2,7 @@
 #ifndef STEP_VALIDATE_H
 #define STEP_VALIDATE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -9,8 +10,8 @@
 void validate_begin(void);
 
 /* Reports each violation by step_failed(); answers how many bytes are lost, or owned or kept by
- * more or fewer than before. `living`: the processes that may have slots; `objects_max`:
- * bytes of objects that may have come. */
-uint64_t validate(const pid_t *living, unsigned count, uint64_t objects_max);
+ * more or fewer than before. `living`: the processes that may have slots; `ended`: all objects that
+ * there were have ended; `objects_max`: bytes of objects that may have come. */
+uint64_t validate(const pid_t *living, unsigned count, bool ended, uint64_t objects_max);
 
 #endif

@@ -20,5 +20,7 @@ const struct mistake mistakes[] = {
     { "joinable.pending", "joinable task done with a joiner", LEVEL_KILL },
     { "lease.taken", "joinable put with a sleeper", LEVEL_KILL },
     { "lease.put", "joinable put with a sleeper", LEVEL_KILL },
+    { "pipe.life", "pipe receive with a sender", LEVEL_KILL },
+    { "pipe.leave", "pipe send and close with a receiver", LEVEL_STOP },
     { 0 },
 };
