@@ -200,7 +200,8 @@ SHOAL_MUST int shoal_init(int *argc, char ***argv, const shoal_init_options *opt
  * when the others have ended or at the deadline, SIGKILL.
  * @deadline: for all of them together.
  * Owns:    the handles stay the caller's; exit codes can still be asked for.
- * Blocks:  until every child that this process started has ended, or @deadline.
+ * Blocks:  until every child that this process started has ended, or @deadline; but not for those
+ *          that may outlive it.
  * Safe:    threads yes; after fork yes; signal handler no.
  * Death:   the children die with their creator.
  * Returns: 0; -ETIMEDOUT a child still runs; -ENOTSUP a cancel event.

@@ -1,7 +1,7 @@
 /*
  * Processes managed like threads: create, start, join. A child runs one function of this program
  * and shares the family's segment; it dies with the process that created it, whichever thread
- * started it and however it ends.
+ * started it and however it ends, unless it may outlive it.
  *
  * No signal handler is installed and no SIGCHLD stolen: children are watched and reaped by pidfd.
  * A call that is for the creator alone says so and answers -ECHILD elsewhere.
@@ -42,6 +42,7 @@ typedef struct {
     const char *name;               /* copied; NULL: Process-N, or Process-N:M in Process-N */
     bool daemon;                    /* ended when its creator exits; false: as its creator is */
     bool auto_close;                /* nobody will close the handle */
+    bool outlives_parent;           /* its creator's end, whatever it is, does not end it */
     enum shoal_start_method start_method;
     const int *fds;                   /* the child is given these: shoal_process_fd() */
     size_t fds_count;                 /* at most SHOAL_PROCESS_FDS_MAX */
@@ -75,7 +76,8 @@ SHOAL_MUST int shoal_process_create(const shoal_process_options *options,
  * Blocks:  until the child begins: for the time of a fork, or of the program's way to shoal_init();
  *          and while another thread holds the lock of stdout or stderr, which are flushed first.
  * Safe:    threads yes; after fork yes; signal handler no.
- * Death:   the child is killed by the kernel when this process ends, however it ends. A process
+ * Death:   the child is killed by the kernel when this process ends, however it ends, unless it may
+ *          outlive it: then once start has returned. A process
  *          forked by other means delays that until it uses shoal, execs or ends; a child that execs
  *          or closes descriptors that are not its own is not killed.
  * Returns: 0; -EALREADY started before; -ECHILD not the creator; -EUSERS no process to be had;
@@ -151,7 +153,8 @@ SHOAL_MUST int shoal_process_join_all(const shoal_process *processes, size_t cou
  * Blocks:  no.
  * Safe:    threads yes; after fork creator only; signal handler no.
  * Death:   nothing to leave.
- * Returns: 0; -EALREADY started before; -ECHILD not the creator; -EINVAL; -ESTALE.
+ * Returns: 0; -EALREADY started before; -ECHILD not the creator; -EINVAL, also for one that
+ *          outlives_parent; -ESTALE.
  * Python:  Process.daemon = daemon.
  */
 SHOAL_API int shoal_process_set_daemon(shoal_process process, bool daemon);

@@ -76,6 +76,7 @@ static shoal_process next_running(bool daemon, int signal_number)
         struct shl_segment *segment;
         struct process_shm *process = shl_process_find((shoal_process){ child->ref }, &segment);
         if (!process || child->pidfd < 0 || shl_child_look(child, process) ||
+            process->flags & PROCESS_OUTLIVES ||
             daemon != ((process->flags & PROCESS_DAEMON) != 0) ||
             (signal_number && child->told == signal_number))
             continue;

@@ -90,6 +90,8 @@ static int check_options(const shoal_process_options *options)
     REQUIRE(options->fds_count == 0 ||
                 (options->fds && shl_fds_are_open(options->fds, options->fds_count)),
             -EINVAL, "a descriptor for the child is not open");
+    REQUIRE(!options->daemon || !options->outlives_parent, -EINVAL,
+            "a daemon ends with its creator");
     if (options->setup && shl_setup_check(options->setup, options->start_method) < 0)
         return shl_error_code();
     return shl_start_check(options->start_method, shl_start_argv);
@@ -173,21 +175,52 @@ struct process_shm *shl_process_new(const struct shl_segment *segment, uint32_t 
         return NULL;
     memset((char *)process + sizeof process->object, 0, sizeof *process - sizeof process->object);
     process->creator_pid = creator_pid;
-    atom_store_relaxed(&process->creator, self->process_owner);
+    atom_store_relaxed(&process->owners, self->process_owner);
     return process;
 }
 
+/* Two settlers may be here for two dead: whose change comes second looks again. */
 static void settle(const struct shl_segment *segment, struct object_shm *object,
                    const struct shl_dead *dead)
 {
+    atom64 *word = &((struct process_shm *)object)->owners;
     (void)segment;
     /* [object.self] acquire <- publish and end: read first, as others may give the place away. */
     uint64_t ref = atom_load_acquire(&object->self);
-    if (shl_is_dead_process(dead, atom_load_relaxed(&((struct process_shm *)object)->creator)))
-        shl_object_abandon(object, ref);
+    for (;;) {
+        uint64_t owners = atom_load_relaxed(word);
+        uint32_t owner = (uint32_t)owners, heir = (uint32_t)(owners >> 32);
+        bool owner_died = shl_is_dead_process(dead, owner);
+        bool heir_died = shl_is_dead_process(dead, heir);
+        if (owner_died && (heir == 0 || heir_died))
+            shl_object_abandon(object, ref);
+        else if ((owner_died || heir_died) &&
+                 !atom_cas_relaxed_64(word, owners, owner_died ? heir : owner))
+            continue; /* relaxed: nothing else hangs on it */
+        return;
+    }
+}
+
+int shl_process_inherit(const struct shl_segment *segment, struct process_shm *process)
+{
+    struct shl_attachment *self = shl_self(segment);
+    if (!self)
+        return shl_error_code();
+    uint64_t owner = atom_load_relaxed(&process->owners);
+    uint64_t both = (uint64_t)self->process_owner << 32 | owner;
+    return atom_cas_relaxed_64(&process->owners, owner, both) ? 0 : -EIO;
 }
 
 const struct shl_settler shl_process_settler = { .settle = settle };
+
+static uint32_t flags_of(const shoal_process_options *options, shoal_process creator)
+{
+    bool daemon = options->daemon || shoal_process_is_daemon(creator);
+    return (options->outlives_parent ? PROCESS_OUTLIVES
+            : daemon                 ? PROCESS_DAEMON
+                                     : 0) |
+           (shl_daemons_childless ? PROCESS_CHILDLESS : 0) | (options->type ? PROCESS_TYPED : 0);
+}
 
 /* With the table of children locked. */
 static int describe(struct shl_children *children, const shoal_process_options *options,
@@ -205,9 +238,7 @@ static int describe(struct shl_children *children, const shoal_process_options *
     }
     snprintf(process->type, sizeof process->type, "%s",
              options->type ? options->type->name : "Process");
-    process->flags = (options->daemon || shoal_process_is_daemon(creator) ? PROCESS_DAEMON : 0) |
-                     (shl_daemons_childless ? PROCESS_CHILDLESS : 0) |
-                     (options->type ? PROCESS_TYPED : 0);
+    process->flags = flags_of(options, creator);
     shl_identity_give(process, creator, options->name);
     process->argument = blocks.argument;
     process->setup = blocks.setup;
@@ -387,6 +418,8 @@ int shoal_process_set_daemon(shoal_process handle, bool daemon)
     uint32_t flags = owned.process->flags & ~PROCESS_DAEMON;
     if (state_of(owned.process) != PROCESS_CREATED)
         code = shl_error(-EALREADY, "process has already started");
+    else if (daemon && flags & PROCESS_OUTLIVES)
+        code = shl_error(-EINVAL, "a daemon ends with its creator");
     else
         owned.process->flags = flags | (daemon ? PROCESS_DAEMON : 0);
     shl_children_unlock();
@@ -449,7 +482,7 @@ static int join_parent(shoal_process parent, shoal_deadline deadline)
     struct shl_segment *segment;
     struct process_shm *process = shl_process_find(parent, &segment);
     if (!process)
-        return shl_error_code();
+        return 0; /* the object has gone with it: this process may outlive it */
     pid_t pid = (pid_t)atom_load_relaxed(&process->pid);
     int pidfd = getppid() == pid ? shl_child_pidfd(pid) : -ESRCH;
     if (getppid() != pid) {

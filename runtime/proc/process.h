@@ -75,7 +75,10 @@ struct process_shm *shl_process_find_own(shoal_process handle, struct shl_segmen
 /* One that nobody sees yet, all zero but for its creator; NULL with an error. */
 struct process_shm *shl_process_new(const struct shl_segment *segment, uint32_t creator_pid);
 
-/* A process's object goes with the one who created it. */
+/* In a child that may outlive its creator: the object will be its own then. 0 or an error. */
+int shl_process_inherit(const struct shl_segment *segment, struct process_shm *process);
+
+/* A process's object goes with the one who created it, unless it has an heir. */
 extern SHL_HIDDEN const struct shl_settler shl_process_settler;
 
 /* The exit hook of a program, and whether it does anything. 0 or an error. */

@@ -28,6 +28,7 @@ enum {
 #define PROCESS_DAEMON 1u
 #define PROCESS_TYPED 4u     /* its target is the run() of a type */
 #define PROCESS_CHILDLESS 2u /* of its line no daemon may start others */
+#define PROCESS_OUTLIVES 8u  /* is not ended with its creator */
 
 #define PROCESS_TYPE_MAX 31
 
@@ -37,10 +38,11 @@ struct process_shm {
     atom32 pid;      /* for the fork server's children written by the kernel, before they run */
     atom32 exitcode; /* written before ENDED and FAILED */
     uint32_t creator_pid;
-    atom32 creator; /* his process's slot, short: the object goes with him. Of one that nobody has
-                       * started it is its own */
-    atom32 refused; /* with FAILED: which part of its setup it could not have; 0: none of it */
+    atom64 owners;     /* {heir:32, owner:32}, slots of processes, short: with the owner's death the
+                    * object is the heir's, or goes. The owner is its creator, or of one that nobody
+                    * has started itself; the heir is a child that may outlive him */
     atom64 start_time; /* with the pid it names the process for ever; 0: not known */
+    atom32 refused;    /* with FAILED: which part of its setup it could not have; 0: none of it */
     uint32_t log_level, log_to_stderr; /* written by its creator, before it is started */
     uint32_t flags;
     uint32_t number;   /* which one of its creator's; 0: of nobody's */

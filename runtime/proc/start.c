@@ -139,12 +139,26 @@ static void become(const struct process_shm *process)
     setpgid(0, 0); /* the terminal's interrupt is the creator's: he decides */
 }
 
+/* For the creator's word. Who does not hang on the lifeline looks himself whether there is still
+ * somebody to say it. */
+static void wait_for_word(struct process_shm *process)
+{
+    while (!has_left(process, PROCESS_TIED))
+        if (getppid() != (pid_t)process->creator_pid)
+            _exit(EXIT_FAILURE);
+}
+
 void shl_start_tie(struct process_shm *process, struct shl_lifeline *lifeline, int code)
 {
-    if (shl_lifeline_tie(lifeline) < 0)
+    bool outlives = process->flags & PROCESS_OUTLIVES;
+    if (outlives)
+        shl_lifeline_close(lifeline);
+    else if (shl_lifeline_tie(lifeline) < 0)
         code = -EIO;
     shl_exec_is_tied();
     SHL_CHAOS("start.tied");
+    if (code == 0 && outlives)
+        code = shl_process_inherit(shl_segment_family(), process);
     if (code == 0)
         code = shl_setup_apply(shl_segment_family(), process);
     if (code < 0)
@@ -152,7 +166,7 @@ void shl_start_tie(struct process_shm *process, struct shl_lifeline *lifeline, i
     become(process);
     shl_start_set_state(process, PROCESS_TIED);
     atom_store_relaxed(&process->start_time, shl_process_start_time()); /* meanwhile */
-    while (!has_left(process, PROCESS_TIED)) {}
+    wait_for_word(process);
     SHL_CHAOS("start.runs");
 }
 

@@ -61,12 +61,15 @@ static const struct step steps[] = {
     { "start.runs", SHOAL_START_FORKSERVER, false, 0, -SIGKILL },
 };
 
+static bool outlives; /* who is started may outlive the creator: once it is */
+
 static void starts_and_joins(enum shoal_start_method method, int code, int exitcode)
 {
     shoal_process process;
     const char argument[5000] = "";
     const shoal_process_options options = { .target = target_nothing,
                                             SHOAL_COPY_OF(argument),
+                                            .outlives_parent = outlives,
                                             .start_method = method };
     CHILD_CHECK(shoal_process_create(&options, &process) == 0);
     CHILD_CHECK(shoal_process_start(process) == code);
@@ -111,8 +114,9 @@ Test(starts_kill, nobody_is_left_whoever_is_killed_at_any_step_1_4_7, .timeout =
     cr_assert_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);     /* orphans come to us */
     cr_assert_not(SHOAL_IS_NONE(shoal_current_process())); /* whose object stays */
     const uint64_t before = used();
-    for (size_t i = 0; i < COUNT_OF(steps); i++) {
-        const struct step *step = &steps[i];
+    for (size_t i = 0; i < 2 * COUNT_OF(steps); i++) {
+        const struct step *step = &steps[i / 2];
+        outlives = i % 2;
         shoal_process process;
         const shoal_process_options options = { .target = creator,
                                                 SHOAL_COPY_OF(step),

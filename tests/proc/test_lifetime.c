@@ -7,6 +7,9 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "mem/peer.h"
+#include "mem/segment.h"
+
 TestSuite(lifetime, .timeout = 120);
 
 enum { CHILDREN = 6 };
@@ -211,7 +214,6 @@ static void sees_the_end_of_its_parent(void *argument)
     const shoal_process parent = shoal_parent_process();
     (void)argument;
     CHILD_CHECK(close_range(3, ~0u, 0) == 0); /* its lifeline too */
-    CHILD_CHECK(shoal_process_is_alive(parent));
     family->ready = 1;
     CHILD_CHECK(shoal_process_join(parent, harness_deadline()) == 0);
     CHILD_CHECK(!shoal_process_is_alive(parent));
@@ -307,4 +309,94 @@ Test(lifetime, killed_child_takes_its_own_children_and_no_sibling, .timeout = 12
     cr_assert_eq(harness_wait(creator), -SIGKILL);
     cr_assert(harness_gone(family->pids[0]));
     while (waitpid(-1, NULL, 0) > 0) {}
+}
+
+/* --- children that may outlive their creator ------------------------------------------------- */
+
+static const enum shoal_start_method methods[] = { SHOAL_START_FORK, SHOAL_START_SPAWN,
+                                                   SHOAL_START_FORKSERVER };
+enum { METHODS = 3 };
+
+/* By pipes: it has nothing of the test's memory. */
+static void lives_on(void *argument)
+{
+    char byte;
+    const int hears = shoal_process_fd(0), says = shoal_process_fd(1);
+    const pid_t pid = getpid();
+    const shoal_process parent = shoal_parent_process();
+    CHILD_CHECK(write(says, &pid, sizeof pid) == sizeof pid);
+    CHILD_CHECK(read(hears, &byte, 1) == 1); /* its creator is dead */
+    shl_peer_recover_all(shl_segment_family());
+    CHILD_CHECK(!shoal_process_is_alive(parent));
+    CHILD_CHECK(shoal_process_join(parent, harness_deadline()) == 0);
+    CHILD_CHECK(shoal_process_argument(shoal_current_process()) == argument);
+    CHILD_CHECK(strcmp(argument, "still there") == 0);
+    CHILD_CHECK(strcmp(shoal_process_name(shoal_current_process()), "survivor") == 0);
+    CHILD_CHECK(write(says, "w", 1) == 1);
+}
+
+struct pipes {
+    int hears[2], says[2];
+    bool exits;
+};
+
+static int starts_survivors(void *argument)
+{
+    const struct pipes *pipes = argument;
+    const char text[] = "still there";
+    CHILD_CHECK(harness_init(NULL) == 0);
+    for (int i = 0; i < METHODS; i++) {
+        const shoal_process_options options = { .target = lives_on,
+                                                SHOAL_COPY_OF(text),
+                                                .name = "survivor",
+                                                .start_method = methods[i],
+                                                .outlives_parent = true,
+                                                .fds = (int[]){ pipes->hears[0], pipes->says[1] },
+                                                .fds_count = 2 };
+        shoal_process process;
+        CHILD_CHECK(shoal_process_start_new(&options, &process) == 0);
+        CHILD_CHECK(!shoal_process_is_daemon(process));
+        CHILD_CHECK(shoal_process_set_daemon(process, true) == -EALREADY);
+    }
+    if (!pipes->exits)
+        raise(SIGKILL);
+    CHILD_CHECK(shoal_shutdown(SHOAL_FOREVER) == 0); /* does not wait for them */
+    return 0;
+}
+
+/* By each method, by SIGKILL and in the ordinary way. */
+Test(lifetime, child_may_outlive_its_creator, .timeout = 120)
+{
+    for (int i = 0; i < 2; i++) {
+        struct pipes pipes = { .exits = i };
+        cr_assert(pipe(pipes.hears) == 0 && pipe(pipes.says) == 0);
+        cr_assert_eq(harness_wait(harness_child(starts_survivors, &pipes)), i ? 0 : -SIGKILL);
+        pid_t pids[METHODS];
+        char byte;
+        for (int k = 0; k < METHODS; k++)
+            cr_assert_eq(read(pipes.says[0], &pids[k], sizeof *pids), (ssize_t)sizeof *pids);
+        cr_assert_eq(write(pipes.hears[1], "goon", METHODS), METHODS);
+        for (int k = 0; k < METHODS; k++)
+            cr_assert_eq(read(pipes.says[0], &byte, 1), 1, "one of the survivors is not well");
+        for (int k = 0; k < METHODS; k++)
+            cr_assert_eq(harness_wait(pids[k]), 0);
+        while (waitpid(-1, NULL, 0) > 0) {} /* the fork server of the killed one */
+        for (int k = 0; k < 2; k++)
+            close(pipes.hears[k]), close(pipes.says[k]);
+    }
+}
+
+Test(lifetime, daemon_cannot_outlive_its_creator, .timeout = 120)
+{
+    shoal_process process = { 0 };
+    shoal_process_options options = { .target = target_nothing,
+                                      .daemon = true,
+                                      .outlives_parent = true };
+    assert_code(shoal_process_create(&options, &process), -EINVAL);
+    options.daemon = false;
+    assert_code(shoal_process_create(&options, &process), 0);
+    assert_code(shoal_process_set_daemon(process, true), -EINVAL);
+    assert_code(shoal_process_set_daemon(process, false), 0);
+    assert_code(shoal_process_start(process), 0);
+    child_ends(process, 0);
 }
