@@ -156,8 +156,9 @@ SHOAL_API int shoal_remaining_ms(shoal_deadline deadline);
  * A child of the latter two has nothing of its creator's memory but the segment, and none of his
  * descriptors but stdout and stderr; environment, working directory, limits and the like are those
  * of now with SPAWN, those of the first start with FORKSERVER, whose server is replaced when the
- * caller has become another user; shoal_process_options.setup says otherwise for a single child. The server is a child of this process, which shoal_shutdown()
- * ends; if it is killed, the next start makes another.
+ * caller has become another user; shoal_process_options.setup says otherwise for a single child.
+ * The server is a child of this process, which shoal_shutdown() ends; if it is killed, the next
+ * start makes another.
  */
 enum shoal_start_method {
     SHOAL_START_DEFAULT = 0, /* FORKSERVER if shoal_init() was given main's arguments, else FORK */

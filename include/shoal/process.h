@@ -61,8 +61,9 @@ typedef struct {
  * Safe:    threads yes; after fork yes; signal handler no.
  * Death:   the creator's ends it: its memory is free again and its handle stale.
  * Returns: 0; -EINVAL no target or type, or both, an argument without size or the reverse, a
- *          descriptor that is not open, a setup that makes no sense; -EMSGSIZE argument, state or name too long, or too many
- *          descriptors; -ENOTSUP nothing to exec: see shoal_init(); -ENOMEM.
+ *          descriptor that is not open, a setup that makes no sense; -EMSGSIZE argument, state or
+ *          name too long, or too many descriptors; -ENOTSUP nothing to exec: see shoal_init();
+ *          -ENOMEM.
  * Python:  multiprocessing.Process(target, name, args).
  */
 SHOAL_MUST int shoal_process_create(const shoal_process_options *options,

@@ -17,9 +17,9 @@ void shl_child_flush(void);
 pid_t shl_child_fork(void);
 
 /*
- * This program, exec'd anew, or another. All its descriptors but the standard ones are closed, except for `fd`,
- * which becomes SHL_EXEC_FD. It is killed if the calling thread ends before it has called
- * shl_exec_is_tied(). Answers the pid or -errno.
+ * This program, exec'd anew, or another. All its descriptors but the standard ones are closed,
+ * except for `fd`, which becomes SHL_EXEC_FD. It is killed if the calling thread ends before it has
+ * called shl_exec_is_tied(). Answers the pid or -errno.
  */
 enum { SHL_EXEC_FD = 3 };
 #define SHL_EXEC_SELF "/proc/self/exe" /* stays the same file even if it was replaced */

@@ -1,5 +1,6 @@
 /* A process's setup, as its creator describes it for the child: records one behind the other, each
- * followed by so many bytes and what is missing to a multiple of 8. Written before it is visible. */
+ * followed by so many bytes and what is missing to a multiple of 8. Written before it is visible.
+ */
 #ifndef SHL_PROC_SETUP_SHM_H
 #define SHL_PROC_SETUP_SHM_H
 
