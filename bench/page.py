@@ -112,7 +112,7 @@ def by_parent(found):
 def pictures(found):
     """(file, title, x, y, further settings, lines)"""
     logarithmic = "set logscale xy\n"
-    bytes_of = logarithmic + "set logscale x 2\nset format x '%b%BB'\n"
+    bytes_of = logarithmic + "set logscale x 2\nset xtics 8\nset format x '%.0b %BB'\n"
     peers = lines(found, r"growth, (\d+) peers asleep \(ns\)")
     return [
         ("size", "Throughput by message size, one process to another", "message",
@@ -121,7 +121,8 @@ def pictures(found):
         ("latency", "Round trip of two spinning processes", "nanoseconds", "percent of round trips",
          "set logscale x\nset yrange [0:100]\n", quantiles(found)),
         ("processes", "Messages of 8 bytes, so many senders and as many receivers on two cores",
-         "senders", "messages a second", logarithmic + "set format y '%.0s %c'\n",
+         "senders", "messages a second",
+         logarithmic + "set logscale x 2\nset xtics 2\nset format y '%.0s %c'\n",
          lines(found, r"queue (\d+)P\d+C 8 B \(msg/s\)")),
         ("waiting", "put+get of 8 bytes while messages wait", "messages waiting", "nanoseconds",
          logarithmic, lines(found, r"growth put\+get, (\d+) waiting \(ns\)")),

@@ -16,6 +16,9 @@
 #define LAST_MESSAGE UINT64_MAX
 #define SENDER_SHIFT 48 /* a message is its sender's index above its number */
 #define WARM_MS 15
+#define WARM_MOST_MS 300
+#define WARM_COUNT \
+    256 /* messages; and twice as many as are in flight: all memory was touched then */
 #define WINDOW_MS 50
 #define DRAIN_MS 500 /* a rival that takes longer for what is left has collapsed: see referee() */
 #define LOOK_EVERY_MS 2
@@ -322,6 +325,31 @@ static void compare(const struct score *before, const struct score *after, unsig
     ret_value->least_served = all == 0 ? 0 : 100.0 * (double)least * pairs / (double)all;
 }
 
+static uint64_t sum_of(const struct score *score, unsigned pairs)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < pairs; i++)
+        sum += score->counts[i];
+    return sum;
+}
+
+static enum crew_state warm_up(struct crew *crew, const struct stream *stream)
+{
+    const uint64_t wanted = WARM_COUNT + 2 * channel_capacity(&stream->channel);
+    enum crew_state state;
+    struct score score;
+    int waited_ms = 0;
+
+    do {
+        state = crew_look(crew, WARM_MS);
+        waited_ms += WARM_MS;
+        score = look(stream);
+    } while (state == CREW_RUNS && waited_ms < WARM_MOST_MS &&
+             sum_of(&score, stream->pairs) < wanted);
+    return state;
+}
+
 /*
  * Begins when the first pair has looked at the processors. In some rivals all wait for the next
  * step of one who does not run; then it would take long until all messages have arrived, and
@@ -338,7 +366,7 @@ static int referee(struct crew *crew, const struct stream *stream, struct row_va
             return -1;
     if (atomic_load(&board->go) == GIVE_UP)
         return crew_join(crew, LIMIT_MS);
-    if (crew_look(crew, WARM_MS) == CREW_FAILED)
+    if (warm_up(crew, stream) == CREW_FAILED)
         return -1;
     before = look(stream);
     if (crew_look(crew, stream->window_ms) == CREW_FAILED)
