@@ -91,8 +91,8 @@ void shl_start_set_state(struct process_shm *process, uint32_t state);
 /* Sleeps until the state is another one, or until `deadline_ns`: true if it is. */
 bool shl_start_wait_while(struct process_shm *process, uint32_t state, uint64_t deadline_ns);
 
-/* With a lifeline, which is closed. Tells the creator that it is tied to him, or may outlive him, and
- * waits for his word; if it cannot run (`code`), waits to be ended. */
+/* With a lifeline, which is closed. Tells the creator that it is tied to him, or may outlive him,
+ * and waits for his word; if it cannot run (`code`), waits to be ended. */
 void shl_start_tie(struct process_shm *process, struct shl_lifeline *lifeline, int code);
 
 /* What shoal_process_fd() answers. */
