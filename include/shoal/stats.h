@@ -51,7 +51,8 @@ typedef struct {
     uint64_t put_waits;   /* puts that found it full, and had time to wait */
     uint64_t get_waits;   /* gets that found it empty, likewise */
     uint64_t copied_size; /* bytes that the library has copied: by put_bytes; values, in and out */
-    uint64_t dropped;     /* delivered too often, and no room among the dead letters */
+    uint64_t dropped;     /* delivered too often, and no room among the dead letters; one whose
+                             getter is killed while he drops it may count twice */
     uint64_t reserved[7];
 } shoal_queue_counters;
 

@@ -288,7 +288,8 @@ static int begin(const struct waiting *waiting, struct lease_shm *lease, void **
     return 0;
 }
 
-/* A message that was delivered too often goes elsewhere, or is dropped. */
+/* A message that was delivered too often goes elsewhere, or is dropped: killed before that is done,
+ * it comes back, and is given up and counted once more. */
 static void give_up(const struct ring_call *call, void *payload)
 {
     struct joinable_shm *joinable = &queue_of(call)->joinable;
