@@ -42,6 +42,37 @@ typedef struct {
     uint64_t reserved[3];
 } shoal_holder;
 
+/* Blocks of one size, of which payloads are made: each has 16 bytes of header, and lies in pages
+ * that hold no other size. */
+typedef struct {
+    uint64_t size_max;   /* of a payload there */
+    uint64_t pages_size; /* bytes of the pages that are cut into such blocks */
+    uint64_t used_count; /* blocks that are somebody's */
+    uint64_t kept_count; /* free, and kept by threads for their next message */
+    uint64_t free_count; /* for anybody */
+    uint64_t reserved[3];
+} shoal_size_class;
+
+/* What lies in one queue now. */
+typedef struct {
+    shoal_queue queue;
+    uint64_t count; /* messages, or values */
+    uint64_t size;  /* their bytes */
+    uint64_t reserved[3];
+} shoal_queue_load;
+
+enum { SHOAL_HEAP_MALLOC = 0, SHOAL_HEAP_JEMALLOC = 1 };
+
+/* What memory may grow to, and where it is. */
+typedef struct {
+    uint64_t size_max;     /* of the segment */
+    uint64_t committed;    /* what the system has given for it */
+    uint64_t group_max;    /* of the process's control group; UINT64_MAX: none, or none is seen */
+    uint64_t group_used;   /* what all its processes have; 0: that is not seen */
+    uint64_t private_heap; /* SHOAL_HEAP_MALLOC or _JEMALLOC: for what is this process's alone */
+    uint64_t reserved[7];
+} shoal_limits;
+
 /* What was moved through a queue since it was created; an end counts as a message. */
 typedef struct {
     uint64_t puts;
@@ -84,6 +115,50 @@ SHOAL_API int shoal_segment_audit(shoal_segment segment, shoal_audit *ret_audit)
  */
 SHOAL_API int shoal_segment_holders(shoal_segment segment, shoal_holder *ret_holders,
                                     unsigned holders_max);
+
+/*
+ * shoal_segment_sizes - the payloads' blocks by size.
+ * @segment: an attached one; none for the family's.
+ * @ret_sizes: the sizes of which there are blocks, small ones first, then those for aligned
+ *             payloads, at last whole chunks of 2 MiB.
+ * @sizes_max: places there; 80 are enough.
+ * Owns:    nothing.
+ * Blocks:  no; it reads the header of every block.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   nothing to leave.
+ * Returns: how many were filled in; -EINVAL; -ESTALE not attached.
+ * Python:  none.
+ */
+SHOAL_API int shoal_segment_sizes(shoal_segment segment, shoal_size_class *ret_sizes,
+                                  unsigned sizes_max);
+
+/*
+ * shoal_segment_queues - which queues there are, and how much is in each.
+ * @segment: an attached one; none for the family's.
+ * @ret_queues: in the order in which they lie in the segment.
+ * @queues_max: places there.
+ * Owns:    nothing.
+ * Blocks:  no; it reads the header of every payload in a queue.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   nothing to leave.
+ * Returns: how many were filled in; -EINVAL; -ESTALE not attached.
+ * Python:  none.
+ */
+SHOAL_API int shoal_segment_queues(shoal_segment segment, shoal_queue_load *ret_queues,
+                                   unsigned queues_max);
+
+/*
+ * shoal_segment_limits - what memory may grow to: by the segment, and by the control group.
+ * @segment: an attached one; none for the family's.
+ * @ret_limits: the result.
+ * Owns:    nothing.
+ * Blocks:  no; it reads a few files of the system.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   nothing to leave.
+ * Returns: 0; -EINVAL, also if somebody has closed the segment's descriptor; -ESTALE not attached.
+ * Python:  none.
+ */
+SHOAL_API int shoal_segment_limits(shoal_segment segment, shoal_limits *ret_limits);
 
 /*
  * shoal_queue_stats - what a queue has moved, and what is in it.

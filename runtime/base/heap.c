@@ -40,21 +40,21 @@ static int flags(void)
     return fresh;
 }
 
-static bool have_jemalloc(void)
+bool shl_heap_is_jemalloc(void)
 {
     return mallocx && rallocx && dallocx && mallctl;
 }
 
 void *shl_heap_resize(void *memory, size_t size)
 {
-    if (!have_jemalloc())
+    if (!shl_heap_is_jemalloc())
         return realloc(memory, size);
     return memory ? rallocx(memory, size, flags()) : mallocx(size, flags());
 }
 
 void shl_heap_free(void *memory)
 {
-    if (!have_jemalloc())
+    if (!shl_heap_is_jemalloc())
         free(memory);
     else if (memory)
         dallocx(memory, FLAGS_NO_CACHE);

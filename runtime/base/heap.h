@@ -5,10 +5,14 @@
 #ifndef SHL_BASE_HEAP_H
 #define SHL_BASE_HEAP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* As realloc(), but for size 0, which is not valid. */
 void *shl_heap_resize(void *memory, size_t size);
 void shl_heap_free(void *memory);
+
+/* Is it jemalloc's? Else malloc's. */
+bool shl_heap_is_jemalloc(void);
 
 #endif

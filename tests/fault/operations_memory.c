@@ -72,9 +72,19 @@ static int holders_of_family(void)
     return code < 0 ? code : 0;
 }
 
+static int limits_of_family(void)
+{
+    shoal_limits limits;
+    const int code = shoal_segment_limits((shoal_segment){ 0 }, &limits);
+    if (code == 0)
+        output.ref = 1;
+    return code;
+}
+
 static const struct operation memory[] = {
     { .name = "segment_audit", .prepare = prepare_thread, .run = audit_family },
     { .name = "segment_holders", .prepare = prepare_thread, .run = holders_of_family },
+    { .name = "segment_limits", .prepare = prepare_thread, .run = limits_of_family },
     { .name = "first alloc", .run = alloc_small, .undo = free_payload },
     { .name = "first alloc in a fork",
       .inherited = prepare_family,

@@ -356,6 +356,7 @@ int __wrap_open64(const char *path, int flags, ...)
     va_end(arguments);
     const char *what = strncmp(path, "/proc/self/fd/", 14) == 0 ? "open the lifeline"
                        : strncmp(path, "/proc/", 6) == 0        ? "open stat"
+                       : strncmp(path, "/sys/", 5) == 0         ? "open stat"
                        : strncmp(path, "/dev/shm", 8) == 0      ? "open /dev/shm"
                        : strncmp(path, "/tmp/", 5) == 0         ? "open a cgroup"
                                                                 : "open /dev/null";

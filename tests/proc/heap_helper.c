@@ -22,7 +22,7 @@ static unsigned arena_of(void *memory)
 int main(void)
 {
     char *theirs = malloc(100), *ours = shl_heap_resize(NULL, 100);
-    if (!theirs || !ours)
+    if (!theirs || !ours || shl_heap_is_jemalloc() != (mallctl != NULL))
         return 1;
     memset(ours, 'x', 100);
     ours = shl_heap_resize(ours, 100000);

@@ -2,6 +2,10 @@
 #include "memory.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "os/group.h"
 
 TestSuite(audit, .timeout = 60);
 
@@ -75,6 +79,134 @@ Test(audit, objects_are_counted_with_what_belongs_to_them, .timeout = 60)
     assert_code(shoal_queue_destroy(queue), 0);
     cr_assert_eq(audited().objects, before);
     assert_code(shoal_segment_detach(segment), 0);
+}
+
+/* --- by size, by queue, limits -------------------------------------------------------------- */
+
+/* The blocks whose payloads have room for so much, and no line more. */
+static shoal_size_class sizes_of(size_t size)
+{
+    shoal_size_class sizes[80];
+    const int count = shoal_segment_sizes(segment, sizes, COUNT_OF(sizes));
+    cr_assert_gt(count, 0);
+    for (int i = 0; i < count; i++)
+        if (sizes[i].size_max >= size && (i == 0 || sizes[i - 1].size_max < size))
+            return sizes[i];
+    return (shoal_size_class){ 0 };
+}
+
+Test(audit, blocks_are_counted_by_size, .timeout = 60)
+{
+    static const size_t sizes[] = { 100, 5000, 300000, 3 << 20 };
+    segment = memory_segment(64 << 20);
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        void *payloads[3];
+        for (size_t k = 0; k < 3; k++)
+            payloads[k] = shoal_alloc_in(segment, sizes[i]);
+        const shoal_size_class full = sizes_of(sizes[i]);
+        cr_assert_eq(full.used_count, 3, "%zu: %zu", sizes[i], (size_t)full.used_count);
+        cr_assert_geq(full.pages_size, 3 * sizes[i]);
+        for (size_t k = 0; k < 3; k++)
+            shoal_free(payloads[k]);
+        const shoal_size_class freed = sizes_of(sizes[i]);
+        const bool is_run = sizes[i] <= 1 << 20;
+        cr_assert_eq(freed.used_count, 0);
+        cr_assert_eq(freed.kept_count, is_run ? full.kept_count + 3 : 0);
+        cr_assert_eq(freed.free_count, full.free_count);
+        cr_assert_eq(freed.pages_size, is_run ? full.pages_size : 0);
+    }
+    cr_assert_eq(shoal_segment_sizes(segment, NULL, 0), 0);
+    assert_code(shoal_segment_sizes(segment, NULL, 1), -EINVAL);
+    assert_code(shoal_segment_detach(segment), 0);
+    assert_code(shoal_segment_sizes(segment, NULL, 0), -ESTALE);
+}
+
+Test(audit, queues_are_told_with_what_lies_in_them, .timeout = 60)
+{
+    shoal_queue queues[3];
+    shoal_queue_load loads[8];
+    segment = memory_segment(64 << 20);
+    cr_assert_eq(shoal_segment_queues(segment, loads, COUNT_OF(loads)), 0);
+    for (size_t i = 0; i < COUNT_OF(queues); i++) {
+        const shoal_queue_options options = { .segment = segment };
+        assert_code(shoal_queue_create(&options, &queues[i]), 0);
+        for (size_t k = 0; k < i; k++)
+            assert_code(shoal_queue_put(queues[i], shoal_alloc_in(segment, 1000), SHOAL_NOW), 0);
+    }
+    cr_assert_eq(shoal_segment_queues(segment, loads, COUNT_OF(loads)), COUNT_OF(queues));
+    size_t told = 0;
+    for (size_t i = 0; i < COUNT_OF(queues); i++)
+        for (size_t k = 0; k < COUNT_OF(queues); k++)
+            told += loads[k].queue.ref == queues[i].ref && loads[k].count == i &&
+                    loads[k].size == i * 1000;
+    cr_assert_eq(told, COUNT_OF(queues));
+    cr_assert_eq(shoal_segment_queues(segment, loads, 1), 1);
+    assert_code(shoal_segment_queues(segment, NULL, 1), -EINVAL);
+    for (size_t i = 0; i < COUNT_OF(queues); i++)
+        assert_code(shoal_queue_destroy(queues[i]), 0);
+    assert_code(shoal_segment_detach(segment), 0);
+    assert_code(shoal_segment_queues(segment, loads, 1), -ESTALE);
+}
+
+static void write_file(const char *folder, const char *name, const char *text)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *file = fopen(path, "w");
+    cr_assert(file && fputs(text, file) >= 0 && fclose(file) == 0, "%s", path);
+}
+
+/* What a process in such groups sees. */
+static struct shl_group_memory group_seen(const char *groups, const char *most)
+{
+    char folder[] = "/tmp/harness-group-XXXXXX", path[256], command[256];
+    cr_assert_not_null(mkdtemp(folder));
+    snprintf(command, sizeof command, "mkdir -p %s/a/b %s/memory/a", folder, folder);
+    cr_assert_eq(system(command), 0);
+    write_file(folder, "groups", groups);
+    write_file(folder, "a/b/memory.max", most);
+    write_file(folder, "a/b/memory.current", "4096\n");
+    write_file(folder, "memory/a/memory.limit_in_bytes", most);
+    write_file(folder, "memory/a/memory.usage_in_bytes", "8192\n");
+    snprintf(path, sizeof path, "%s/groups", folder);
+    const struct shl_group_memory seen = shl_group_memory(path, folder);
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    cr_assert_eq(system(command), 0);
+    return seen;
+}
+
+Test(audit, the_group_s_limit_is_told_where_it_is_seen, .timeout = 60)
+{
+    static const struct {
+        const char *groups, *most;
+        struct shl_group_memory seen;
+    } cases[] = {
+        { "0::/a/b\n", "1000000\n", { 1000000, 4096 } },
+        { "0::/a/b\n", "max\n", { UINT64_MAX, 4096 } },
+        { "3:cpu:/a\n4:memory:/a\n0::/a/b\n", "1000000\n", { 1000000, 8192 } },
+        { "4:memory:/a\n", "9223372036854771712\n", { UINT64_MAX, 8192 } },
+        { "0::/elsewhere\n", "1000000\n", { UINT64_MAX, 0 } },
+        { "3:cpu:/a\n", "1000000\n", { UINT64_MAX, 0 } },
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        const struct shl_group_memory seen = group_seen(cases[i].groups, cases[i].most);
+        cr_assert_eq(seen.most, cases[i].seen.most, "case %zu: %zu", i, (size_t)seen.most);
+        cr_assert_eq(seen.used, cases[i].seen.used, "case %zu: %zu", i, (size_t)seen.used);
+    }
+}
+
+Test(audit, limits_are_told, .timeout = 60)
+{
+    shoal_limits limits;
+    segment = memory_segment(16 << 20);
+    assert_code(shoal_segment_limits(segment, &limits), 0);
+    cr_assert_eq(limits.size_max, 16 << 20);
+    cr_assert_eq(limits.committed, audited().committed);
+    cr_assert_eq(limits.private_heap, SHOAL_HEAP_MALLOC);
+    cr_assert_gt(limits.group_max, limits.group_used);
+    assert_code(shoal_segment_limits(segment, NULL), -EINVAL);
+    assert_code(shoal_segment_detach(segment), 0);
+    assert_code(shoal_segment_limits(segment, &limits), -ESTALE);
 }
 
 /* --- errors --------------------------------------------------------------------------------- */
