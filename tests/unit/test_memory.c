@@ -30,6 +30,7 @@ static bool pattern_holds(const unsigned char *bytes, size_t size, unsigned salt
     return true;
 }
 
+/* 2.24 */
 Test(memory, all_sizes_are_aligned_apart_and_keep_their_contents, .timeout = 60)
 {
     unsigned char *payloads[COUNT_OF(sizes)];
@@ -65,6 +66,7 @@ Test(memory, freed_memory_is_used_again, .timeout = 60)
     assert_code(shoal_segment_detach(segment), 0);
 }
 
+/* 2.24: a negative size is one of them. */
 Test(memory, absurd_sizes_are_out_of_memory, .timeout = 60)
 {
     static const size_t absurd[] = { SIZE_MAX,         SIZE_MAX - 1, SIZE_MAX - 15,
@@ -287,6 +289,7 @@ Test(memory, null_is_nothing, .timeout = 60)
     cr_assert_null(shoal_deref((shoal_ref){ 0 }));
 }
 
+/* 2.24: freed after detach. */
 Test(memory, payload_of_a_left_segment_is_told, .timeout = 60)
 {
     shoal_segment segment;
@@ -297,6 +300,59 @@ Test(memory, payload_of_a_left_segment_is_told, .timeout = 60)
     assert_code(shoal_segment_detach(segment), 0);
     cr_assert_null(shoal_deref(ref));
     misuse_is_told(payload, "in a segment that was left");
+}
+
+/* --- who is not attached -------------------------------------------------------------------- */
+
+static struct {
+    void *_Atomic payload;
+    shoal_segment segment;
+} * board;
+
+/* It changes nothing, not even what it cannot see. */
+static int misuses_it(void)
+{
+    void *payload = board->payload;
+    shoal_free(payload);
+    CHILD_CHECK(strstr(shoal_error_message(), "not a payload"));
+    CHILD_CHECK(shoal_size(payload) == 0);
+    CHILD_CHECK(SHOAL_IS_NONE(shoal_ref_of(payload)));
+    CHILD_CHECK(shoal_share(payload) == -EFAULT);
+    CHILD_CHECK(shoal_unshare(payload) == -EFAULT);
+    CHILD_CHECK(!shoal_alloc_under(payload, 1));
+    return 0;
+}
+
+static int never_attaches(void *argument)
+{
+    (void)argument;
+    CHILD_CHECK(harness_until(board->payload));
+    return misuses_it();
+}
+
+static int detaches(void *argument)
+{
+    (void)argument;
+    shoal_free(shoal_alloc_in(board->segment, 1));
+    CHILD_CHECK(shoal_segment_detach(board->segment) == 0);
+    return misuses_it();
+}
+
+/* 2.24: freed by a process that was never attached, or is so no longer. */
+Test(memory, who_is_not_attached_is_told_and_frees_nothing, .timeout = 60)
+{
+    board = harness_shared(sizeof *board);
+    const pid_t stranger = harness_child(never_attaches, NULL);
+    assert_code(shoal_segment_create(NULL, &board->segment), 0);
+    unsigned char *payload = shoal_alloc_in(board->segment, 1000);
+    pattern_fill(payload, 1000, 7);
+    board->payload = payload;
+    cr_assert_eq(harness_wait(stranger), 0);
+    cr_assert_eq(harness_wait(harness_child(detaches, NULL)), 0);
+    cr_assert_eq(shoal_size(payload), 1000);
+    cr_assert(pattern_holds(payload, 1000, 7));
+    shoal_free(payload);
+    assert_code(shoal_segment_detach(board->segment), 0);
 }
 
 /* --- references ----------------------------------------------------------------------------- */

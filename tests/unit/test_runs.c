@@ -59,6 +59,7 @@ static void *exchanges(void *argument)
     return NULL;
 }
 
+/* 2.24: random allocs and frees, and the sum is exact. */
 Test(runs, blocks_go_round_among_threads_and_all_come_back, .timeout = 120)
 {
     struct worker workers[THREADS];
@@ -161,6 +162,7 @@ Test(runs, the_pages_of_one_class_serve_another, .timeout = 120)
     hoard_end(&hoard);
 }
 
+/* 2.24 */
 Test(runs, empty_chunks_go_back_to_the_system, .timeout = 120)
 {
     struct hoard hoard = hoard_begin(64 << 20);

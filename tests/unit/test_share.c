@@ -285,6 +285,7 @@ static int owns(void *argument)
     return harness_pauses(argument);
 }
 
+/* 2.24: free by another process. */
 Test(share, misuse_names_the_owner, .timeout = 60)
 {
     char pid[32], *own = shoal_alloc(10);
