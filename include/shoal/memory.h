@@ -22,7 +22,7 @@ SHOAL_BEGIN_DECLS
  * Owns:    the calling process, until it is put, freed, or the process ends.
  * Blocks:  no.
  * Safe:    threads yes; after fork yes; signal handler no.
- * Death:   killed inside: the block is free or its process's, for the sweep to find.
+ * Death:   killed inside: the block is free or its process's, and given back with all the dead had.
  * Returns: 16-byte aligned, uninitialised; NULL out of memory (shoal_error_message() says which
  *          limit).
  * Python:  none; multiprocessing.heap.BufferWrapper.
@@ -132,7 +132,7 @@ SHOAL_API int shoal_unshare(void *payload);
  * Owns:    nobody, afterwards; all that is under it neither.
  * Blocks:  no.
  * Safe:    threads yes; after fork yes; signal handler no.
- * Death:   killed inside: the block is free or its process's, for the sweep to find.
+ * Death:   killed inside: the block is free or its process's, and given back with all the dead had.
  * Returns: nothing; misuse (no payload, freed before, queued, another process's) changes nothing
  *          and is told by shoal_error_message().
  * Python:  the last reference goes.

@@ -212,7 +212,7 @@ static bool is_of_dead(uint64_t word, const struct shl_dead *dead)
                                                   : shl_is_dead_process(dead, owner);
 }
 
-/* Of the dead: RETURNED, or it ends. Its block, if there is one, is then swept. */
+/* Of the dead: RETURNED, or it ends. Its block, if there is one, is settled after it. */
 static void give_back(const struct shl_segment *segment, struct lease_shm *lease, uint64_t ref,
                       uint64_t word)
 {

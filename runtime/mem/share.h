@@ -31,8 +31,8 @@
  *   its OWNED       the envelope's    the dead one's             as after W2
  *   U1              the dead one's    the dead one's             drops the hold
  *   D1 of a free    nobody's          the dead one's             does D2
- * Memory is swept after the objects: an envelope of the dead is still there when its hold is looked
- * at. If another settler has freed it, and it is used anew, it is of another generation.
+ * Memory is settled after the objects: an envelope of the dead is still there when its hold is
+ * looked at. If another settler has freed it, and it is used anew, it is of another generation.
  *
  * Order. [share.changes] acq_rel on both sides: the holders before it. [share.holders] acq_rel
  * when a hold passes to an envelope -> acquire of the settler: the envelope's generation.

@@ -10,7 +10,7 @@
  *                then the parent
  *
  * Death. Only the owner of a parent allocates and frees under it. Killed anywhere, the parent is
- * his or free; the sweep frees it, and every child whose parent is free or used again.
+ * his or free; whoever settles frees it, and every child whose parent is free or used again.
  */
 #ifndef SHL_MEM_UNDER_H
 #define SHL_MEM_UNDER_H

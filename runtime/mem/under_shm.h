@@ -3,7 +3,7 @@
  * Written by: the parent's owner, who alone allocates and frees under it.
  *
  * It is a cache: a child's own word says whose it is. A table may name blocks that are no children
- * any more. It lacks one only if the owner was killed, and then a sweep finds that one.
+ * any more. It lacks one only if the owner was killed, and then a settler finds that one.
  */
 #ifndef SHL_MEM_UNDER_SHM_H
 #define SHL_MEM_UNDER_SHM_H
