@@ -295,7 +295,7 @@ static int check_payload(const struct ring_call *call, const void *payload, uint
     uint64_t own = atom_load_relaxed(&place.block->own);
     *ret_own = own;
     if (likely(block_own_is_mine(own, call->self->process_owner)))
-        return 0;
+        return GUARD_SIZE ? shl_guard_look(&place) : 0;
     if (block_own_state(own) == BLOCK_LEASED)
         return shl_lease_mine(call->segment, own, call->self) ? 0 : shl_error_code();
     if (block_own_state(own) != BLOCK_SHARED)

@@ -1,6 +1,7 @@
 /*
  * Guards, in builds with -Dguards=true: bytes behind each payload that are looked at when it is
- * freed, and a pattern over what was freed. Elsewhere neither is anything at all.
+ * freed, a pattern over what was freed, and a look for private pointers in what is put. Elsewhere
+ * none of them is anything at all.
  */
 #ifndef SHL_MEM_GUARD_H
 #define SHL_MEM_GUARD_H
@@ -40,6 +41,11 @@ static inline bool shl_guard_holds(const void *payload, uint64_t size, uint64_t 
     return GUARD_SIZE == 0 || (size + GUARD_SIZE <= room &&
                                memcmp((const char *)payload + size, guard, GUARD_SIZE) == 0);
 }
+
+/* Is there a pointer to what is this process's alone, in a payload of its own that it puts or in
+ * what is under it? 0 or -EINVAL. What is no pointer may look like one. */
+struct shl_place;
+int shl_guard_look(const struct shl_place *payload);
 
 static inline void shl_poison(void *payload, uint64_t room)
 {

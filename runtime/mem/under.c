@@ -194,7 +194,8 @@ int shl_under_free_child(const struct shl_place *child, uint64_t own,
     return code;
 }
 
-void shl_under_free(const struct shl_place *parent, const struct shl_attachment *self)
+void shl_under_visit(const struct shl_place *parent,
+                     void (*visitor)(void *context, const struct shl_place *child), void *context)
 {
     struct shl_place table, child;
     uint64_t ref = ref_of(parent);
@@ -203,9 +204,19 @@ void shl_under_free(const struct shl_place *parent, const struct shl_attachment 
         uint64_t most = capacity(&table), next = content->next;
         for (uint64_t i = 0; i < content->count && i < most; i++)
             if (find_child(parent->segment, content->children[i], ref, &child))
-                free_child(&child, self);
-        SHL_CHAOS("under.freed");
-        free_child(&table, self);
+                visitor(context, &child);
+        visitor(context, &table);
         more = find_table_at(parent->segment, next, ref, &table);
     }
+}
+
+static void free_visited(void *self, const struct shl_place *child)
+{
+    free_child(child, self);
+    SHL_CHAOS("under.freed");
+}
+
+void shl_under_free(const struct shl_place *parent, struct shl_attachment *self)
+{
+    shl_under_visit(parent, free_visited, self);
 }

@@ -13,8 +13,8 @@ from lint import Tap
 NOT_WRAPPED = {
     "has no failure": """
         __errno_location __fpurge __sched_cpucount _exit abort dl_iterate_phdr exit getegid geteuid
-        getpid getppid gettid raise sched_yield secure_getenv memchr memcmp memcpy memset qsort
-        sigabbrev_np strchr strcmp strerrordesc_np strcspn strlen strnlen strrchr strstr
+        getpid getppid gettid raise sched_yield secure_getenv memchr memcmp memcpy memmove memset
+        qsort sigabbrev_np strchr strcmp strerrordesc_np strcspn strlen strnlen strrchr strstr
         strtoul strtoull""",
     "fails only for a wrong argument": """
         clock_gettime closedir prctl pthread_sigmask setpgid sigaction sigfillset snprintf unsetenv

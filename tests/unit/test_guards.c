@@ -2,6 +2,7 @@
 #include "harness.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 TestSuite(guards, .timeout = 60);
@@ -34,6 +35,69 @@ Test(guards, writing_past_the_end_is_told, .timeout = 60)
             cr_assert(strstr(shoal_error_message(), "past its end"), "%zu + %zu: %s", sizes[i],
                       behind, shoal_error_message());
         }
+}
+
+/* --- private pointers ------------------------------------------------------------------------ */
+
+struct message {
+    uint64_t number;
+    const void *pointer;
+    const void **under;
+};
+
+static shoal_queue queue;
+static int variable;
+
+static struct message *message_new(const void *pointer, const void *under)
+{
+    struct message *message = shoal_alloc(sizeof *message);
+    const void **child = NULL;
+    for (int i = 0; i < 30; i++) {
+        child = shoal_alloc_under(message, sizeof *child);
+        *child = NULL;
+    }
+    *child = under;
+    *message = (struct message){ UINT64_C(5) << 32 | 3, pointer, child };
+    return message;
+}
+
+static void assert_refused(const void *pointer, const void *under)
+{
+    struct message *message = message_new(pointer, under);
+    assert_code(shoal_queue_put(queue, message, SHOAL_NOW), -EINVAL);
+    cr_assert(strstr(shoal_error_message(), "private memory"), "%s", shoal_error_message());
+    cr_assert_eq(shoal_size(message), sizeof *message); /* the caller's, as before */
+    shoal_free(message);
+}
+
+Test(guards, private_pointers_in_messages_are_refused, .timeout = 60)
+{
+    int local;
+    void *heap = malloc(100), *large = malloc(4 << 20);
+    const void *const pointers[] = { &local, heap, large, &variable };
+    assert_code(shoal_queue_create(NULL, &queue), 0);
+    for (size_t i = 0; i < COUNT_OF(pointers); i++) {
+        assert_refused(pointers[i], NULL);
+        assert_refused(NULL, pointers[i]);
+    }
+    free(heap);
+    free(large);
+    assert_code(shoal_queue_destroy(queue), 0);
+}
+
+Test(guards, other_words_in_messages_are_put, .timeout = 60)
+{
+    void *got, *other = shoal_alloc(10);
+    const void *const pointers[] = { NULL,         other,      "a constant",
+                                     (void *)1000, (void *)-1, harness_shared(100) };
+    assert_code(shoal_queue_create(NULL, &queue), 0);
+    for (size_t i = 0; i < COUNT_OF(pointers); i++) {
+        assert_code(shoal_queue_put(queue, message_new(pointers[i], pointers[i]), SHOAL_NOW), 0);
+        assert_code(shoal_queue_get(queue, &got, SHOAL_NOW), 0);
+        shoal_free(got);
+    }
+    shoal_free(other);
+    assert_code(shoal_queue_destroy(queue), 0);
 }
 
 Test(guards, freed_memory_is_overwritten, .timeout = 60)
