@@ -243,6 +243,22 @@ static int call_open(uint64_t value)
 CALL_ANY(unpublish, shoal_unpublish(scene->segment, number & 1 ? "lock" : "another"))
 CALL_ANY(audit, shoal_segment_audit(scene->segment, &(shoal_audit){ 0 }))
 
+static int call_sizes(uint64_t value)
+{
+    shoal_size_class sizes[80];
+    (void)value;
+    fuzz_must(shoal_segment_sizes(scene->segment, sizes, 80) < 80, "there are as many sizes");
+    return -ENODATA;
+}
+
+static int call_queues(uint64_t value)
+{
+    shoal_queue_load loads[8];
+    (void)value;
+    shoal_segment_queues(scene->segment, loads, 8);
+    return -ENODATA;
+}
+
 static int call_holders(uint64_t value)
 {
     shoal_holder holders[4];
@@ -466,6 +482,8 @@ static const struct {
     NAMED(queue_put_word),
     NAMED(queue_get_word),
     NAMED(create_more),
+    NAMED(sizes),
+    NAMED(queues),
 };
 const uint32_t fuzz_calls_count = sizeof calls / sizeof *calls;
 
