@@ -20,6 +20,7 @@
 #include <shoal/ending.h>
 #include <shoal/error.h>
 #include <shoal/event.h>
+#include <shoal/hooks.h>
 #include <shoal/identity.h>
 #include <shoal/joinable.h>
 #include <shoal/lock.h>

@@ -197,8 +197,9 @@ SHOAL_MUST int shoal_init(int *argc, char ***argv, const shoal_init_options *opt
 
 /*
  * shoal_shutdown - the exit sequence, now: end this process's daemons, join its other children, end
- * its fork server. Daemons get SIGTERM first of all; those that are still there a second later, and
- * when the others have ended or at the deadline, SIGKILL.
+ * its fork server; and run finalizers before and after that (shoal/hooks.h). Daemons get SIGTERM
+ * first of all; those that are still there a second later, and when the others have ended or at the
+ * deadline, SIGKILL.
  * @deadline: for all of them together.
  * Owns:    the handles stay the caller's; exit codes can still be asked for.
  * Blocks:  until every child that this process started has ended, or @deadline; but not for those

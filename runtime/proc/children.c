@@ -16,6 +16,7 @@ static void forget_parents(void)
 {
     table.list = NULL;
     table.count = table.capacity = 0;
+    table.finalizers = (struct shl_finalizers){ 0 };
     shl_lifeline_close(&table.lifeline);
     shl_server_forget(&table.server);
 }

@@ -140,10 +140,12 @@ int shoal_shutdown(shoal_deadline deadline)
     int code = shl_join_check(deadline);
     if (code < 0)
         return code;
+    shl_finalizers_run(0);
     shoal_deadline grace = shoal_after_ms(DAEMON_GRACE_MS);
     tell_daemons(SIGTERM);
     code = join_running(false, deadline);
     int of_daemons = end_daemons(grace, deadline);
     clean_up();
+    shl_finalizers_run(SHOAL_FINALIZE_NEVER + 1);
     return code < 0 ? code : of_daemons;
 }

@@ -4,6 +4,7 @@
 
 #include "mem/object.h"
 #include "os/child.h"
+#include "proc/hooks.h"
 #include "proc/process_shm.h"
 
 #include <shoal/process.h>
@@ -37,6 +38,7 @@ struct shl_children {
     size_t count, capacity;
     struct shl_lifeline lifeline; /* what the children of this process hang on */
     struct shl_server server;
+    struct shl_finalizers finalizers;
 };
 
 /* Locks the table, emptied first if it is the parent's; NULL with an error. */

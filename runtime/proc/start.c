@@ -188,6 +188,7 @@ int shoal_process_fd(size_t index)
 
 void shl_start_run(const struct shl_child *child, const struct shl_segment *segment)
 {
+    shl_hooks_run();
     SHOAL_LOG(SHOAL_LOG_INFO, "child process calling self.run()");
     shl_process_call(shoal_current_process(), child->target,
                      child->argument ? shl_at(segment, child->argument) : NULL);

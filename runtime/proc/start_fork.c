@@ -18,6 +18,7 @@ static void close_parents(struct shl_children *children)
         if (children->list[i].pidfd >= 0)
             close(children->list[i].pidfd);
     shl_heap_free(children->list);
+    shl_heap_free(children->finalizers.list);
     shl_server_forget(&children->server);
 }
 

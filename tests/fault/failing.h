@@ -35,6 +35,7 @@ extern union output {
     shoal_condition condition;
     shoal_barrier barrier;
     shoal_queue queue;
+    shoal_finalizer finalizer;
     struct {
         shoal_connection first, second;
     } pipe;

@@ -293,6 +293,21 @@ static int current(void)
     return code_of(!SHOAL_IS_NONE(shoal_current_process()));
 }
 
+static void never_run(void *argument)
+{
+    (void)argument;
+}
+
+static int create_finalizer(void)
+{
+    return shoal_finalizer_create(never_run, NULL, 0, &output.finalizer);
+}
+
+static void cancel_finalizer(void)
+{
+    CHILD_CHECK(shoal_finalizer_cancel(output.finalizer));
+}
+
 static int count_processors(void)
 {
     return shoal_cpu_count() >= 1 ? 0 : -EIO;
@@ -421,6 +436,10 @@ static const struct operation processes[] = {
       .run = close_it,
       .undo = start_ended,
       .finish = close_described },
+    { .name = "finalizer_create",
+      .prepare = prepare_thread,
+      .run = create_finalizer,
+      .undo = cancel_finalizer },
     { .name = "current_process", .prepare = prepare_thread, .run = current },
     { .name = "cpu_count", .run = count_processors },
 };
