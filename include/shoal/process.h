@@ -77,10 +77,10 @@ SHOAL_MUST int shoal_process_create(const shoal_process_options *options,
  * Blocks:  until the child begins: for the time of a fork, or of the program's way to shoal_init();
  *          and while another thread holds the lock of stdout or stderr, which are flushed first.
  * Safe:    threads yes; after fork yes; signal handler no.
- * Death:   the child is killed by the kernel when this process ends, however it ends, unless it may
- *          outlive it: then once start has returned. A process
- *          forked by other means delays that until it uses shoal, execs or ends; a child that execs
- *          or closes descriptors that are not its own is not killed.
+ * Death:   the child is killed by the kernel when this process ends, however it ends; one that may
+ *          outlive it only while this call has not returned. A process forked by other means delays
+ *          that until it uses shoal, execs or ends; a child that execs or closes descriptors that
+ *          are not its own is not killed.
  * Returns: 0; -EALREADY started before; -ECHILD not the creator; -EUSERS no process to be had;
  *          -EMFILE; -ENOMEM; -ESTALE; -EINVAL, also a target that is no function of a loaded file;
  *          -ENOTSUP a file without build id;
