@@ -1,4 +1,5 @@
-"""tests/run where there is nothing to run. Needs the build of its first configuration."""
+"""tests/run where there is nothing to run. Needs the build of its first configuration, a whole one:
+else --list would build it, which with a ninja that cannot build leaves none."""
 import os
 import subprocess
 import sys
@@ -6,6 +7,9 @@ import tempfile
 from pathlib import Path
 
 from lint import ROOT, Tap
+
+sys.path.insert(0, str(ROOT / "tests"))
+from runner import is_built
 
 
 def tests_run(*options, **environment):
@@ -36,7 +40,7 @@ def list_without_build(tap):
 
 tap = Tap()
 for test in filter_without_match, list_without_build:
-    if (ROOT / "build/gcc/made-with").exists():
+    if is_built(ROOT / "build/gcc"):
         test(tap)
     else:
         tap.skip(test.__name__, "build/gcc is not built")
