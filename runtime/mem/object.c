@@ -281,15 +281,21 @@ struct object_shm *shl_object_next_in(const struct shl_segment *segment,
     return next_object(segment, walk, (int)pool);
 }
 
-/* What a dead thread was making or ending here has ended: the place does not name him any more. */
+/* The reference that was good for a place before this one. */
+static uint64_t before(uint64_t self)
+{
+    uint32_t generation = (shl_ref_generation(self) - 1) & 0xfff;
+    return shl_ref_make(shl_ref_id(self), generation ? generation : 0xfff, shl_ref_offset(self));
+}
+
+/* What a dead thread was ending here has ended: the place does not name him any more, but what he
+ * had ended, as what belongs to that does; or, if he was just making one, nothing. */
 static void end_for(struct object_shm *object, uint64_t own, const struct shl_dead *dead)
 {
     uint64_t self = atom_load_relaxed(&object->self);
-    if (block_own_state(own) != BLOCK_FREE || !shl_is_dead_thread(dead, block_own_owner(own)))
-        return;
-    move_on(object, self);
-    /* [object.own] acq_rel -> finish(). */
-    atom_cas_acq_rel_64(&object->own, own, block_own_make_ref(BLOCK_OBJECT, self));
+    if (block_own_state(own) == BLOCK_FREE && shl_is_dead_thread(dead, block_own_owner(own)))
+        /* [object.own] acq_rel -> finish(). */
+        atom_cas_acq_rel_64(&object->own, own, block_own_make_ref(BLOCK_OBJECT, before(self)));
 }
 
 /* Frees what belongs to an object that has ended, and its place; later, if somebody is inside. One
