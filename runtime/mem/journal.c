@@ -93,6 +93,7 @@ void shl_journal_settle(const struct shl_segment *segment, uint32_t number)
     uint64_t word = word_of(segment, number), descriptor = JOURNAL_DESCRIPTOR(word);
     struct shl_place place;
     atom_store_relaxed(&journal->works_at, 0); /* it takes no more steps */
+    atom_store_relaxed(&journal->inside, 0);
     if (word == 0)
         return;
     if (descriptor_offset(descriptor) < segment->size &&

@@ -513,7 +513,6 @@ static bool claim_thread(const struct shl_segment *segment, uint32_t number, uin
     struct peer_shm *peer = thread_at(segment, number);
     if (!lock_free_slot(peer))
         return false;
-    atom_store_relaxed(&peer->journal.inside, 0); /* as its last one may have died */
     atom_store_relaxed(&peer->process, process);
     atom_store_relaxed(&peer->tid, (uint32_t)gettid());
     if (!become(peer, ret_generation)) {
