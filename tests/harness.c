@@ -106,8 +106,7 @@ int harness_wait(pid_t pid)
     return harness_wait_ms(pid, HARNESS_LIMIT_MS);
 }
 
-/* The state letter of a process, 0 if there is none. */
-static char state_of(pid_t pid)
+char harness_state(pid_t pid)
 {
     char path[64], line[512];
     snprintf(path, sizeof path, "/proc/%d/stat", pid);
@@ -123,7 +122,7 @@ static char state_of(pid_t pid)
 bool harness_gone(pid_t pid)
 {
     char state = 0;
-    return harness_until((state = state_of(pid)) == 0 || state == 'Z' || state == 'X');
+    return harness_until((state = harness_state(pid)) == 0 || state == 'Z' || state == 'X');
 }
 
 const char *harness_program(const char *name)

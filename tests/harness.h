@@ -88,6 +88,9 @@ pid_t harness_child(int (*function)(void *argument), void *argument);
 int harness_wait(pid_t pid);
 int harness_wait_ms(pid_t pid, int limit_ms);
 
+/* Its state's letter in /proc, T for stopped and so on; 0 if there is no such process. */
+char harness_state(pid_t pid);
+
 /* True once no such process exists, or only as a zombie of another parent; bounded. */
 bool harness_gone(pid_t pid);
 
@@ -147,6 +150,22 @@ void harness_drop_remarks(char *text);
         cr_assert(got_ == (expected), "%s answers %d (%s), not %d; last message: %s", #call, got_, \
                   shoal_strerror(got_), (expected), shoal_error_message());                        \
     } while (0)
+
+/* Queues with room for so many: of values, and of payloads. */
+static inline shoal_queue values_of(size_t value_size, size_t capacity_count)
+{
+    shoal_queue queue = { 0 };
+    const shoal_queue_options options = { .capacity_count = capacity_count,
+                                          .value_size = value_size };
+    assert_code(shoal_queue_create(&options, &queue), 0);
+    cr_assert_not(SHOAL_IS_NONE(queue));
+    return queue;
+}
+
+static inline shoal_queue queue_of(size_t capacity_count)
+{
+    return values_of(0, capacity_count);
+}
 
 bool harness_code_listed(int code); /* 0 or one of the closed list, negative */
 

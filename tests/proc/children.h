@@ -43,12 +43,4 @@ static inline void target_pauses(void *argument)
         pause();
 }
 
-static inline shoal_queue queue_of(size_t capacity_count)
-{
-    shoal_queue queue = { 0 };
-    const shoal_queue_options options = { .capacity_count = capacity_count };
-    assert_code(shoal_queue_create(&options, &queue), 0);
-    return queue;
-}
-
 #endif

@@ -1,11 +1,9 @@
 /* Pipes: messages, who holds an end, and what becomes of the other one. Spec 2.11, 2.12. */
+#include "call.h"
 #include "children.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdint.h>
-
-#include "asleep.h"
 
 TestSuite(pipe, .timeout = 120);
 
@@ -184,57 +182,45 @@ Test(pipe, pipes_come_and_go_without_a_trace, .timeout = 60)
     assert_code(shoal_segment_detach(segment), 0);
 }
 
-struct waiting {
-    shoal_connection end;
-    int code;
-    _Atomic pid_t tid;
-};
-
-static void *receives(void *argument)
+static int receives(struct call *call)
 {
-    struct waiting *waiting = argument;
-    void *payload = NULL;
-    waiting->code = shoal_connection_recv(waiting->end, &payload, harness_deadline());
-    shoal_free(payload);
-    return NULL;
+    const int code = shoal_connection_recv(call->end, &call->payload, harness_deadline());
+    shoal_free(call->payload);
+    return code;
+}
+
+static int sends(struct call *call)
+{
+    return shoal_connection_send_bytes(call->end, "more", 5, harness_deadline());
 }
 
 /* Half of the time it sleeps already. */
-static pthread_t receiver(struct waiting *waiting, int round)
+static void begin(struct call *call, int (*function)(struct call *), shoal_connection end,
+                  int round)
 {
-    pthread_t thread;
-    cr_assert_eq(pthread_create(&thread, NULL, receives, waiting), 0);
-    struct harness_poll poll = { .end_ns = harness_now_ns() + (round % 2 ? 3000000 : 0) };
-    while (harness_poll_again(&poll)) {}
-    return thread;
+    *call = (struct call){ .function = function, .end = end };
+    if (round % 2)
+        call_sleeps(call);
+    else
+        call_start(call);
 }
 
 Test(pipe, sleepers_are_woken_by_messages_and_by_either_close, .timeout = 60)
 {
     for (int i = 0; i < 30; i++) {
         const struct ends ends = pipe_of(0, false);
-        struct waiting waiting[2] = { { ends.first, 1, 0 }, { ends.first, 1, 0 } };
-        pthread_t one = receiver(&waiting[0], i);
-        says(ends.second, "woken");
-        pthread_join(one, NULL);
-        assert_code(waiting[0].code, 0);
-        one = receiver(&waiting[0], i);
-        const pthread_t other = receiver(&waiting[1], i);
-        assert_code(shoal_connection_close(i % 4 < 2 ? ends.first : ends.second), 0);
-        pthread_join(one, NULL);
-        pthread_join(other, NULL);
         const int code = i % 4 < 2 ? -ESTALE : -EPIPE;
-        cr_assert(waiting[0].code == code && waiting[1].code == code);
+        struct call calls[2];
+        begin(&calls[0], receives, ends.first, i);
+        says(ends.second, "woken");
+        assert_code(call_ends(&calls[0]), 0);
+        begin(&calls[0], receives, ends.first, i);
+        begin(&calls[1], receives, ends.first, i);
+        assert_code(shoal_connection_close(i % 4 < 2 ? ends.first : ends.second), 0);
+        assert_code(call_ends(&calls[0]), code);
+        assert_code(call_ends(&calls[1]), code);
         close_both(ends);
     }
-}
-
-static void *sends(void *argument)
-{
-    struct waiting *waiting = argument;
-    waiting->tid = gettid();
-    waiting->code = shoal_connection_send_bytes(waiting->end, "more", 5, harness_deadline());
-    return NULL;
 }
 
 /* Of two who wait for room both are told, by -ESTALE whose own end was closed. */
@@ -242,18 +228,13 @@ Test(pipe, waiting_senders_are_told_of_either_close, .timeout = 60)
 {
     for (int i = 0; i < 4; i++) {
         const struct ends ends = pipe_of(1, false);
-        struct waiting waiting[2] = { { ends.first, 1, 0 }, { ends.first, 1, 0 } };
-        pthread_t threads[2];
+        struct call calls[2];
         says(ends.first, "full");
-        for (unsigned j = 0; j < COUNT_OF(threads); j++) {
-            cr_assert_eq(pthread_create(&threads[j], NULL, sends, &waiting[j]), 0);
-            cr_assert(i % 2 == 0 || harness_until(waiting[j].tid && is_asleep(waiting[j].tid)));
-        }
+        for (unsigned j = 0; j < COUNT_OF(calls); j++)
+            begin(&calls[j], sends, ends.first, i);
         assert_code(shoal_connection_close(i < 2 ? ends.first : ends.second), 0);
-        for (unsigned j = 0; j < COUNT_OF(threads); j++) {
-            pthread_join(threads[j], NULL);
-            cr_assert(waiting[j].code == (i < 2 ? -ESTALE : -EPIPE), "%d", waiting[j].code);
-        }
+        for (unsigned j = 0; j < COUNT_OF(calls); j++)
+            assert_code(call_ends(&calls[j]), i < 2 ? -ESTALE : -EPIPE);
         close_both(ends);
     }
 }

@@ -244,18 +244,6 @@ Test(sync, death_of_a_holder_that_was_notified_is_noticed_at_once_1_12_5, .timeo
 
 /* --- stopped, not dead ---------------------------------------------------------------------- */
 
-static char state_of_process(pid_t pid)
-{
-    char path[64], line[512] = "";
-    snprintf(path, sizeof path, "/proc/%d/stat", pid);
-    FILE *file = fopen(path, "re");
-    const char *read = file ? fgets(line, sizeof line, file) : NULL;
-    if (file)
-        fclose(file);
-    const char *end = read ? strrchr(line, ')') : NULL;
-    return end ? end[2] : 0;
-}
-
 static int holds_and_releases(void *argument)
 {
     (void)argument;
@@ -278,7 +266,7 @@ Test(sync, stopped_holder_is_alive_1_5_7, .timeout = 60)
     const pid_t pid = harness_child(holds_and_releases, NULL);
     cr_assert(harness_until(board->arrived));
     kill(pid, SIGSTOP);
-    cr_assert(harness_until(state_of_process(pid) == 'T'));
+    cr_assert(harness_until(harness_state(pid) == 'T'));
     assert_code(shoal_lock_acquire(waits.lock, SHOAL_NOW), -ETIMEDOUT);
     assert_code(shoal_lock_acquire(waits.lock, shoal_after_ms(1500)), -ETIMEDOUT); /* past a tick */
     assert_code(shoal_semaphore_acquire(waits.owned, shoal_after_ms(200)), -ETIMEDOUT);

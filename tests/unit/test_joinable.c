@@ -1,12 +1,11 @@
 /* Queues whose messages are leased, in one process and with children that die. */
-#include "harness.h"
+#include "call.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
 
-#include "asleep.h"
 #include "mem/peer.h"
 #include "mem/segment.h"
 
@@ -282,42 +281,9 @@ Test(joinable, shutdown_now_drops_what_came_back_too, .timeout = 60)
     assert_code(shoal_queue_destroy(queue), 0);
 }
 
-/* A waiting call in a thread of its own. */
-struct call {
-    pthread_t thread;
-    shoal_queue queue;
-    void *payload;
-    int code;
-    _Atomic pid_t tid;
-};
-
-static void *joins(void *argument)
+static int joins(struct call *call)
 {
-    struct call *call = argument;
-    call->tid = gettid();
-    call->code = shoal_queue_join(call->queue, harness_deadline());
-    return NULL;
-}
-
-static void *gets(void *argument)
-{
-    struct call *call = argument;
-    call->tid = gettid();
-    call->code = shoal_queue_get(call->queue, &call->payload, harness_deadline());
-    return NULL;
-}
-
-static void begin(struct call *call, void *(*function)(void *))
-{
-    cr_assert_eq(pthread_create(&call->thread, NULL, function, call), 0);
-    cr_assert(harness_until(call->tid != 0));
-    cr_assert(harness_until(is_asleep(call->tid)));
-}
-
-static int end(struct call *call)
-{
-    pthread_join(call->thread, NULL);
-    return call->code;
+    return shoal_queue_join(call->queue, harness_deadline());
 }
 
 /* 1.10.10 */
@@ -328,12 +294,12 @@ Test(joinable, the_last_task_done_wakes_all_joiners_1_10_10, .timeout = 60)
     put(queue, "one");
     void *one = get(queue, "one", 1);
     for (unsigned i = 0; i < COUNT_OF(calls); i++) {
-        calls[i] = (struct call){ .queue = queue };
-        begin(&calls[i], joins);
+        calls[i] = (struct call){ .function = joins, .queue = queue };
+        call_sleeps(&calls[i]);
     }
     assert_code(shoal_queue_task_done(queue, one), 0);
     for (unsigned i = 0; i < COUNT_OF(calls); i++)
-        assert_code(end(&calls[i]), 0);
+        assert_code(call_ends(&calls[i]), 0);
     assert_code(shoal_queue_destroy(queue), 0);
 }
 
@@ -346,22 +312,23 @@ Test(joinable, get_at_the_end_waits_for_leases_that_are_out, .timeout = 60)
     assert_code(shoal_queue_shutdown(queue), 0);
     assert_code(shoal_queue_get(queue, &payload, SHOAL_NOW), -ETIMEDOUT);
     for (unsigned i = 0; i < COUNT_OF(calls); i++) {
-        calls[i] = (struct call){ .queue = queue };
-        begin(&calls[i], gets);
+        calls[i] = (struct call){ .function = call_gets, .queue = queue };
+        call_sleeps(&calls[i]);
     }
     assert_code(shoal_queue_task_done(queue, one), 0);
     for (unsigned i = 0; i < COUNT_OF(calls); i++)
-        assert_code(end(&calls[i]), -EPIPE);
+        assert_code(call_ends(&calls[i]), -EPIPE);
     assert_code(shoal_queue_destroy(queue), 0);
 }
 
 Test(joinable, destroy_ends_joins, .timeout = 60)
 {
-    struct call call = { .queue = joinable((shoal_queue_options){ .capacity_count = 0 }) };
+    struct call call = { .function = joins,
+                         .queue = joinable((shoal_queue_options){ .capacity_count = 0 }) };
     put(call.queue, "one");
-    begin(&call, joins);
+    call_sleeps(&call);
     assert_code(shoal_queue_destroy(call.queue), 0);
-    assert_code(end(&call), -ESTALE);
+    assert_code(call_ends(&call), -ESTALE);
 }
 
 /* In a child: has a message until it is killed. */
@@ -378,16 +345,17 @@ static int holds_one(void *argument)
 static void a_death_wakes_who_waits(bool shut_down)
 {
     _Atomic int *has = harness_shared(sizeof *has);
-    struct call call = { .queue = joinable((shoal_queue_options){ .capacity_count = 0 }) };
+    struct call call = { .function = call_gets,
+                         .queue = joinable((shoal_queue_options){ .capacity_count = 0 }) };
     shared_queue = call.queue;
     put(call.queue, "one");
     const pid_t pid = harness_child(holds_one, (void *)has);
     cr_assert(harness_until(*has));
     if (shut_down)
         assert_code(shoal_queue_shutdown(call.queue), 0);
-    begin(&call, gets);
+    call_sleeps(&call);
     cr_assert_eq(kill(pid, SIGKILL), 0);
-    assert_code(end(&call), 0);
+    assert_code(call_ends(&call), 0);
     cr_assert_str_eq(call.payload, "one");
     cr_assert_eq(harness_wait(pid), -SIGKILL);
     shoal_free(call.payload);

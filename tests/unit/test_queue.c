@@ -12,15 +12,6 @@ TestSuite(queue, .timeout = 60);
 static char marked;
 #define marker ((void *)&marked)
 
-static shoal_queue queue_of(size_t capacity_count)
-{
-    shoal_queue queue = { 0 };
-    const shoal_queue_options options = { .capacity_count = capacity_count };
-    assert_code(shoal_queue_create(&options, &queue), 0);
-    cr_assert_not(SHOAL_IS_NONE(queue));
-    return queue;
-}
-
 static void *number_new(uint64_t number)
 {
     uint64_t *payload = SHOAL_NEW(uint64_t);

@@ -1,20 +1,11 @@
 /* Queues that this process has closed, and what a queue counts. */
-#include "harness.h"
+#include "call.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
 
 TestSuite(queue_close, .timeout = 60);
-
-static shoal_queue queue_of(size_t value_size, size_t capacity_count)
-{
-    shoal_queue queue = { 0 };
-    const shoal_queue_options options = { .capacity_count = capacity_count,
-                                          .value_size = value_size };
-    assert_code(shoal_queue_create(&options, &queue), 0);
-    return queue;
-}
 
 static void calls_answer(shoal_queue queue, int put_code, int get_code)
 {
@@ -59,7 +50,7 @@ static int uses_it(void *argument)
 /* 1.10.5, 1.10.6: and what was put before is there for others. */
 Test(queue_close, closed_here_is_open_elsewhere_1_10_5, .timeout = 60)
 {
-    shoal_queue queue = queue_of(0, 4);
+    shoal_queue queue = queue_of(4);
     assert_code(shoal_queue_put_bytes(queue, "first", 6, SHOAL_NOW), 0);
     assert_code(shoal_queue_join_thread(queue), -EBUSY);
     assert_code(shoal_queue_close(queue), 0);
@@ -77,7 +68,7 @@ Test(queue_close, closed_here_is_open_elsewhere_1_10_5, .timeout = 60)
 /* 1.10.5, 1.10.14: one that nobody has used. */
 Test(queue_close, unused_queue_is_closed_without_harm_1_10_5, .timeout = 60)
 {
-    const shoal_queue queue = queue_of(8, 4);
+    const shoal_queue queue = values_of(8, 4);
     uint64_t number = 1;
     assert_code(shoal_queue_close(queue), 0);
     assert_code(shoal_queue_close(queue), 0);
@@ -95,7 +86,7 @@ Test(queue_close, unused_queue_is_closed_without_harm_1_10_5, .timeout = 60)
 Test(queue_close, place_of_a_closed_queue_serves_the_next_one, .timeout = 60)
 {
     for (int i = 0; i < 300; i++) {
-        const shoal_queue queue = queue_of(0, 4), open = queue_of(0, 4);
+        const shoal_queue queue = queue_of(4), open = queue_of(4);
         calls_answer(queue, 0, 0);
         assert_code(shoal_queue_close(queue), 0);
         is_closed_here(queue);
@@ -113,7 +104,7 @@ static void *closes(void *argument)
 /* Threads of a process close together, also one that knew the queue before. */
 Test(queue_close, another_thread_closes_it_for_all, .timeout = 60)
 {
-    shoal_queue queue = queue_of(0, 4);
+    shoal_queue queue = queue_of(4);
     pthread_t thread;
     calls_answer(queue, 0, 0);
     cr_assert_eq(pthread_create(&thread, NULL, closes, &queue), 0);
@@ -196,42 +187,24 @@ Test(queue_close, capacity_in_bytes_bounds_values_by_their_count, .timeout = 60)
     cr_assert_eq(none.ref, 77);
 }
 
-struct putter {
-    shoal_queue queue;
-    size_t size;
-    int code;
-};
-
-static void *puts_bytes(void *argument)
-{
-    struct putter *putter = argument;
-    static const char bytes[5000];
-    putter->code = shoal_queue_put_bytes(putter->queue, bytes, putter->size, harness_deadline());
-    return NULL;
-}
-
 /* Who waits for much does not keep waiting who needs little. */
 Test(queue_close, freed_bytes_serve_whom_they_suffice, .timeout = 60)
 {
     for (int i = 0; i < 20; i++) {
         const shoal_queue queue = queue_of_bytes(1000, 0);
-        struct putter putters[2] = { { queue, 1000, 1 }, { queue, 100, 1 } };
-        pthread_t threads[2];
+        struct call putters[2] = {
+            { .function = call_puts, .queue = queue, .payload = shoal_alloc(1000) },
+            { .function = call_puts, .queue = queue, .payload = shoal_alloc(100) }
+        };
         assert_code(put_bytes(queue, 900), 0);
         assert_code(put_bytes(queue, 100), 0);
-        for (int k = 0; k < 2; k++) {
-            const uint64_t end_ns = harness_now_ns() + 2000000;
-            struct harness_poll poll = { .end_ns = end_ns };
-            cr_assert_eq(pthread_create(&threads[k], NULL, puts_bytes, &putters[k]), 0);
-            while (harness_poll_again(&poll)) {}
-        }
+        call_sleeps(&putters[0]);
+        call_sleeps(&putters[1]);
         get_bytes(queue, 900);
-        pthread_join(threads[1], NULL);
-        assert_code(putters[1].code, 0);
+        assert_code(call_ends(&putters[1]), 0);
         get_bytes(queue, 100);
         get_bytes(queue, 100);
-        pthread_join(threads[0], NULL);
-        assert_code(putters[0].code, 0);
+        assert_code(call_ends(&putters[0]), 0);
         assert_code(shoal_queue_destroy(queue), 0);
     }
 }
@@ -248,7 +221,7 @@ static shoal_queue_counters counters_of(shoal_queue queue)
 Test(queue_close, counters_of_payloads_are_exact, .timeout = 60)
 {
     for (int round = 0; round < 3; round++) { /* in a place that was used before */
-        const shoal_queue queue = queue_of(0, 4);
+        const shoal_queue queue = queue_of(4);
         void *payload = shoal_alloc(1 << 20), *got;
         assert_code(shoal_queue_put(queue, payload, SHOAL_NOW), 0);
         assert_code(shoal_queue_put_bytes(queue, "12345", 5, SHOAL_NOW), 0);
@@ -278,7 +251,7 @@ Test(queue_close, counters_of_payloads_are_exact, .timeout = 60)
 
 Test(queue_close, counters_of_values_are_exact, .timeout = 60)
 {
-    const shoal_queue queue = queue_of(12, 2);
+    const shoal_queue queue = values_of(12, 2);
     char values[3][12] = { "one", "two", "three" };
     size_t count;
     assert_code(

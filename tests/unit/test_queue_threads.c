@@ -1,5 +1,5 @@
 /* Queues among threads: waking, ending, counting. ThreadSanitizer sees these. */
-#include "harness.h"
+#include "call.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -8,68 +8,26 @@
 
 TestSuite(queue_threads, .timeout = 120);
 
-static shoal_queue queue_of(size_t capacity_count)
-{
-    shoal_queue queue = { 0 };
-    const shoal_queue_options options = { .capacity_count = capacity_count };
-    assert_code(shoal_queue_create(&options, &queue), 0);
-    return queue;
-}
-
 /* --- one call that waits -------------------------------------------------------------------- */
 
-struct call {
-    pthread_t thread;
-    shoal_queue queue;
-    void *payload;
-    int code;
-    _Atomic bool begun, done;
-};
-
-static void *gets(void *argument)
+static struct call getter_of(shoal_queue queue)
 {
-    struct call *call = argument;
-    call->begun = true;
-    call->code = shoal_queue_get(call->queue, &call->payload, harness_deadline());
-    call->done = true;
-    return NULL;
+    return (struct call){ .function = call_gets, .queue = queue };
 }
 
-static void *puts_number(void *argument)
+static struct call putter_of(shoal_queue queue)
 {
-    struct call *call = argument;
-    call->begun = true;
-    call->code = shoal_queue_put(call->queue, call->payload, harness_deadline());
-    call->done = true;
-    return NULL;
-}
-
-/* A sleeping call cannot be seen from outside: from here on it has had time to fall asleep. */
-static void begin(struct call *call, shoal_queue queue, void *(*function)(void *), void *payload)
-{
-    *call = (struct call){ .queue = queue, .payload = payload, .code = 1 };
-    cr_assert_eq(pthread_create(&call->thread, NULL, function, call), 0);
-    cr_assert(harness_until(call->begun));
-    const uint64_t end_ns = harness_now_ns() + 5000000;
-    struct harness_poll poll = { .end_ns = end_ns };
-    while (harness_poll_again(&poll)) {}
-}
-
-static int code_of(struct call *call)
-{
-    pthread_join(call->thread, NULL);
-    return call->code;
+    return (struct call){ .function = call_puts, .queue = queue, .payload = shoal_alloc(8) };
 }
 
 Test(queue_threads, blocked_get_is_woken_by_a_put, .timeout = 120)
 {
     const shoal_queue queue = queue_of(4);
     for (int i = 0; i < 20; i++) {
-        struct call call;
-        begin(&call, queue, gets, NULL);
-        cr_assert_not(call.done);
+        struct call call = getter_of(queue);
+        call_sleeps(&call);
         assert_code(shoal_queue_put_bytes(queue, "woken", 6, SHOAL_NOW), 0);
-        assert_code(code_of(&call), 0);
+        assert_code(call_ends(&call), 0);
         cr_assert_str_eq(call.payload, "woken");
         shoal_free(call.payload);
     }
@@ -81,12 +39,11 @@ Test(queue_threads, blocked_put_is_woken_by_a_get, .timeout = 120)
     const shoal_queue queue = queue_of(1);
     assert_code(shoal_queue_put_bytes(queue, "0", 2, SHOAL_NOW), 0);
     for (int i = 0; i < 20; i++) {
-        struct call call;
+        struct call call = putter_of(queue);
         void *payload = NULL;
-        begin(&call, queue, puts_number, shoal_alloc(8));
-        cr_assert_not(call.done);
+        call_sleeps(&call);
         assert_code(shoal_queue_get(queue, &payload, SHOAL_NOW), 0);
-        assert_code(code_of(&call), 0);
+        assert_code(call_ends(&call), 0);
         cr_assert_eq(shoal_queue_qsize(queue), 1);
         shoal_free(payload);
     }
@@ -99,14 +56,16 @@ Test(queue_threads, shutdown_wakes_all_getters_and_putters, .timeout = 120)
     struct call getters[3], putters[3];
     assert_code(shoal_queue_put_bytes(full, "0", 2, SHOAL_NOW), 0);
     for (size_t i = 0; i < COUNT_OF(getters); i++) {
-        begin(&getters[i], empty, gets, NULL);
-        begin(&putters[i], full, puts_number, shoal_alloc(8));
+        getters[i] = getter_of(empty);
+        putters[i] = putter_of(full);
+        call_sleeps(&getters[i]);
+        call_sleeps(&putters[i]);
     }
     assert_code(shoal_queue_shutdown(empty), 0);
     assert_code(shoal_queue_shutdown(full), 0);
     for (size_t i = 0; i < COUNT_OF(getters); i++) {
-        assert_code(code_of(&getters[i]), -EPIPE);
-        assert_code(code_of(&putters[i]), -EPIPE);
+        assert_code(call_ends(&getters[i]), -EPIPE);
+        assert_code(call_ends(&putters[i]), -EPIPE);
         cr_assert_null(getters[i].payload);
         cr_assert_eq(shoal_size(putters[i].payload), 8, "a refused payload is still the putter's");
         shoal_free(putters[i].payload);
@@ -123,14 +82,16 @@ Test(queue_threads, destroy_wakes_all_getters_and_putters, .timeout = 120)
         struct call getters[2], putters[2];
         assert_code(shoal_queue_put_bytes(full, "0", 2, SHOAL_NOW), 0);
         for (size_t i = 0; i < COUNT_OF(getters); i++) {
-            begin(&getters[i], empty, gets, NULL);
-            begin(&putters[i], full, puts_number, shoal_alloc(8));
+            getters[i] = getter_of(empty);
+            putters[i] = putter_of(full);
+            call_sleeps(&getters[i]);
+            call_sleeps(&putters[i]);
         }
         assert_code(shoal_queue_destroy(empty), 0);
         assert_code(shoal_queue_destroy(full), 0);
         for (size_t i = 0; i < COUNT_OF(getters); i++) {
-            assert_code(code_of(&getters[i]), -ESTALE);
-            assert_code(code_of(&putters[i]), -ESTALE);
+            assert_code(call_ends(&getters[i]), -ESTALE);
+            assert_code(call_ends(&putters[i]), -ESTALE);
             cr_assert_eq(shoal_size(putters[i].payload), 8);
             shoal_free(putters[i].payload);
         }
@@ -138,19 +99,18 @@ Test(queue_threads, destroy_wakes_all_getters_and_putters, .timeout = 120)
 }
 
 /* Destroying a queue while others are in the middle of calls: each ends with a code. */
-static void *uses_until_stale(void *argument)
+static int uses_until_stale(struct call *call)
 {
-    struct call *call = argument;
-    call->begun = true;
+    int code;
     do {
         void *payload = NULL;
-        call->code = shoal_queue_put_bytes(call->queue, "x", 2, harness_deadline());
-        if (call->code == 0)
-            call->code = shoal_queue_get(call->queue, &payload, harness_deadline());
-        if (call->code == 0)
+        code = shoal_queue_put_bytes(call->queue, "x", 2, harness_deadline());
+        if (code == 0)
+            code = shoal_queue_get(call->queue, &payload, harness_deadline());
+        if (code == 0)
             shoal_free(payload);
-    } while (call->code == 0);
-    return NULL;
+    } while (code == 0);
+    return code;
 }
 
 Test(queue_threads, destroy_in_the_middle_of_calls_is_safe, .timeout = 120)
@@ -159,14 +119,12 @@ Test(queue_threads, destroy_in_the_middle_of_calls_is_safe, .timeout = 120)
         const shoal_queue queue = queue_of(3);
         struct call calls[3];
         for (size_t i = 0; i < COUNT_OF(calls); i++) {
-            calls[i] = (struct call){ .queue = queue };
-            cr_assert_eq(pthread_create(&calls[i].thread, NULL, uses_until_stale, &calls[i]), 0);
+            calls[i] = (struct call){ .function = uses_until_stale, .queue = queue };
+            call_start(&calls[i]);
         }
-        for (size_t i = 0; i < COUNT_OF(calls); i++)
-            cr_assert(harness_until(calls[i].begun));
         assert_code(shoal_queue_destroy(queue), 0);
         for (size_t i = 0; i < COUNT_OF(calls); i++)
-            assert_code(code_of(&calls[i]), -ESTALE);
+            assert_code(call_ends(&calls[i]), -ESTALE);
     }
 }
 

@@ -11,20 +11,6 @@ enum { VALUE_MAX = SHOAL_QUEUE_VALUE_SIZE_MAX };
 
 static const size_t sizes[] = { 1, 2, 3, 4, 7, 8, 9, 12, 16, 24, 64, 100, 1000, 4095, 4096 };
 
-static shoal_queue values_of(size_t value_size, size_t capacity_count)
-{
-    shoal_queue queue = { 0 };
-    const shoal_queue_options options = { .capacity_count = capacity_count,
-                                          .value_size = value_size };
-    assert_code(shoal_queue_create(&options, &queue), 0);
-    return queue;
-}
-
-static shoal_queue payloads_of(size_t capacity_count)
-{
-    return values_of(0, capacity_count);
-}
-
 /* Bytes that tell which value they are of, and that it is whole. */
 static void fill(unsigned char *value, size_t size, uint64_t number)
 {
@@ -126,7 +112,7 @@ Test(values, misuse_is_refused_and_changes_nothing, .timeout = 60)
                                        .capacity_count = SHOAL_QUEUE_CAPACITY_MAX };
     assert_code(shoal_queue_create(&huge, &queue), -ENOMEM);
     cr_assert_eq(queue.ref, 77);
-    const shoal_queue values = values_of(8, 4), payloads = payloads_of(4);
+    const shoal_queue values = values_of(8, 4), payloads = queue_of(4);
     uint64_t number = 5;
     void *payload = shoal_alloc(8), *got = &number;
     size_t count = 99;
@@ -236,7 +222,7 @@ Test(values, more_than_one_step_moves_are_moved, .timeout = 60)
 
 Test(values, none_at_all_is_nothing_to_do, .timeout = 60)
 {
-    const shoal_queue values = values_of(8, 1), payloads = payloads_of(1);
+    const shoal_queue values = values_of(8, 1), payloads = queue_of(1);
     uint64_t number = 1;
     void *payload = NULL;
     size_t count = 99;
@@ -255,7 +241,7 @@ Test(values, none_at_all_is_nothing_to_do, .timeout = 60)
 Test(values, several_payloads_change_hands_one_by_one, .timeout = 60)
 {
     enum { CAPACITY = 5, MANY = 8 };
-    const shoal_queue queue = payloads_of(CAPACITY);
+    const shoal_queue queue = queue_of(CAPACITY);
     void *payloads[MANY], *got[MANY];
     size_t count = 99;
     for (size_t i = 0; i < MANY; i++) {
@@ -283,7 +269,7 @@ Test(values, several_payloads_change_hands_one_by_one, .timeout = 60)
 /* What stands before the one that is refused is put; that one is told by the next call. */
 Test(values, several_payloads_stop_at_one_that_is_none, .timeout = 60)
 {
-    const shoal_queue queue = payloads_of(5);
+    const shoal_queue queue = queue_of(5);
     char local;
     void *payloads[3] = { shoal_alloc(8), &local, shoal_alloc(8) }, *got[3];
     size_t count = 0;
@@ -366,7 +352,7 @@ Test(values, an_end_is_taken_once_in_its_turn_1_10_11, .timeout = 60)
 
 Test(values, several_stop_before_an_end, .timeout = 60)
 {
-    const shoal_queue values = values_of(8, 8), payloads = payloads_of(8);
+    const shoal_queue values = values_of(8, 8), payloads = queue_of(8);
     uint64_t numbers[8] = { 0 };
     void *got[8];
     size_t count = 99;

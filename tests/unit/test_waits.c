@@ -6,7 +6,7 @@
 
 TestSuite(waits, .timeout = 120);
 
-Test(waits, whoever_sleeps_is_woken_by_what_it_waits_for, .timeout = 120)
+static void whoever_sleeps_is_woken(void)
 {
     waits_make();
     for (enum wait_kind kind = 0; kind < WAITS_COUNT; kind++) {
@@ -17,6 +17,11 @@ Test(waits, whoever_sleeps_is_woken_by_what_it_waits_for, .timeout = 120)
         assert_code(waiter_ends(&waiter), 0);
     }
     waits_end();
+}
+
+Test(waits, whoever_sleeps_is_woken_by_what_it_waits_for, .timeout = 120)
+{
+    whoever_sleeps_is_woken();
 }
 
 /* 1.11.1 1.12.2 1.13.3 1.14.2 2.20: not before the deadline, and soon after it. */
@@ -260,15 +265,7 @@ Test(waits, place_of_another_kind_lets_one_sleep, .timeout = 120)
 {
     for (unsigned round = 1; round <= 20; round++) {
         places_used(round);
-        waits_make();
-        for (enum wait_kind kind = 0; kind < WAITS_COUNT; kind++) {
-            struct waiter waiter = { .kind = kind, .deadline = SHOAL_FOREVER };
-            waiter_start(&waiter);
-            waiter_sleeps(&waiter);
-            assert_code(wait_kinds[kind].end(), 0);
-            assert_code(waiter_ends(&waiter), 0);
-        }
-        waits_end();
+        whoever_sleeps_is_woken();
     }
 }
 
