@@ -105,6 +105,7 @@ static struct {
     shoal_barrier barrier; /* of two */
     shoal_queue empty, full;
 } waits;
+static bool waits_dense; /* its queues are over the dense ring */
 
 static int wait_lock(shoal_deadline deadline)
 {
@@ -256,7 +257,7 @@ static const struct {
 /* By the thread that is to end the waits. */
 static inline void waits_make(void)
 {
-    const shoal_queue_options one = { .capacity_count = 1 };
+    const shoal_queue_options one = { .capacity_count = 1, .bulk = waits_dense };
     waits.lock = lock_new(false);
     waits.rlock = lock_new(true);
     assert_code(shoal_lock_acquire(waits.lock, SHOAL_NOW), 0);

@@ -5,9 +5,9 @@
  * several, each message arrives once, in the order in which the puts took effect.
  *
  * A process that is killed inside a call takes nothing along: its message is wholly in the queue
- * or was never put, and the next caller takes the side of the ring over from it. A process that is
- * stopped (SIGSTOP) inside a call holds up its side of the queue until it goes on. Not so of a
- * queue of values of 8 bytes, unless its options say bulk: there nobody waits for another's step.
+ * or was never put. One that is stopped (SIGSTOP) inside a call holds nobody up: no call waits for
+ * another's step. Not so of a queue whose options say bulk, joinable or capacity_size, or values of
+ * other than 8 bytes: there who is stopped holds up its side of the queue until it goes on.
  *
  * Those who want to know when all that was put is done, and to lose no message with its consumer,
  * make it joinable: <shoal/joinable.h>.
@@ -32,7 +32,7 @@ typedef struct {
     size_t capacity_count;    /* messages; 0: SHOAL_QUEUE_CAPACITY_DEFAULT */
     size_t capacity_size;     /* bytes of messages together, or one larger one; 0: any */
     size_t value_size;        /* 0: of payloads; else of values of so many bytes */
-    bool bulk;                /* of values: fastest if many are moved by one call; see above */
+    bool bulk;                /* for values of which one call moves many; see above */
     bool joinable;            /* what is got is leased: <shoal/joinable.h>. Not of values */
     unsigned deliveries_max;  /* of a joinable one: how often a message is given out; 0: 3 */
     shoal_queue dead_letters; /* what was given out as often goes here; none: it is dropped */

@@ -1,6 +1,7 @@
 #include "flow/cells.h"
 
 #include "mem/alloc.h"
+#include "mem/journal.h"
 #include "os/chaos.h"
 
 /* Who is outrun by so many more cells than there are waits, as if it had found none. */
@@ -202,11 +203,15 @@ static inline bool fill(struct attempt *attempt, uint64_t turn, bool slept)
 /* Likewise for a cell that is full. */
 static inline bool empty(struct attempt *attempt, uint64_t turn, bool slept)
 {
-    struct cells_shm *ring = attempt->call->cells;
+    const struct ring_call *call = attempt->call;
+    struct cells_shm *ring = call->cells;
     struct cell_shm *cell = attempt->cell;
     uint64_t lap = SHL_MISTAKE("cells.same_turn") ? 0 : lap_of(ring);
     attempt->item = atom_load_relaxed(&cell->item);
     attempt->state = (enum cell_state)state_of(attempt->seen);
+    bool is_message = call->is_owned && attempt->state == CELL_FULL;
+    if (is_message)
+        shl_journal_taking(call->self, call->ref, attempt->item);
     if (unlikely(slept) && !SHL_MISTAKE("cells.slept"))
         shl_futex_wake(&ring->not_empty.bell, 1); /* likewise */
     struct robust_list *pending = shl_pending_set(&ring->not_full.bell);
@@ -215,10 +220,12 @@ static inline bool empty(struct attempt *attempt, uint64_t turn, bool slept)
     bool done = atom_cas_seq_cst_64(&cell->turn, attempt->seen, turn + lap);
     if (likely(done)) {
         SHL_CHAOS("cells.P5");
-        remember(attempt->call, SHL_TAKES, next_of(ring, turn));
+        remember(call, SHL_TAKES, next_of(ring, turn));
         shl_park_ring(&ring->not_full);
     }
     shl_pending_clear(pending);
+    if (unlikely(!done) && is_message)
+        shl_journal_lost(call->segment, call->self, attempt->item);
     return done;
 }
 
@@ -512,11 +519,13 @@ bool shl_cells_enter_ended(const struct ring_call *call, uint64_t own)
     uint64_t seen = atom_load_relaxed(closer);
     if (seen && !shl_thread_is_gone(call->segment, shl_owner_short((uint32_t)seen)))
         return false;
+    SHL_CHAOS("cells.closer");
     /* [cells.closer] acquire <- shl_cells_leave(). */
     if (!atom_cas_acquire_64(closer, seen, call->self->owner))
         return false;
     /* [object.own] acquire <- who finished it first, and who lives there now. */
-    if (atom_load_acquire(&call->object->own) == own && !who_is_inside(call))
+    uint64_t lives = SHL_MISTAKE("object.finisher") ? own : atom_load_acquire(&call->object->own);
+    if (lives == own && !who_is_inside(call))
         return true;
     shl_cells_leave(call);
     return false;
@@ -591,4 +600,39 @@ void shl_cells_counters(const struct ring_call *call, uint64_t *ret_put, uint64_
     *ret_taken = distance(call->cells, call->cells->first, walk(call, SHL_TAKES));
     *ret_put = distance(call->cells, call->cells->first, walk(call, SHL_PUTS));
     leave(call);
+}
+
+/* The item of a cell, if it holds one. */
+static bool item_in(struct cell_shm *cell, uint64_t *ret_item)
+{
+    /* [cells.fill] acquire <- P4. */
+    uint64_t seen = atom_load_acquire(&cell->turn);
+    /* [cells.fill] acquire: before the second look. */
+    *ret_item = atom_load_acquire(&cell->item);
+    return state_of(seen) == CELL_FULL && atom_load_relaxed(&cell->turn) == seen;
+}
+
+/* The block of the cells is the queue's, as long as there is anything in them. */
+static bool has_cells(const struct shl_place *place, uint64_t ref)
+{
+    /* [cells.freed] acquire: before and behind the looks at the cells. */
+    return block_own_is_lent(atom_load_acquire(&place->block->own), BLOCK_PART, ref) &&
+           !SHL_MISTAKE("cells.visit");
+}
+
+bool shl_cells_visit(const struct cells_shm *ring, const struct shl_visit *visit)
+{
+    struct shl_place place;
+    uint64_t cells = ring->cells, capacity = ring->capacity, item;
+    if (!shl_place_enter(visit->segment, visit->owner, cells, &place))
+        return false;
+    uint64_t most = shl_room(&place) / sizeof(struct cell_shm);
+    struct cell_shm *cell = shl_at(visit->segment, cells);
+    bool found = false;
+    for (uint64_t i = 0; !found && has_cells(&place, visit->ref) && i < capacity && i < most; i++)
+        found = item_in(&cell[i], &item) && visit->visitor(visit->context, item);
+    found = found && has_cells(&place, visit->ref);
+    if (visit->owner)
+        shl_pages_leave(visit->segment, visit->owner);
+    return found;
 }

@@ -23,9 +23,10 @@
  *   P4 {t FREE, any} -> {t FULL, item}: one compare-and-set of both words, the commit
  *      failed: another one has put there. From P2
  *   P5 the hints; ring the bell; nothing is pending; inside = nothing
- * take: P4 is {h FULL} -> {h + a lap FREE}, of the turn alone, the item having been read before. It
- *   finds the ring empty at {h FREE}; if the ring is sealed it closes it there: {h FREE, any} ->
- *   {h CLOSED}, so that no late put can follow.
+ * take: P4 is {h FULL} -> {h + a lap FREE}, of the turn alone, the item having been read before. A
+ *   message is named in the thread's journal first (mem/journal.h), where the caller finds it if P4
+ *   succeeds. It finds the ring empty at {h FREE}; if the ring is sealed it closes it there:
+ *   {h FREE, any} -> {h CLOSED}, so that no late put can follow.
  * seal: sealed = 1. A put that found its cell free before may still commit, as one that came before
  *   the seal, until somebody has been told that the ring is shut down and empty.
  * close: the handle is good no more; all sleepers are woken; then nobody is inside, or the rest is
@@ -91,6 +92,11 @@ bool shl_cells_enter_ended(const struct ring_call *call, uint64_t own);
 void shl_cells_leave(const struct ring_call *call);
 /* Leaves what a dead thread was draining. */
 void shl_cells_settle(struct cells_shm *ring, const struct shl_dead *dead);
+
+/* Calls the visitor for every item of a queue that is there, or has ended and is not drained, until
+ * it answers true, which it then does; it may miss or repeat those that others put and take
+ * meanwhile. */
+bool shl_cells_visit(const struct cells_shm *ring, const struct shl_visit *visit);
 
 /* Items in it, ends too; exact while nobody puts or takes. 0 if the queue is gone. */
 uint64_t shl_cells_count(const struct ring_call *call);

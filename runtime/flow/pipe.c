@@ -367,10 +367,9 @@ static bool finish(const struct shl_segment *segment, struct shl_attachment *sel
     return shl_queue_settler.finish(segment, self, object, own);
 }
 
-static bool visit(const struct shl_segment *segment, struct object_shm *object,
-                  bool (*visitor)(void *context, uint64_t descriptor), void *context)
+static bool visit(const struct shl_visit *visit, struct object_shm *object)
 {
-    return shl_queue_settler.visit(segment, object, visitor, context);
+    return shl_queue_settler.visit(visit, object);
 }
 
 const struct shl_settler shl_connection_settler = { .settle = settle,

@@ -1,6 +1,7 @@
 /*
- * Purpose. Queues over a ring, of one of two kinds: who owns a message at each instant. Values of
- * eight bytes are in a ring of cells, unless the options ask for bulk; all else in a dense one.
+ * Purpose. Queues over a ring, of one of two kinds: who owns a message at each instant. Payloads
+ * and values of eight bytes are in a ring of cells, unless the options ask for bulk, leases or a
+ * sum of bytes; all else is in a dense one.
  *
  * A put marks the block SENDING and then commits the ring; a get commits the ring and then marks
  * the block OWNED. So a block whose header says SENDING is in a ring, or its putter or getter died
@@ -38,11 +39,11 @@ static uint64_t weigh(const struct ring_call *call, uint64_t descriptor)
 static void set_items(struct ring_call *call)
 {
     struct queue_shm *queue = queue_of(call);
-    uint32_t value_size = queue->has_cells ? sizeof(uint64_t) : queue->value_size;
+    uint32_t value_size = queue->value_size;
     call->ring = queue->has_cells ? NULL : &queue->ring;
     call->cells = queue->has_cells ? &queue->cells : NULL;
     call->is_owned = value_size == 0;
-    call->item_size = call->is_owned ? sizeof(uint64_t) : value_size;
+    call->item_size = call->is_owned || queue->has_cells ? sizeof(uint64_t) : value_size;
     if (unlikely(call->is_owned && queue->capacity_size > 0)) {
         call->size_max = queue->capacity_size;
         call->weigh = weigh;
@@ -124,7 +125,7 @@ static bool is_joinable(const struct ring_call *call)
     return queue_of(call)->joinable.deliveries_max != 0;
 }
 
-/* In a ring of cells items are values of eight bytes, and are moved one by one. */
+/* In a ring of cells items have eight bytes, and are moved one by one. */
 static int ring_put(const struct ring_call *call, const void *items, uint32_t count)
 {
     uint64_t item;
@@ -250,6 +251,13 @@ static void init_joinable(struct object_shm *object, const shoal_queue_options *
     atom_store_relaxed(&joinable->dropped, 0);
 }
 
+/* One by one, unleased and unweighed. */
+static bool fits_cells(const shoal_queue_options *options)
+{
+    bool payloads = options->value_size == 0 && !options->joinable && !options->capacity_size;
+    return (payloads || options->value_size == sizeof(uint64_t)) && !options->bulk;
+}
+
 int shoal_queue_create(const shoal_queue_options *options, shoal_queue *ret_queue)
 {
     REQUIRE(ret_queue, -EINVAL, "no place for the handle");
@@ -263,7 +271,7 @@ int shoal_queue_create(const shoal_queue_options *options, shoal_queue *ret_queu
         chosen.capacity_count > chosen.capacity_size / chosen.value_size)
         chosen.capacity_count = chosen.capacity_size / chosen.value_size;
     struct shl_segment *segment = shl_segment_of_handle(chosen.segment);
-    bool has_cells = chosen.value_size == sizeof(uint64_t) && !chosen.bulk;
+    bool has_cells = fits_cells(&chosen);
     enum shl_pool pool = has_cells ? POOL_CELLS : POOL_QUEUE;
     code = segment ? check_dead_letters(segment, chosen.dead_letters) : shl_error_code();
     struct object_shm *object = code == 0 ? shl_object_create(segment, pool) : NULL;
@@ -592,26 +600,24 @@ int shoal_queue_shutdown_now(shoal_queue queue)
     return code < 0 ? code : 0;
 }
 
-/* Unless it is not that any more: who settles a death meanwhile may have freed it. */
-static void free_message(const struct ring_call *call, uint64_t descriptor)
+static bool free_message(void *context, uint64_t descriptor)
 {
-    uint64_t own;
-    struct shl_place place;
-    if (shl_message_find(call->segment, descriptor, &place, &own) &&
-        /* [journal.message] acquire <- J3. */
-        atom_cas_acquire_64(
-            &place.block->own, own,
-            block_own_make(BLOCK_OWNED, call->self->process_owner, block_own_seq(own))))
-        shoal_free(shl_payload(place.block));
+    const struct ring_call *call = context;
+    shl_message_free(call->segment, call->self, descriptor);
+    return false;
 }
 
-/* Both sides are ours and no handle is good any more. */
-static void free_contents(const struct ring_call *call)
+/* Nobody is inside and no handle is good any more. */
+static void free_contents(struct ring_call *call)
 {
     uint64_t descriptor, cells = call->cells ? call->cells->cells : call->ring->cells;
+    struct shl_visit all = { call->segment, 0, call->ref, free_message, call };
     struct shl_place place;
-    for (; call->is_owned && shl_ring_first(call, &descriptor); shl_ring_drop(call))
-        free_message(call, descriptor);
+    if (call->is_owned && call->cells)
+        shl_cells_visit(call->cells, &all);
+    else if (call->is_owned)
+        for (; shl_ring_first(call, &descriptor); shl_ring_drop(call))
+            free_message(call, descriptor);
     if (is_joinable(call))
         shl_joinable_drop_returned(call);
     if (cells < call->segment->size && shl_place_at(call->segment, cells, &place))
@@ -632,7 +638,7 @@ int shoal_queue_open(shoal_segment segment, const char *name, shoal_queue *ret_q
     return shl_name_open(segment, name, KIND_QUEUE, ret_queue ? &ret_queue->ref : NULL);
 }
 
-int shl_queue_end(const struct ring_call *call)
+int shl_queue_end(struct ring_call *call)
 {
     int code = ring_close(call);
     if (code == -EAGAIN)
@@ -700,11 +706,15 @@ bool shoal_queue_full(shoal_queue queue)
 }
 
 /* Values name no payloads. */
-static bool visit(const struct shl_segment *segment, struct object_shm *object,
-                  bool (*visitor)(void *context, uint64_t descriptor), void *context)
+static bool visit(const struct shl_visit *visit, struct object_shm *object)
 {
-    struct ring_call call = shl_queue_call(segment, object);
-    return call.is_owned && shl_ring_visit(&call, visitor, context);
+    struct ring_call call = shl_queue_call(visit->segment, object);
+    if (!call.is_owned)
+        return false;
+    if (call.cells)
+        return shl_cells_visit(call.cells, visit);
+    return shl_object_is(object, visit->ref) &&
+           shl_ring_visit(&call, visit->visitor, visit->context);
 }
 
 struct measure {
@@ -731,7 +741,8 @@ int shoal_queue_stats(shoal_queue queue, shoal_queue_counters *ret_counters)
     counters.dropped = atom_load_relaxed(&queue_of(&call)->joinable.dropped);
     ring_counters(&call, &counters);
     if (call.is_owned) {
-        shl_ring_visit(&call, add_size, &measure);
+        visit(&(struct shl_visit){ call.segment, call.self->owner, call.ref, add_size, &measure },
+              call.object);
         counters.size = measure.size;
         counters.copied_size = atom_load_relaxed(&queue_of(&call)->copied_size);
     } else {

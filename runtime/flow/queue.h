@@ -21,6 +21,6 @@ int shl_queue_get(const struct ring_call *call, void **ret_payload);
 int shl_queue_put_copy(const struct ring_call *call, const void *data, size_t size);
 
 /* Ends the object and frees what is in it. */
-int shl_queue_end(const struct ring_call *call);
+int shl_queue_end(struct ring_call *call);
 
 #endif

@@ -30,6 +30,21 @@ bool shl_place_find(const void *payload, struct shl_place *ret_place)
     return segment && shl_place_at(segment, shl_offset(segment, payload), ret_place);
 }
 
+bool shl_place_enter(const struct shl_segment *segment, uint32_t owner, uint64_t payload_offset,
+                     struct shl_place *ret_place)
+{
+    uint64_t chunk = payload_offset / CHUNK_SIZE;
+    if (payload_offset >= segment->size)
+        return false;
+    if (owner && !shl_pages_enter(segment, owner, shl_page_number(chunk, 0)) &&
+        !shl_large_enter(segment, owner, chunk))
+        return false;
+    bool found = shl_place_at(segment, payload_offset, ret_place);
+    if (owner && !found)
+        shl_pages_leave(segment, owner);
+    return found;
+}
+
 uint64_t shl_room(const struct shl_place *place)
 {
     if (place->size_class != CLASS_LARGE)

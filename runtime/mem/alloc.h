@@ -16,6 +16,11 @@ bool shl_place_find(const void *payload, struct shl_place *ret_place);
 bool shl_place_at(const struct shl_segment *segment, uint64_t payload_offset,
                   struct shl_place *ret_place);
 
+/* Likewise, for a block that another thread may give back: what holds it is named in the slot of
+ * `owner` (short; 0: nowhere), so that it stays memory until shl_pages_leave(). */
+bool shl_place_enter(const struct shl_segment *segment, uint32_t owner, uint64_t payload_offset,
+                     struct shl_place *ret_place);
+
 /* Bytes behind the header of a block. */
 uint64_t shl_room(const struct shl_place *place);
 

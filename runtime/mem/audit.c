@@ -36,13 +36,24 @@ static bool count_message(void *context, uint64_t descriptor)
     return false;
 }
 
+/* Also of one that has ended, while there is something in it. */
+static uint64_t ref_of(const struct shl_segment *segment, struct object_shm *object)
+{
+    uint64_t own = atom_load_relaxed(&object->own);
+    return shl_ref_make(segment->id, shl_ref_generation(own), shl_ref_offset(own));
+}
+
 static void walk_messages(struct audit *audit)
 {
     struct shl_object_walk walk = { 0 };
+    const struct shl_attachment *self = shl_self_attached(audit->segment);
+    struct shl_visit visit = { audit->segment, self ? self->owner : 0, 0, count_message, audit };
     audit->messages_count = 0;
-    for (struct object_shm *object; (object = shl_object_next(audit->segment, &walk));)
+    for (struct object_shm *object; (object = shl_object_next(audit->segment, &walk));) {
+        visit.ref = ref_of(audit->segment, object);
         if (shl_settlers[walk.kind] && shl_settlers[walk.kind]->visit)
-            shl_settlers[walk.kind]->visit(audit->segment, object, count_message, audit);
+            shl_settlers[walk.kind]->visit(&visit, object);
+    }
     for (uint32_t i = 0; i < PEERS_MAX; i++) {
         struct peer_shm *peer = shl_thread_peer(audit->segment, i);
         uint64_t word = atom_load_relaxed(&peer->journal.word);

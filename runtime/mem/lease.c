@@ -187,7 +187,7 @@ uint64_t shl_lease_keep(const struct shl_segment *segment, uint32_t number, uint
     struct peer_shm *peer = shl_thread_peer(segment, number);
     uint64_t descriptor = JOURNAL_DESCRIPTOR(journal);
     uint64_t queue = atom_load_relaxed(&peer->journal.queue);
-    bool taking = journal & JOURNAL_TAKING;
+    bool taking = shl_journal_is_takers(journal);
     struct shl_object_walk walk = { 0 };
     for (struct object_shm *object; (object = shl_object_next_in(segment, &walk, POOL_LEASE));) {
         struct lease_shm *lease = (struct lease_shm *)object;

@@ -132,7 +132,8 @@ void shl_object_unpart(const struct shl_place *place, uint64_t ref,
     uint64_t mine = block_own_make(BLOCK_OWNED, self->process_owner, block_own_seq_lent(own));
     /* Who finished the object before may have freed it, and it may be another one's. */
     if (block_own_is_lent(own, BLOCK_PART, ref) &&
-        atom_cas_acquire_64(&place->block->own, own, mine)) /* [journal.message] acquire <- J3. */
+        /* [journal.message] acquire <- J3; [cells.freed] release -> shl_cells_visit(). */
+        atom_cas_acq_rel_64(&place->block->own, own, mine))
         shl_free(place);
 }
 
@@ -220,15 +221,20 @@ struct shl_found *shl_find_slow(uint64_t ref, enum shl_kind kind)
     return found;
 }
 
+struct object_shm *shl_object_place(const struct shl_segment *segment, uint64_t ref,
+                                    enum shl_kind kind)
+{
+    int pool = shl_object_pool(segment, shl_ref_offset(ref));
+    return pool >= 0 && pool_kinds[pool] == kind ? shl_at(segment, shl_ref_offset(ref)) : NULL;
+}
+
 struct object_shm *shl_object_at(const struct shl_segment *segment, uint64_t ref,
                                  enum shl_kind kind)
 {
-    int pool = shl_object_pool(segment, shl_ref_offset(ref));
-    if (pool < 0 || pool_kinds[pool] != kind)
-        return NULL;
-    struct object_shm *object = shl_at(segment, shl_ref_offset(ref));
+    struct object_shm *object = shl_object_place(segment, ref, kind);
     /* [object.kind] acquire <- shl_object_publish(): the object's fields. */
-    bool there = atom_load_acquire(&object->kind) == (uint32_t)kind && shl_object_is(object, ref);
+    bool there = object && atom_load_acquire(&object->kind) == (uint32_t)kind &&
+                 shl_object_is(object, ref);
     return there ? object : NULL;
 }
 
@@ -295,7 +301,9 @@ static void end_for(struct object_shm *object, uint64_t own, const struct shl_de
     uint64_t self = atom_load_relaxed(&object->self);
     if (block_own_state(own) == BLOCK_FREE && shl_is_dead_thread(dead, block_own_owner(own)))
         /* [object.own] acq_rel -> finish(). */
-        atom_cas_acq_rel_64(&object->own, own, block_own_make_ref(BLOCK_OBJECT, before(self)));
+        atom_cas_acq_rel_64(
+            &object->own, own,
+            block_own_make_ref(BLOCK_OBJECT, SHL_MISTAKE("object.before") ? self : before(self)));
 }
 
 /* Frees what belongs to an object that has ended, and its place; later, if somebody is inside. One

@@ -101,6 +101,10 @@ void shl_objects_settle(const struct shl_segment *segment, const struct shl_dead
 struct object_shm *shl_object_at(const struct shl_segment *segment, uint64_t ref,
                                  enum shl_kind kind);
 
+/* Likewise, also if it has ended, or another one lives in its place. */
+struct object_shm *shl_object_place(const struct shl_segment *segment, uint64_t ref,
+                                    enum shl_kind kind);
+
 /* Every object of a segment and its kind, one after the other; NULL at the end. */
 struct shl_object_walk {
     uint64_t offset;

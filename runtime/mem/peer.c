@@ -381,6 +381,8 @@ static void vacate_dead(struct peer_shm *peer, uint32_t generation)
 /* R2, R3 */
 static void settle(const struct shl_segment *segment, const struct recovery *recovery)
 {
+    const struct shl_attachment *self = shl_self_attached(segment);
+    uint32_t owner = self ? self->owner : recovery->dead.deputy;
     for (uint32_t i = 0; i < PEERS_MAX && SHL_MISTAKE("peer.free_first"); i++)
         vacate_dead(thread_at(segment, i), recovery->dead.threads[i]);
     SHL_CHAOS("peer.R2");
@@ -388,7 +390,7 @@ static void settle(const struct shl_segment *segment, const struct recovery *rec
         vacate_dead(thread_at(segment, i), recovery->dead.threads[i]);
     for (uint32_t i = 0; i < PEERS_MAX; i++)
         if (recovery->dead.threads[i])
-            shl_journal_settle(segment, i);
+            shl_journal_settle(segment, owner, i);
     shl_objects_settle(segment, &recovery->dead);
     SHL_CHAOS("peer.R3");
     shl_alloc_settle(segment, &recovery->dead);

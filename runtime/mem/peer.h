@@ -105,6 +105,15 @@ static inline bool shl_is_dead_process(const struct shl_dead *dead, uint32_t own
 /* Who is dead at the moment and not settled yet; nothing is changed. */
 void shl_peer_find_dead(const struct shl_segment *segment, struct shl_dead *ret_dead);
 
+/* A look at the messages that lie in a queue, or an end of a pipe. */
+struct shl_visit {
+    const struct shl_segment *segment;
+    uint32_t owner; /* in whose slot (short) memory is named meanwhile; 0: in nobody's */
+    uint64_t ref;   /* the queue: one with cells may have ended, while they are there */
+    bool (*visitor)(void *context, uint64_t descriptor);
+    void *context;
+};
+
 /*
  * The registry: what each kind of object does about deaths, by kind. All of it may be called any
  * number of times, by several at once, and be killed anywhere. Defined above, in proc/settlers.c.
@@ -117,10 +126,9 @@ struct shl_settler {
      * else is inside, or it is another's place by now. */
     bool (*finish)(const struct shl_segment *segment, struct shl_attachment *self,
                    struct object_shm *object, uint64_t own);
-    /* Of a queue or an end of a pipe: calls this for every message in it, until it answers true,
-     * which it then does. */
-    bool (*visit)(const struct shl_segment *segment, struct object_shm *object,
-                  bool (*visitor)(void *context, uint64_t descriptor), void *context);
+    /* Of a queue or an end of a pipe: calls the visitor for every message in it, until that answers
+     * true, which it then does. */
+    bool (*visit)(const struct shl_visit *visit, struct object_shm *object);
     /* Of a queue: a lease of it (mem/lease.h) gets its last word, or was given back; who waits for
      * that is told. */
     void (*lease_over)(struct object_shm *object, atom64 *lease, uint64_t word);

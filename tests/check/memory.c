@@ -170,22 +170,37 @@ static void add_block(void *block)
     machine_add_block(block);
 }
 
-/* A queue, and a payload of the putter's with nothing in anybody's hands. */
-static void begin_message(void)
+/* A queue over one ring or the other, and a payload with nothing in anybody's hands. */
+static void begin_queue(bool bulk)
 {
     shoal_queue queue;
     machine_settles_memory = true;
-    if (shoal_queue_create(&(shoal_queue_options){ .capacity_count = 1 }, &queue) < 0)
+    shoal_queue_options options = { .capacity_count = 1, .bulk = bulk };
+    if (shoal_queue_create(&options, &queue) < 0)
         machine_bail_out("no queue");
     machine.ghosts[QUEUE] = queue.ref;
     struct queue_shm *shm = machine_add_object(queue.ref, KIND_QUEUE, sizeof *shm);
-    machine_add_region(shl_at(segment(), shm->ring.cells), (shm->ring.mask + 1) * sizeof(uint64_t));
+    void *cells = shl_at(segment(), bulk ? shm->ring.cells : shm->cells.cells);
+    machine_add_region(cells, bulk ? sizeof(uint64_t) : sizeof(struct cell_shm));
     void *payload = shl_alloc(segment(), MESSAGE_SIZE);
     machine.ghosts[PAYLOAD] = (uint64_t)(uintptr_t)payload;
     shl_alloc_flush(segment(), &current->self->attachments[SHL_FAMILY]);
     add_block(shl_block(payload));
     add_block((char *)shm - offsetof(struct queue_shm, object));
-    add_block(shl_block(shl_at(segment(), shm->ring.cells)));
+    add_block(shl_block(cells));
+    for (unsigned i = 0; i < threads_count && !bulk; i++)
+        machine_add_region(&machine.threads[i].self->found[shl_found_place(queue.ref)],
+                           sizeof(struct shl_found));
+}
+
+static void begin_message(void)
+{
+    begin_queue(false);
+}
+
+static void begin_message_dense(void)
+{
+    begin_queue(true);
 }
 
 static bool one_is_dead_or_all_have_ended(void)
@@ -260,6 +275,105 @@ static const char *judge_message(void)
     return NULL;
 }
 
+/* --- a message that two take ----------------------------------------------------------------- */
+
+enum { GETTERS = 2, WHOSE = 2 /* ghosts */ };
+
+static void begin_queued(void)
+{
+    begin_message();
+    if (shoal_queue_put((shoal_queue){ machine.ghosts[QUEUE] },
+                        (void *)(uintptr_t)machine.ghosts[PAYLOAD], SHOAL_NOW) < 0)
+        machine_bail_out("no room");
+}
+
+static bool all_are_out(void)
+{
+    for (unsigned i = 0; i + 1 < threads_count; i++)
+        if (machine.threads[i].phase != DEAD && machine.threads[i].phase != DONE)
+            return false;
+    return true;
+}
+
+static bool one_is_out(void)
+{
+    for (unsigned i = 0; i + 1 < threads_count; i++)
+        if (machine.threads[i].phase == DEAD)
+            return true;
+    return all_are_out();
+}
+
+static void get_once(shoal_queue queue)
+{
+    void *payload = (void *)(uintptr_t)machine.ghosts[PAYLOAD], *got = NULL;
+    int code = shoal_queue_get(queue, &got, SHOAL_NOW);
+    if (code == -ETIMEDOUT || (code == -ESTALE && threads_count > 3))
+        return;
+    if (code < 0 || got != payload || machine.ghosts[WHOSE]++)
+        machine_fail("get failed, or two got it");
+    shoal_free(got);
+}
+
+/* One of them gets it; whoever settles is there as soon as one is dead, and once all are out. */
+static void get_and_settle(unsigned self)
+{
+    shoal_queue queue = { machine.ghosts[QUEUE] };
+    if (self < GETTERS) {
+        get_once(queue);
+    } else if (self + 1 < threads_count) {
+        if (shoal_queue_destroy(queue) < 0)
+            machine_fail("destroy failed");
+    } else {
+        machine_await(one_is_out);
+        shl_peer_recover_all(segment());
+        machine_await(all_are_out);
+        shl_peer_recover_all(segment());
+    }
+}
+
+static const char *judge_queued(void)
+{
+    shoal_audit audit;
+    if (is_dead(threads_count - 1))
+        return NULL; /* nobody was left to settle it */
+    if (shoal_segment_audit((shoal_segment){ 0 }, &audit) < 0 || audit.damaged > 0)
+        return "the tables are damaged";
+    if (audit.lost + audit.owned > 0)
+        return "the message is lost";
+    if (audit.payloads_count > 0 && machine.kills == 0)
+        return "nobody got it";
+    return NULL;
+}
+
+static void check_two_getters(struct scenario like)
+{
+    like.name = "message, 2 get, 1 settles, 1 kill";
+    like.begin = begin_queued;
+    like.thread = get_and_settle;
+    like.judge = judge_queued;
+    like.victims = 1 << 0 | 1 << 1;
+    like.preemptions = UNBOUNDED;
+    like.may_sleep = false;
+    holds(&like);
+    fails(&like, "journal.lost");
+    fails(&like, "journal.asked");
+    fails(&like, "journal.settling");
+    like.name = "message, 2 get, 1 settles, 2 kills";
+    like.kills = 2;
+    holds(&like);
+    like.name = "message, 2 get, 1 destroys, 1 settles, 1 kill";
+    like.threads = 4;
+    like.kills = 1;
+    like.victims = 1 << 0 | 1 << 2;
+    like.preemptions = 0;
+    like.preemptions_full = 2;
+    holds(&like);
+    like.preemptions = 1;
+    fails(&like, "cells.visit");
+    fails(&like, "object.before");
+    fails(&like, "journal.inside");
+}
+
 static void check_message(void)
 {
     struct scenario message = { .name = "message, 1 puts, 1 gets, 1 settles, 1 kill",
@@ -284,6 +398,10 @@ static void check_message(void)
     end.may_sleep = false;
     holds(&end);
     fails(&end, "object.settled");
+    check_two_getters(message);
+    message.name = "message on a dense ring, 1 puts, 1 gets, 1 settles, 1 kill";
+    message.begin = begin_message_dense;
+    holds(&message);
 }
 
 void check_memory(void)

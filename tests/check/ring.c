@@ -16,7 +16,8 @@ static unsigned capacity;
 static void begin(void)
 {
     shoal_queue queue;
-    if (shoal_queue_create(&(shoal_queue_options){ .capacity_count = capacity }, &queue) < 0)
+    shoal_queue_options options = { .capacity_count = capacity, .bulk = true };
+    if (shoal_queue_create(&options, &queue) < 0)
         machine_bail_out("no queue");
     machine.ghosts[QUEUE] = queue.ref;
     shm = machine_add_object(queue.ref, KIND_QUEUE, sizeof *shm);

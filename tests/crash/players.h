@@ -467,22 +467,28 @@ static void destroys_too(bool victim_died)
 /* --- queues of words ------------------------------------------------------------------------- */
 
 static shoal_queue words; /* of a row's own: room for one */
+static bool words_are_payloads;
 
 static void words_are_made(void)
 {
-    const shoal_queue_options options = { .capacity_count = 1, .value_size = sizeof(uint64_t) };
+    const size_t size = words_are_payloads ? 0 : sizeof(uint64_t);
+    const shoal_queue_options options = { .capacity_count = 1, .value_size = size };
     CHILD_CHECK(shoal_queue_create(&options, &words) == 0);
 }
 
 static int puts_word(char letter, shoal_deadline deadline)
 {
     const uint64_t word = (uint64_t)letter;
+    if (words_are_payloads)
+        return puts_one(words, letter, deadline);
     return shoal_queue_put_value(words, &word, sizeof word, deadline);
 }
 
 static int gets_word(shoal_deadline deadline)
 {
     uint64_t word;
+    if (words_are_payloads)
+        return gets_one(words, deadline);
     const int code = shoal_queue_get_value(words, &word, sizeof word, deadline);
     return code < 0 ? code : (int)word;
 }

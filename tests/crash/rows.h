@@ -205,6 +205,13 @@ static void play_all(const struct row *rows, size_t count)
                          fate_names[how]);
 }
 
+static void play_ring(void)
+{
+    waits_dense = true;
+    play_all(ring_rows, COUNT_OF(ring_rows));
+    waits_dense = false;
+}
+
 static void play_waits(void)
 {
     for (size_t i = 0; i < COUNT_OF(park_points); i++)

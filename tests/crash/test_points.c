@@ -42,11 +42,17 @@ Test(points, of_barriers_2_20, .timeout = 120)
 /* 1.6.4 */
 Test(points, of_queues_1_6_4, .timeout = 120)
 {
-    play_all(ring_rows, COUNT_OF(ring_rows));
+    play_ring();
 }
 
 Test(points, of_queues_of_words, .timeout = 120)
 {
+    play_all(cells_rows, COUNT_OF(cells_rows));
+}
+
+Test(points, of_queues_of_payloads_in_cells, .timeout = 120)
+{
+    words_are_payloads = true;
     play_all(cells_rows, COUNT_OF(cells_rows));
 }
 
@@ -79,6 +85,7 @@ Test(points, mistake_of_waiting_for_a_dead_party_is_noticed, .timeout = 60)
 
 Test(points, mistake_of_waiting_for_a_dead_side_is_noticed, .timeout = 60)
 {
+    waits_dense = true;
     is_noticed("ring.wait_for_dead", ring_rows, "has entered the tail", KILLED);
 }
 

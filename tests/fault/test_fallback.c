@@ -76,7 +76,7 @@ static void play_everything_without(enum lack what)
     play_all(event_rows, COUNT_OF(event_rows));
     play_all(semaphore_rows, COUNT_OF(semaphore_rows));
     play_all(barrier_rows, COUNT_OF(barrier_rows));
-    play_all(ring_rows, COUNT_OF(ring_rows));
+    play_ring();
     play_waits();
     play_all(peer_rows, COUNT_OF(peer_rows));
     was_refused();

@@ -58,9 +58,9 @@ static void add_process(struct scene *scene)
 static void add_queue(struct scene *scene)
 {
     shoal_segment in = scene->segment;
+    shoal_queue_options options = { .segment = in, .capacity_count = 4, .bulk = true };
     shoal_queue queue;
-    int code = shoal_queue_create(&(shoal_queue_options){ .segment = in, .capacity_count = 4 },
-                                  &queue);
+    int code = shoal_queue_create(&options, &queue);
     for (int i = 0; i < 3; i++)
         code |= shoal_queue_put_bytes(queue, "message", 8, SHOAL_NOW);
     void *payload = NULL;
@@ -251,6 +251,21 @@ static void add_words(struct scene *scene)
     add_region(scene, "words", shm->cells.cells, 3 * sizeof(struct cell_shm));
 }
 
+/* Likewise, with a payload. */
+static void add_messages(struct scene *scene)
+{
+    shoal_queue_options options = { .segment = scene->segment, .capacity_count = 2 };
+    shoal_queue queue;
+    int code = shoal_queue_create(&options, &queue);
+    code |= shoal_queue_put_bytes(queue, "message", 8, SHOAL_NOW);
+    fuzz_must(code == 0, "the objects are made");
+    add_object(scene, "messages", queue.ref);
+    const struct shl_segment *segment = shl_segment_of_handle(scene->segment);
+    const struct queue_shm *shm = shl_at(segment, shl_ref_offset(queue.ref));
+    add_region(scene, "ring of messages", shl_ref_offset(queue.ref) + SHL_LINE, 5 * SHL_LINE);
+    add_region(scene, "messages", shm->cells.cells, 2 * sizeof(struct cell_shm));
+}
+
 /* As if nobody had ever attached: who does gets the slots that these things name as their owner's,
  * in the same generation. Each input's caller holds what is prepared here. */
 static void forget_slots(void)
@@ -298,6 +313,7 @@ void scene_prepare(struct scene *scene)
     add_pipe(scene);
     add_joinable(scene);
     add_parent(scene);
+    add_messages(scene);
     scene->memory = mmap(NULL, FUZZ_SEGMENT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, scene->fd, 0);
     fuzz_must(scene->memory != MAP_FAILED, "the segment is mapped");
     make_image(scene);

@@ -75,7 +75,7 @@ Test(audit, objects_are_counted_with_what_belongs_to_them, .timeout = 60)
     const shoal_queue_options options = { .segment = segment, .capacity_count = 1000 };
     const uint64_t before = audited().objects;
     assert_code(shoal_queue_create(&options, &queue), 0);
-    cr_assert_eq(audited().objects, before + OBJECT_BIG_SIZE + memory_stride(1024 * 8 + 1024 / 8));
+    cr_assert_eq(audited().objects, before + OBJECT_BIG_SIZE + memory_stride(1000 * 16));
     assert_code(shoal_queue_destroy(queue), 0);
     cr_assert_eq(audited().objects, before);
     assert_code(shoal_segment_detach(segment), 0);

@@ -35,16 +35,37 @@ static int get(shoal_deadline deadline)
     return 0;
 }
 
+static void set_up(bool dense)
+{
+    const shoal_queue_options options = { .capacity_count = CAPACITY, .bulk = dense };
+    STEP_CHECK(shoal_queue_create(&options, &queue) == 0);
+}
+
 static void set_up_empty(void)
 {
-    const shoal_queue_options options = { .capacity_count = CAPACITY };
-    STEP_CHECK(shoal_queue_create(&options, &queue) == 0);
+    set_up(false);
+}
+
+static void set_up_dense(void)
+{
+    set_up(true);
+}
+
+static void fill(void)
+{
+    STEP_CHECK(put(BY_SET_UP, SHOAL_NOW) == 0 && put(BY_SET_UP_2, SHOAL_NOW) == 0);
 }
 
 static void set_up_full(void)
 {
     set_up_empty();
-    STEP_CHECK(put(BY_SET_UP, SHOAL_NOW) == 0 && put(BY_SET_UP_2, SHOAL_NOW) == 0);
+    fill();
+}
+
+static void set_up_full_dense(void)
+{
+    set_up_dense();
+    fill();
 }
 
 static int put_as_victim(void)
@@ -133,6 +154,20 @@ const struct scenario queue_scenarios[] = {
       .check = check_put },
     { .name = "queue get with a sleeper",
       .set_up = set_up_full,
+      .actors = { [ROLE_VICTIM] = { step_attach, get_one },
+                  [ROLE_SURVIVOR] = { step_attach, put_as_survivor, TURN_BEFORE, .helped = true },
+                  [ROLE_SURVIVOR_2] = { step_attach, get_if_full },
+                  [ROLE_SURVIVOR_3] = { step_attach, get_if_full } },
+      .check = check_get },
+    { .name = "dense queue put with a sleeper",
+      .set_up = set_up_dense,
+      .actors = { [ROLE_VICTIM] = { step_attach, put_as_victim },
+                  [ROLE_SURVIVOR] = { step_attach, get_one, TURN_BEFORE, .helped = true },
+                  [ROLE_SURVIVOR_2] = { step_attach, put_if_missing },
+                  [ROLE_SURVIVOR_3] = { step_attach, put_if_missing } },
+      .check = check_put },
+    { .name = "dense queue get with a sleeper",
+      .set_up = set_up_full_dense,
       .actors = { [ROLE_VICTIM] = { step_attach, get_one },
                   [ROLE_SURVIVOR] = { step_attach, put_as_survivor, TURN_BEFORE, .helped = true },
                   [ROLE_SURVIVOR_2] = { step_attach, get_if_full },
