@@ -15,10 +15,11 @@ int shoal_segment_queues(shoal_segment handle, shoal_queue_load *ret_queues, uns
          count < queues_max && (object = shl_object_next(segment, &walk));) {
         shoal_queue queue = { atom_load_relaxed(&object->self) };
         shoal_queue_counters counters;
-        if (walk.kind == KIND_QUEUE && shoal_queue_stats(queue, &counters) == 0)
-            ret_queues[count++] = (shoal_queue_load){ .queue = queue,
-                                                      .count = counters.count,
-                                                      .size = counters.size };
+        if (walk.kind != KIND_QUEUE || shoal_queue_stats(queue, &counters) < 0)
+            continue;
+        ret_queues[count] =
+            (shoal_queue_load){ .queue = queue, .count = counters.count, .size = counters.size };
+        count++;
     }
     return (int)count;
 }
