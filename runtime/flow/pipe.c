@@ -124,7 +124,8 @@ static const struct ring_hooks sender_hooks = { .is_alone = sender_is_alone };
 /* Else a message would be copied as a value, of a size that another process chose. */
 static int check_items(const struct ring_call *call)
 {
-    REQUIRE(call->is_owned || SHL_MISTAKE("pipe.items"), -EUCLEAN, "a process damaged the pipe");
+    REQUIRE((call->is_owned && !call->cells) || SHL_MISTAKE("pipe.items"), -EUCLEAN,
+            "a process damaged the pipe");
     return 0;
 }
 
