@@ -122,7 +122,8 @@ static int find_values(shoal_queue handle, size_t size, shoal_deadline deadline,
 
 static bool is_joinable(const struct ring_call *call)
 {
-    return queue_of(call)->joinable.deliveries_max != 0;
+    /* An end of a pipe never is, whatever another process has written there. */
+    return queue_of(call)->joinable.deliveries_max != 0 && !call->hooks;
 }
 
 /* In a ring of cells items have eight bytes, and are moved one by one. */

@@ -24,6 +24,7 @@ SELF, KIND_4 = 1, 4
 CAPACITY, MASK, TAIL = 0, 1, 16
 VALUE_SIZE = 3  # of a queue, and in the upper half whether it has cells
 JOURNAL_WORD = 1
+DELIVERIES_4 = 10  # of a queue
 META, CHILDREN = 1, 4  # of a block; their count in a table of them
 KIND_SEMAPHORE, KIND_BARRIER = 4, 7
 
@@ -144,4 +145,6 @@ def others(scene):
         write("slot", 6, 1, PEER_DEAD) + write("journal", JOURNAL_WORD, 1 << 63) + call("recover"),
         # a queue whose tail is behind its head
         write("ring", TAIL, 0) + call_on("queue_destroy", "queue"),
+        # an end of a pipe that says that it is joinable
+        scene.write4("second end", DELIVERIES_4, 3) + call_on("connection_recv_bytes", "second end"),
     ]
