@@ -146,5 +146,6 @@ def others(scene):
         # a queue whose tail is behind its head
         write("ring", TAIL, 0) + call_on("queue_destroy", "queue"),
         # an end of a pipe that says that it is joinable
-        scene.write4("second end", DELIVERIES_4, 3) + call_on("connection_recv_bytes", "second end"),
+        (scene.write4("second end", DELIVERIES_4, 3) +
+         call_on("connection_recv_bytes", "second end")),
     ]
