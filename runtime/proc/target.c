@@ -100,6 +100,23 @@ static struct shl_build_id id_of(const struct dl_phdr_info *module)
     return id;
 }
 
+/* The program itself, which comes first and stays. */
+static struct dl_phdr_info program;
+
+/* cppcheck-suppress constParameter ; as dl_iterate_phdr() wants it */
+static int is_program(struct dl_phdr_info *module, size_t size, void *context)
+{
+    (void)size, (void)context;
+    program = *module;
+    return 1;
+}
+
+void shl_target_find_program(void)
+{
+    if (!program.dlpi_phdr)
+        dl_iterate_phdr(is_program, NULL);
+}
+
 struct description {
     uintptr_t address;
     struct shl_target *target;
@@ -130,12 +147,16 @@ int shl_target_describe(void (*function)(void *), struct shl_target *ret_target)
             memcpy(ret_target->name, registry.list[i].name, strlen(registry.list[i].name) + 1);
             return 0;
         }
+    /* It is exec'd by its file, which stays the same even if it was replaced. */
+    shl_target_find_program();
+    ret_target->offset = (uintptr_t)function - program.dlpi_addr;
+    if (holds(&program, (uintptr_t)function))
+        return 0;
     struct description description = { (uintptr_t)function, ret_target, false };
     REQUIRE(dl_iterate_phdr(describe, &description) > 0, -EINVAL,
             "the target is no function of the program or of a loaded library");
     REQUIRE(!description.too_long, -EMSGSIZE, "the path of the target's library is too long");
-    /* The program itself is exec'd by its file, which stays the same even if it was replaced. */
-    REQUIRE(ret_target->id.size > 0 || !ret_target->path[0], -ENOTSUP,
+    REQUIRE(ret_target->id.size > 0, -ENOTSUP,
             "the target's library has no build id: link it with --build-id, or shoal_register()");
     return 0;
 }
@@ -151,12 +172,23 @@ static int is_it(struct dl_phdr_info *module, size_t size, void *context)
     struct look *look = context;
     const struct shl_target *target = look->target;
     struct shl_build_id id = id_of(module);
-    if (id.size != target->id.size || memcmp(id.bytes, target->id.bytes, id.size) != 0 ||
-        (id.size == 0 && module->dlpi_name[0])) /* without one only the program itself will do */
+    if (id.size != target->id.size || memcmp(id.bytes, target->id.bytes, id.size) != 0)
         return 0;
     uintptr_t address = module->dlpi_addr + target->offset;
     look->address = holds(module, address) ? address : 0;
     return 1;
+}
+
+static int find_in_library(const struct shl_target *target, uintptr_t *ret_address)
+{
+    struct look look = { target, 0 };
+    if (dl_iterate_phdr(is_it, &look) == 0) {
+        if (!dlopen(target->path, RTLD_NOW))
+            return -ENOENT;
+        dl_iterate_phdr(is_it, &look);
+    }
+    *ret_address = look.address;
+    return 0;
 }
 
 int shl_target_find(const struct shl_target *target, void (**ret_function)(void *))
@@ -167,15 +199,16 @@ int shl_target_find(const struct shl_target *target, void (**ret_function)(void 
             *ret_function = known->target;
         return known ? 0 : -ENOENT;
     }
-    struct look look = { target, 0 };
-    bool here = dl_iterate_phdr(is_it, &look) > 0;
-    if (!here && target->path[0]) {
-        if (!dlopen(target->path, RTLD_NOW))
-            return -ENOENT;
-        dl_iterate_phdr(is_it, &look);
-    }
-    if (!look.address)
-        return -EPROTO;
-    *ret_function = (void (*)(void *))look.address;
-    return 0;
+    shl_target_find_program();
+    uintptr_t address = program.dlpi_addr + target->offset;
+    int code = 0;
+    if (target->path[0])
+        code = find_in_library(target, &address);
+    else if (!holds(&program, address))
+        address = 0;
+    if (code == 0 && !address)
+        code = -EPROTO;
+    if (code == 0)
+        *ret_function = (void (*)(void *))address;
+    return code;
 }

@@ -7,6 +7,7 @@
 #define SHL_PROC_TARGET_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { SHL_BUILD_ID_MAX = 64, SHL_TARGET_NAME_SIZE = 64 };
@@ -22,6 +23,15 @@ struct shl_target {
     char name[SHL_TARGET_NAME_SIZE]; /* as registered; empty: by module */
     char path[PATH_MAX];             /* of the module's file; empty: the program itself. Last */
 };
+
+/* Looks once where the program lies: the children of who has done so need not. */
+void shl_target_find_program(void);
+
+/* Is it in the program itself, where every process of it finds it? */
+static inline bool shl_target_is_certain(const struct shl_target *target)
+{
+    return !target->name[0] && !target->path[0];
+}
 
 /* 0, or an error: -EINVAL no function, -ENOTSUP its module has no build id. */
 int shl_target_describe(void (*function)(void *), struct shl_target *ret_target);
