@@ -13,8 +13,8 @@
 #define HARNESS_EMULATED 0 /* then numbers of calls are those of another kind of processor */
 #endif
 
-/* Is that thread, of any process of ours, inside a futex wait at this moment? */
-static inline bool is_asleep(pid_t tid)
+/* Is that thread, of any process of ours, inside one of two system calls at this moment? */
+static inline bool is_asleep_in(pid_t tid, long call, long other_call)
 {
     char path[64], line[256] = "";
     snprintf(path, sizeof path, "/proc/%d/syscall", tid);
@@ -24,7 +24,7 @@ static inline bool is_asleep(pid_t tid)
         fclose(file);
     if (read && !HARNESS_EMULATED) {
         const long number = strtol(line, NULL, 10);
-        return number == SYS_futex || number == SYS_futex_waitv;
+        return number == call || number == other_call;
     }
     /* no permission, or not to be understood: any sleep will do */
     snprintf(path, sizeof path, "/proc/%d/stat", tid);
@@ -34,6 +34,11 @@ static inline bool is_asleep(pid_t tid)
         fclose(file);
     const char *end = read ? strrchr(line, ')') : NULL;
     return end && end[2] == 'S';
+}
+
+static inline bool is_asleep(pid_t tid)
+{
+    return is_asleep_in(tid, SYS_futex, SYS_futex_waitv);
 }
 
 #endif

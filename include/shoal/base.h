@@ -158,7 +158,9 @@ SHOAL_API int shoal_remaining_ms(shoal_deadline deadline);
  * of now with SPAWN, those of the first start with FORKSERVER, whose server is replaced when the
  * caller has become another user; shoal_process_options.setup says otherwise for a single child.
  * The server is a child of this process, which shoal_shutdown() ends; if it is killed, the next
- * start makes another.
+ * start makes another. From the second start on it has one child ready, forked before it is wanted,
+ * which waits and is no process of shoal's yet: the next start makes it one (no_ready_child in
+ * shoal_init_options: none). It ends with the server.
  */
 enum shoal_start_method {
     SHOAL_START_DEFAULT = 0, /* FORKSERVER if shoal_init() was given main's arguments, else FORK */
@@ -173,6 +175,7 @@ typedef struct {
     size_t size_max; /* bytes the family segment may grow to; 0: 64 GiB, less under a limit */
     bool daemons_without_children; /* as in Python; else daemons may start others, as all may */
     bool no_exit_hook;    /* embedders: exit() must not join children; call shoal_shutdown() */
+    bool no_ready_child;  /* FORKSERVER forks when a process is started, and not before */
     uint64_t reserved[8]; /* zero */
 } shoal_init_options;
 

@@ -124,13 +124,15 @@ static int process_slot(const struct shl_segment *segment, struct shl_slot *ret_
         return shl_error_code();
     pthread_mutex_lock(&shared->lock);
     struct shl_slot *slot = &shared->process_slots[segment->index];
-    bool first = slot->generation == 0;
-    int code = first ? shl_peer_claim_process(segment, slot) : 0;
+    if (slot->generation == 0 && shl_process_begins) {
+        pthread_mutex_unlock(&shared->lock);
+        shl_process_begins();
+        pthread_mutex_lock(&shared->lock);
+    }
+    int code = slot->generation == 0 ? shl_peer_claim_process(segment, slot) : 0;
     if (code == 0)
         *ret_slot = *slot;
     pthread_mutex_unlock(&shared->lock);
-    if (first && shl_process_begins)
-        shl_process_begins();
     return code;
 }
 

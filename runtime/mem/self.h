@@ -148,8 +148,8 @@ void shl_self_forget_found(void);
 /* Settles what a reaped process left behind, in every segment. */
 void shl_self_bury(pid_t pid);
 
-/* Called when the process takes its first slot in a segment: a forked one may have to let go of
- * what is its parent's. Set by proc/children.c. */
+/* Called before the process takes its slot in a segment, perhaps by several threads: it may have
+ * to let go of what is its parent's. Set by proc/. */
 extern SHL_HIDDEN void (*shl_process_begins)(void);
 
 #endif

@@ -1,6 +1,7 @@
 #include "os/channel.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -67,8 +68,7 @@ static size_t take_fds(struct msghdr *message, int *ret_fds)
     return count;
 }
 
-size_t shl_channel_receive(int end, void *ret_data, size_t size, int *ret_fds,
-                           size_t *ret_fds_count)
+long shl_channel_receive(int end, void *ret_data, size_t size, int *ret_fds, size_t *ret_fds_count)
 {
     union control control;
     struct iovec part = { ret_data, size };
@@ -80,8 +80,22 @@ size_t shl_channel_receive(int end, void *ret_data, size_t size, int *ret_fds,
     do
         got = recvmsg(end, &message, MSG_CMSG_CLOEXEC);
     while (got < 0 && errno == EINTR);
+    *ret_fds_count = 0;
     if (got <= 0)
-        return 0;
+        return got < 0 && errno != ECONNRESET ? shl_error_of_errno(errno) : 0;
     *ret_fds_count = take_fds(&message, ret_fds);
-    return (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) ? 0 : (size_t)got;
+    if (!(message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
+        return got;
+    for (size_t i = 0; i < *ret_fds_count; i++)
+        close(ret_fds[i]);
+    *ret_fds_count = 0;
+    return (message.msg_flags & MSG_CTRUNC) ? -EMFILE : -EIO;
+}
+
+void shl_channel_wait(int end, int line)
+{
+    struct pollfd ends[] = { { .fd = end, .events = POLLIN }, { .fd = line } };
+    while (poll(ends, 2, -1) < 0 && errno == EINTR) {}
+    if (ends[1].revents)
+        shutdown(end, SHUT_RD);
 }

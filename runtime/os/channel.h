@@ -13,8 +13,12 @@ int shl_channel_open(int ret_ends[2]);
 int shl_channel_send(int end, const void *data, size_t size, const int *fds, size_t fds_count);
 
 /* The size of the next packet, at most `size`, and its descriptors, closed at exec and none of them
- * a standard one; 0 if the other end is gone or what came cannot be had whole. */
-size_t shl_channel_receive(int end, void *ret_data, size_t size, int *ret_fds,
-                           size_t *ret_fds_count);
+ * a standard one. 0 if the other end is gone; -EMFILE if there is no room for its descriptors, none
+ * of which is kept; -ENOMEM, -EIO. */
+long shl_channel_receive(int end, void *ret_data, size_t size, int *ret_fds, size_t *ret_fds_count);
+
+/* Waits for a packet, or the end of the other side; or until nobody writes to the pipe `line` any
+ * more: then nothing more can be sent here, and what was sent is received still. */
+void shl_channel_wait(int end, int line);
 
 #endif

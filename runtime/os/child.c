@@ -101,6 +101,7 @@ __attribute__((no_sanitize_address)) static int exec_self(void *argument)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != call->creator)
         _exit(EXIT_FAILURE);
+    setpgid(0, 0);
     write_pid(exec->pid_text);
     if (keep_alone(exec->fd) == 0 && pthread_sigmask(SIG_SETMASK, &call->mask, NULL) == 0)
         execve(exec->path, exec->argv, exec->envp);
@@ -142,7 +143,7 @@ void shl_exec_is_tied(void)
  * the kernel clears at the thread's end), and the list of robust mutexes. Locks need no care: there
  * is one thread.
  */
-pid_t shl_child_fork_sibling(atom32 *ret_pid)
+pid_t shl_child_fork_sibling(void)
 {
     int *tid = NULL;
     struct robust_list_head *head = NULL;
@@ -150,12 +151,10 @@ pid_t shl_child_fork_sibling(atom32 *ret_pid)
     if (prctl(PR_GET_TID_ADDRESS, &tid) < 0 || !tid || *tid != getpid() ||
         syscall(SYS_get_robust_list, 0, &head, &size) < 0)
         return shl_error(-ENOTSUP, "the kernel does not tell what the fork server needs");
-    atom_store_relaxed(ret_pid, 0); /* it is mapped: the kernel's store cannot fail */
-    unsigned long flags = CLONE_PARENT | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID |
-                          CLONE_CHILD_CLEARTID;
     /* On some processors the fourth argument is the child's word, on others the fifth; the other
-     * one does not count. */
-    long pid = syscall(SYS_clone, flags, NULL, ret_pid, tid, tid);
+     * one does not count. The signal at its end is that of the server's own end: SIGCHLD. */
+    long pid = syscall(SYS_clone, CLONE_PARENT | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID, NULL,
+                       NULL, tid, tid);
     if (pid == 0)
         syscall(SYS_set_robust_list, head, size);
     return pid < 0 ? no_process("clone", errno) : (pid_t)pid;
@@ -167,16 +166,31 @@ int shl_child_pidfd(pid_t pid)
     return fd < 0 ? shl_error(shl_error_of_errno(errno), "pidfd_open failed") : fd;
 }
 
+/* By descriptor, if there is one: a number may be another's if the host has reaped it. */
 void shl_child_discard(pid_t pid, int pidfd)
 {
     if (pidfd >= 0)
         shl_child_signal(pidfd, SIGKILL);
     else
         kill(pid, SIGKILL);
-    while (!SHL_MISTAKE("child.zombie") && waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
-        ;
+    while (!SHL_MISTAKE("child.zombie") &&
+           waitid(pidfd >= 0 ? P_PIDFD : P_PID, (id_t)(pidfd >= 0 ? pidfd : pid), NULL,
+                  WEXITED | __WALL) < 0 &&
+           errno == EINTR) {}
     if (pidfd >= 0)
         close(pidfd);
+}
+
+bool shl_child_group_ends(pid_t group)
+{
+    siginfo_t info = { .si_pid = 0 };
+    int result = waitid(P_PGID, (id_t)group, &info, WEXITED | WNOHANG | WNOWAIT | __WALL);
+    return info.si_pid != 0 || (result < 0 && errno == ECHILD);
+}
+
+void shl_child_reap_group(pid_t group)
+{
+    while (waitid(P_PGID, (id_t)group, NULL, WEXITED | __WALL) == 0 || errno == EINTR) {}
 }
 
 int shl_child_signal(int pidfd, int signal_number)
@@ -278,13 +292,18 @@ void shl_lifeline_close(struct shl_lifeline *lifeline)
  * may be SIGKILL. Unlike PR_SET_PDEATHSIG this follows the creator's process, not the thread that
  * forked. The reading end is opened anew, because siblings share the inherited one and its owner.
  */
-int shl_lifeline_hang(const struct shl_lifeline *lifeline)
+int shl_lifeline_reopen(const struct shl_lifeline *lifeline)
 {
     char path[32];
     snprintf(path, sizeof path, "/proc/self/fd/%d", lifeline->fd_read);
     int fd = shl_fd_above_stdio(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    if (fd < 0)
-        return -errno;
+    return fd < 0 ? -errno : fd;
+}
+
+static int hangs_on = -1; /* what this process hangs on */
+
+int shl_lifeline_hang(int fd)
+{
     if (fcntl(fd, F_SETOWN, getpid()) < 0 || fcntl(fd, F_SETSIG, SIGKILL) < 0 ||
         fcntl(fd, F_SETFL, O_ASYNC | O_NONBLOCK) < 0)
         return -errno;
@@ -295,7 +314,17 @@ int shl_lifeline_hang(const struct shl_lifeline *lifeline)
     while (hung_up < 0 && errno == EINTR);
     if (hung_up > 0) /* before the signal was armed */
         raise(SIGKILL);
-    return hung_up < 0 ? -errno : fd;
+    hangs_on = fd;
+    return hung_up < 0 ? -errno : 0;
+}
+
+void shl_lifeline_leave(void)
+{
+    if (hangs_on >= 0) {
+        fcntl(hangs_on, F_SETFL, O_NONBLOCK); /* the fork server may have it open still */
+        close(hangs_on);
+    }
+    hangs_on = -1;
 }
 
 int shl_lifeline_tie(struct shl_lifeline *lifeline)
@@ -303,9 +332,9 @@ int shl_lifeline_tie(struct shl_lifeline *lifeline)
     if (lifeline->fd_write)
         close(lifeline->fd_write);
     lifeline->fd_write = 0;
-    int fd = shl_lifeline_hang(lifeline);
+    int fd = shl_lifeline_reopen(lifeline);
     shl_lifeline_close(lifeline);
-    return fd < 0 ? fd : 0;
+    return fd < 0 ? fd : shl_lifeline_hang(fd);
 }
 
 void shl_child_null_stdin(void)

@@ -17,9 +17,9 @@ void shl_child_flush(void);
 pid_t shl_child_fork(void);
 
 /*
- * This program, exec'd anew, or another. All its descriptors but the standard ones are closed,
- * except for `fd`, which becomes SHL_EXEC_FD. It is killed if the calling thread ends before it has
- * called shl_exec_is_tied(). Answers the pid or -errno.
+ * This program, exec'd anew, or another, in a process group of its own. All its descriptors but the
+ * standard ones are closed, except for `fd`, which becomes SHL_EXEC_FD. It is killed if the calling
+ * thread ends before it has called shl_exec_is_tied(). Answers the pid or -errno.
  */
 enum { SHL_EXEC_FD = 3 };
 #define SHL_EXEC_SELF "/proc/self/exe" /* stays the same file even if it was replaced */
@@ -34,13 +34,15 @@ enum { SHL_EXEC_PID_SIZE = 10 };
 pid_t shl_child_exec(const struct shl_exec *exec, int *ret_pidfd);
 void shl_exec_is_tied(void);
 
-/*
- * Forks a child of the calling process's parent, for processes of one thread alone. The kernel has
- * written its pid to `ret_pid` before it runs or the caller can be killed: whoever shares that word
- * can tell whether there is a child. Answers as fork(2), or -errno; -ENOTSUP if the kernel does not
- * tell what that needs.
- */
-pid_t shl_child_fork_sibling(atom32 *ret_pid);
+/* Forks a child of the calling process's parent, for processes of one thread alone. Answers as
+ * fork(2), or -errno; -ENOTSUP if the kernel does not tell what that needs. */
+pid_t shl_child_fork_sibling(void);
+
+/* Has a child in this process group ended, or is none there any more? */
+bool shl_child_group_ends(pid_t group);
+
+/* Waits until all children in this process group have ended, and reaps them. */
+void shl_child_reap_group(pid_t group);
 
 /* Ends a child that waits for us, and its descriptor unless that is negative. */
 void shl_child_discard(pid_t pid, int pidfd);
@@ -70,11 +72,17 @@ struct shl_lifeline {
 int shl_lifeline_open(struct shl_lifeline *lifeline);
 void shl_lifeline_close(struct shl_lifeline *lifeline);
 
-/* In the child: SIGKILL to this process once the creator is gone, also if it is already. Answers
- * the descriptor that it hangs on, as long as it is open, or -errno. */
-int shl_lifeline_hang(const struct shl_lifeline *lifeline);
+/* Its reading end anew, for one process to hang on. Answers a descriptor or -errno. */
+int shl_lifeline_reopen(const struct shl_lifeline *lifeline);
 
-/* The same for good, with all that is left of the lifeline itself closed. 0 or -errno. */
+/* SIGKILL to this process once the creator is gone, also if it is already, as long as it has that
+ * descriptor open. 0 or -errno. */
+int shl_lifeline_hang(int fd);
+
+/* This process hangs on nothing any more. */
+void shl_lifeline_leave(void);
+
+/* Both, in the child and for good, with all that is left of the lifeline itself closed. */
 int shl_lifeline_tie(struct shl_lifeline *lifeline);
 
 /* In the child: stdin becomes /dev/null; failing to do so leaves it as it was. */

@@ -25,7 +25,7 @@ static void forget_parents(void)
 static void disown(void)
 {
     struct shl_shared *shared = shl_shared();
-    if (!shared || pthread_mutex_trylock(&shared->children_lock) != 0)
+    if (pthread_mutex_trylock(&shared->children_lock) != 0)
         return;
     if (!shared->children_own)
         forget_parents();
@@ -33,9 +33,30 @@ static void disown(void)
     pthread_mutex_unlock(&shared->children_lock);
 }
 
+/* What it leaves behind is settled when it has been reaped, and its pid may be another's. */
+static void note_slots(void)
+{
+    struct shl_segment *segment;
+    uint64_t ref = atom_load_relaxed(&shl_shared()->process_ref);
+    struct process_shm *process = ref ? shl_process_find((shoal_process){ ref }, &segment) : NULL;
+    if (!process || atom_load_relaxed(&process->attached))
+        return;
+    atom_store_relaxed(&process->start_time, shl_process_start_time());
+    atom_store_relaxed(&process->attached, true);
+}
+
+void shl_process_attaches(void)
+{
+    if (!shl_shared())
+        return;
+    disown();
+    note_slots();
+}
+
 int shl_children_open_lifeline(struct shl_children *children)
 {
-    shl_process_begins = disown; /* whoever is forked by other means must not hold its end open */
+    /* Whoever is forked by other means must not hold its end open. */
+    shl_process_begins = shl_process_attaches;
     return children->lifeline.fd_write ? 0 : shl_lifeline_open(&children->lifeline);
 }
 
@@ -54,6 +75,15 @@ struct shl_children *shl_children_lock(void)
 void shl_children_unlock(void)
 {
     pthread_mutex_unlock(&shl_shared()->children_lock);
+}
+
+bool shl_children_any(void)
+{
+    struct shl_children *children = shl_children_lock();
+    bool any = children && (children->count > 0 || children->server.pid != 0);
+    if (children)
+        shl_children_unlock();
+    return any;
 }
 
 int shl_children_add(struct shl_children *children, const struct shl_child *child)

@@ -135,17 +135,25 @@ static void clean_up(void)
     shl_children_unlock();
 }
 
+static int end_children(shoal_deadline deadline)
+{
+    if (!shl_children_any())
+        return 0;
+    shoal_deadline grace = shoal_after_ms(DAEMON_GRACE_MS);
+    tell_daemons(SIGTERM);
+    int code = join_running(false, deadline);
+    int of_daemons = end_daemons(grace, deadline);
+    clean_up();
+    return code < 0 ? code : of_daemons;
+}
+
 int shoal_shutdown(shoal_deadline deadline)
 {
     int code = shl_join_check(deadline);
     if (code < 0)
         return code;
     shl_finalizers_run(0);
-    shoal_deadline grace = shoal_after_ms(DAEMON_GRACE_MS);
-    tell_daemons(SIGTERM);
-    code = join_running(false, deadline);
-    int of_daemons = end_daemons(grace, deadline);
-    clean_up();
+    code = end_children(deadline);
     shl_finalizers_run(SHOAL_FINALIZE_NEVER + 1);
-    return code < 0 ? code : of_daemons;
+    return code;
 }

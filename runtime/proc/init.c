@@ -38,6 +38,7 @@ int shoal_init(int *argc, char ***argv, const shoal_init_options *options)
         return code;
     shl_exit_hook_enable(!chosen.no_exit_hook);
     shl_daemons_childless = chosen.daemons_without_children;
+    shl_server_keeps_ready = !chosen.no_ready_child;
     shl_log_init();
     choose_method(argv, chosen.start_method);
     return child ? shl_enter() : 0;

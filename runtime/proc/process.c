@@ -293,7 +293,8 @@ bool shl_child_look(struct shl_child *child, struct process_shm *process)
     /* [process.state] release -> state_of(): the exit code. */
     atom_store_release(&process->state, PROCESS_ENDED);
     child->ended = true;
-    shl_self_bury((pid_t)atom_load_relaxed(&process->pid));
+    if (atom_load_relaxed(&process->attached))
+        shl_self_bury((pid_t)atom_load_relaxed(&process->pid));
     return true;
 }
 

@@ -29,6 +29,8 @@ struct shl_child {
 struct shl_server {
     pid_t pid; /* 0: none */
     int pidfd, channel;
+    int next;  /* the channel of the child that it was asked for; 0: of none */
+    bool used; /* it has been asked for one before: others will be wanted */
     uid_t uid; /* as whom it was started */
     gid_t gid;
 };
@@ -44,6 +46,12 @@ struct shl_children {
 /* Locks the table, emptied first if it is the parent's; NULL with an error. */
 struct shl_children *shl_children_lock(void);
 void shl_children_unlock(void);
+
+/* Has this process any, or a fork server? */
+bool shl_children_any(void);
+
+/* Before this process takes its first slot: shl_process_begins. */
+void shl_process_attaches(void);
 
 /* With the table locked: the pipe that the children of this process hang on. 0 or an error. */
 int shl_children_open_lifeline(struct shl_children *children);

@@ -8,10 +8,12 @@
  * state: CREATED -> STARTING  by the one thread that starts it
  *        STARTING -> TIED     by the child, when it is certain to die with its creator and has
  *                             its target
- *        STARTING -> FAILED   by the child or the fork server, when it cannot be: the exit code
- *                             says why, and the creator ends it
+ *        STARTING -> FAILED   by the child, when it cannot be: the exit code says why, and the
+ *                             creator ends it
  *        TIED -> RUNNING      by the creator, when it has a descriptor for the child; the child
  *                             waits for it, so that it cannot end and be reaped before
+ *        STARTING -> RUNNING  by the creator, before a child of the fork server that is tied and
+ *                             certain to have the target is told which process it is
  *        any of them -> CREATED  the start failed
  *        RUNNING -> ENDED     by the creator, when it has the exit code
  */
@@ -35,14 +37,16 @@ enum {
 struct process_shm {
     struct object_shm object;
     atom32 state;
-    atom32 pid;      /* for the fork server's children written by the kernel, before they run */
+    atom32 pid;
     atom32 exitcode; /* written before ENDED and FAILED */
     uint32_t creator_pid;
     atom64 owners;     /* {heir:32, owner:32}, slots of processes, short: with the owner's death the
-                    * object is the heir's, or goes. The owner is its creator, or of one that nobody
-                    * has started itself; the heir is a child that may outlive him */
-    atom64 start_time; /* with the pid it names the process for ever; 0: not known */
+                        * object is the heir's, or goes. The owner is its creator, or of one that
+                        * nobody has started itself; the heir is a child that may outlive him */
+    atom64 start_time; /* with the pid it names the process for ever; 0: not known, or it has
+                        * not attached */
     atom32 refused;    /* with FAILED: which part of its setup it could not have; 0: none of it */
+    atom32 attached;   /* it may have slots: set by itself before it takes the first one */
     uint32_t log_level, log_to_stderr; /* written by its creator, before it is started */
     uint32_t flags;
     uint32_t number;   /* which one of its creator's; 0: of nobody's */

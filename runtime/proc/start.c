@@ -17,25 +17,21 @@ char *const *shl_start_argv;
 
 void shl_start_set_state(struct process_shm *process, uint32_t state)
 {
-    /* [process.state] release -> shl_start_wait_while(), and everybody who asks for the pid. */
+    /* [process.state] release -> has_left(), and everybody who asks for the pid. */
     atom_store_release(&process->state, state);
     shl_futex_wake(&process->state, 1);
-}
-
-bool shl_start_wait_while(struct process_shm *process, uint32_t state, uint64_t deadline_ns)
-{
-    struct shl_futex_watch watch = { &process->state, state };
-    /* [process.state] acquire <- shl_start_set_state(). */
-    while (atom_load_acquire(&process->state) == state)
-        if (shl_futex_wait(&watch, 1, deadline_ns) == -ETIMEDOUT)
-            return false;
-    return true;
 }
 
 /* Waits for a tick at most: true if the state is another one. */
 static bool has_left(struct process_shm *process, uint32_t state)
 {
-    return shl_start_wait_while(process, state, shl_clock_ns() + SHL_START_TICK_NS);
+    struct shl_futex_watch watch = { &process->state, state };
+    uint64_t deadline_ns = shl_clock_ns() + SHL_START_TICK_NS;
+    /* [process.state] acquire <- shl_start_set_state(). */
+    while (atom_load_acquire(&process->state) == state)
+        if (shl_futex_wait(&watch, 1, deadline_ns) == -ETIMEDOUT)
+            return false;
+    return true;
 }
 
 int shl_start_check(enum shoal_start_method method, char *const *argv)
@@ -68,15 +64,8 @@ int shl_start(const struct shl_start *start)
     return code;
 }
 
-int shl_start_failure(struct process_shm *process)
+int shl_start_failure(int code)
 {
-    if (atom_load_relaxed(&process->state) != PROCESS_FAILED)
-        return 0;
-    int code = (int)atom_load_relaxed(&process->exitcode);
-    uint32_t refused = atom_load_relaxed(&process->refused);
-    if (refused)
-        return shl_errorf(code, "the new process cannot have what its setup says: %s",
-                          shl_setup_word(refused));
     switch (code) {
     case -ENOENT:
         return shl_error(code, "the new process does not know the target: its library cannot be "
@@ -95,6 +84,24 @@ int shl_start_failure(struct process_shm *process)
     }
 }
 
+static int failure_of(struct process_shm *process)
+{
+    int code = (int)atom_load_relaxed(&process->exitcode);
+    uint32_t refused = atom_load_relaxed(&process->refused);
+    return refused ? shl_errorf(code, "the new process cannot have what its setup says: %s",
+                                shl_setup_word(refused))
+                   : shl_start_failure(code);
+}
+
+int shl_start_describe(const struct shl_start *start, struct shl_request *ret_request)
+{
+    *ret_request = (struct shl_request){ .order = SHL_ORDER_RUN,
+                                         .ref = start->child->ref,
+                                         .argument = start->child->argument };
+    memcpy(ret_request->name, start->process->name, sizeof ret_request->name);
+    return shl_target_describe(start->child->target, &ret_request->target);
+}
+
 int shl_start_adopt(const struct shl_start *start, pid_t pid, int pidfd)
 {
     struct process_shm *process = start->process;
@@ -102,8 +109,8 @@ int shl_start_adopt(const struct shl_start *start, pid_t pid, int pidfd)
     while (code == 0 && !has_left(process, PROCESS_STARTING))
         if (shl_child_wait(pidfd, 0) == 0)
             code = shl_error(-EIO, "the new process ended before its target began");
-    if (code == 0)
-        code = shl_start_failure(process);
+    if (code == 0 && atom_load_relaxed(&process->state) == PROCESS_FAILED)
+        code = failure_of(process);
     if (code < 0) {
         shl_child_discard(pid, pidfd);
         return code;
@@ -127,15 +134,15 @@ static _Noreturn void fail(struct process_shm *process, int code)
     _exit(EXIT_FAILURE);
 }
 
-/* As the creator has described it until now: he may rename it later. */
-static void become(const struct process_shm *process)
+static void become(const struct process_shm *process, const char *name)
 {
     struct shl_shared *shared = shl_shared();
-    prctl(PR_SET_NAME, process->name);
+    prctl(PR_SET_NAME, name);
     atom_store_relaxed(&shared->process_ref, atom_load_relaxed(&process->object.self));
-    memcpy(shared->process_name, process->name, sizeof process->name);
+    memcpy(shared->process_name, name, SHOAL_PROCESS_NAME_MAX);
     shl_daemons_childless = (process->flags & PROCESS_CHILDLESS) != 0;
     shl_log_take_over(process);
+    shl_process_begins = shl_process_attaches;
     setpgid(0, 0); /* the terminal's interrupt is the creator's: he decides */
 }
 
@@ -148,25 +155,30 @@ static void wait_for_word(struct process_shm *process)
             _exit(EXIT_FAILURE);
 }
 
-void shl_start_tie(struct process_shm *process, struct shl_lifeline *lifeline, int code)
+int shl_start_tie(struct shl_lifeline *lifeline)
 {
-    bool outlives = process->flags & PROCESS_OUTLIVES;
-    if (outlives)
-        shl_lifeline_close(lifeline);
-    else if (shl_lifeline_tie(lifeline) < 0)
-        code = -EIO;
+    int code = shl_lifeline_tie(lifeline) < 0 ? -EIO : 0;
     shl_exec_is_tied();
     SHL_CHAOS("start.tied");
-    if (code == 0 && outlives)
+    return code;
+}
+
+void shl_start_become(struct process_shm *process, const char *name, int code)
+{
+    become(process, name);
+    if (code == 0 && process->flags & PROCESS_OUTLIVES) {
+        shl_lifeline_leave();
         code = shl_process_inherit(shl_segment_family(), process);
+    }
     if (code == 0)
         code = shl_setup_apply(shl_segment_family(), process);
     if (code < 0)
         fail(process, code);
-    become(process);
-    shl_start_set_state(process, PROCESS_TIED);
-    atom_store_relaxed(&process->start_time, shl_process_start_time()); /* meanwhile */
-    wait_for_word(process);
+    /* [process.state] acquire <- shl_start_set_state(). */
+    if (atom_load_acquire(&process->state) == PROCESS_STARTING) {
+        shl_start_set_state(process, PROCESS_TIED);
+        wait_for_word(process);
+    }
     SHL_CHAOS("start.runs");
 }
 

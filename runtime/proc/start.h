@@ -24,6 +24,9 @@ struct shl_start {
 /* For children whose options name none. */
 extern SHL_HIDDEN enum shoal_start_method shl_start_method;
 
+/* A child is ready in the fork server before it is wanted. */
+extern SHL_HIDDEN bool shl_server_keeps_ready;
+
 /* What the program was called with, for those it starts by exec; NULL: it has not said. */
 extern SHL_HIDDEN char *const *shl_start_argv;
 
@@ -42,8 +45,8 @@ int shl_start_server(const struct shl_start *start);
  * one; for the fork server, of no child (NULL), this one. Answers the pid or an error. */
 pid_t shl_start_exec(const struct shl_start *start, int *ret_channel, int *ret_pidfd);
 
-/* Why a child could not begin, as it or the server has told: 0 if neither has. */
-int shl_start_failure(struct process_shm *process);
+/* Why a child could not begin, by the code that it or the server tells: an error. */
+int shl_start_failure(int code);
 
 /* Waits until the new process is tied, and lets it run: 0. Else it is ended, and an error. Its
  * descriptor may be an error, which is answered then. */
@@ -66,13 +69,17 @@ struct shl_request {
     uint32_t streams; /* bit 1: stdout; bit 2: stderr */
     uint64_t ref;
     uint64_t argument;
-    struct shl_target target; /* ends where its path does */
+    char name[SHOAL_PROCESS_NAME_MAX + 1]; /* as it is now: the creator may change his */
+    struct shl_target target;              /* ends where its path does */
 };
 
 static inline size_t shl_request_size(const struct shl_request *request)
 {
     return offsetof(struct shl_request, target.path) + strlen(request->target.path) + 1;
 }
+
+/* What it is to run, with none of the descriptors. 0 or an error. */
+int shl_start_describe(const struct shl_start *start, struct shl_request *ret_request);
 
 /* --- the child ------------------------------------------------------------------------------- */
 
@@ -83,24 +90,26 @@ int shl_enter(void);
 /* Is this such a process, still on its way to shoal_init()? */
 bool shl_enter_pending(void);
 
-/* Forks a child for each request that comes, until the creator is gone. */
+/* Forks a child whenever one is asked for, until the creator is gone. */
 _Noreturn void shl_serve(int channel, struct shl_lifeline *lifeline);
 
 void shl_start_set_state(struct process_shm *process, uint32_t state);
 
-/* Sleeps until the state is another one, or until `deadline_ns`: true if it is. */
-bool shl_start_wait_while(struct process_shm *process, uint32_t state, uint64_t deadline_ns);
+/* Waits for the creator to be gone at the latest: with a lifeline, which is closed. 0 or -EIO. */
+int shl_start_tie(struct shl_lifeline *lifeline);
 
-/* With a lifeline, which is closed. Tells the creator that it is tied to him, or may outlive him,
- * and waits for his word; if it cannot run (`code`), waits to be ended. */
-void shl_start_tie(struct process_shm *process, struct shl_lifeline *lifeline, int code);
+/* Tied: becomes the process, lets go of the lifeline if it may outlive its creator, and waits for
+ * his word unless that was given before; if it cannot run (`code`), tells him and waits to be
+ * ended. */
+void shl_start_become(struct process_shm *process, const char *name, int code);
 
 /* What shoal_process_fd() answers. */
 void shl_start_give(const int *fds, size_t count);
 
-/* Becomes what the request says. `ends_by_exit`: the exit handlers are the child's own. */
+/* Becomes what the request says. Not tied yet if there is a lifeline: an exec'd process, whose exit
+ * handlers are its own. */
 _Noreturn void shl_start_run_request(const struct shl_request *request,
-                                     struct shl_lifeline *lifeline, bool ends_by_exit);
+                                     struct shl_lifeline *lifeline);
 
 /* Tied: runs the target and ends. */
 _Noreturn void shl_start_run(const struct shl_child *child, const struct shl_segment *segment);

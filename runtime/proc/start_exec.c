@@ -95,10 +95,8 @@ static int tell(const struct shl_start *start, const struct shl_request *request
 
 int shl_start_spawn(const struct shl_start *start)
 {
-    struct shl_request request = { .order = SHL_ORDER_RUN,
-                                   .ref = start->child->ref,
-                                   .argument = start->child->argument };
-    int code = shl_target_describe(start->child->target, &request.target);
+    struct shl_request request;
+    int code = shl_start_describe(start, &request);
     if (code < 0)
         return code;
     int channel, pidfd;
@@ -117,8 +115,7 @@ int shl_start_spawn(const struct shl_start *start)
 
 /* --- the child ------------------------------------------------------------------------------ */
 
-void shl_start_run_request(const struct shl_request *request, struct shl_lifeline *lifeline,
-                           bool ends_by_exit)
+void shl_start_run_request(const struct shl_request *request, struct shl_lifeline *lifeline)
 {
     struct shl_segment *segment;
     struct process_shm *process = shl_process_find((shoal_process){ request->ref }, &segment);
@@ -127,9 +124,10 @@ void shl_start_run_request(const struct shl_request *request, struct shl_lifelin
     SHL_CHAOS("start.begins");
     struct shl_child child = { .argument = request->argument };
     int code = shl_target_find(&request->target, &child.target);
-    if (code == 0)
-        code = shl_exit_hook_child(!ends_by_exit);
-    shl_start_tie(process, lifeline, code);
+    int tied = lifeline ? shl_start_tie(lifeline) : 0;
+    if (lifeline && code == 0)
+        code = tied < 0 ? tied : shl_exit_hook_child(false);
+    shl_start_become(process, request->name, code);
     shl_start_run(&child, segment);
 }
 
@@ -139,7 +137,7 @@ static _Noreturn void enter(void)
     struct shl_request request;
     int fds[SHL_CHANNEL_FDS_MAX];
     size_t fds_count;
-    if (shl_channel_receive(SHL_EXEC_FD, &request, sizeof request, fds, &fds_count) == 0 ||
+    if (shl_channel_receive(SHL_EXEC_FD, &request, sizeof request, fds, &fds_count) <= 0 ||
         fds_count < 2 || !shl_shared() || shl_segment_family_adopt(fds[0]) < 0)
         _exit(EXIT_FAILURE);
     struct shl_lifeline lifeline = { .fd_read = fds[1] };
@@ -148,7 +146,7 @@ static _Noreturn void enter(void)
         shl_serve(SHL_EXEC_FD, &lifeline);
     close(SHL_EXEC_FD);
     shl_start_give(fds + 2, fds_count - 2);
-    shl_start_run_request(&request, &lifeline, true);
+    shl_start_run_request(&request, &lifeline);
 }
 
 /* NOLINTBEGIN(concurrency-mt-unsafe): the program has not begun */

@@ -32,7 +32,9 @@ int shl_start_fork(const struct shl_start *start)
     if (pid > 0)
         return shl_start_adopt(start, pid, shl_child_pidfd(pid));
     struct shl_child child = *start->child;
-    shl_start_tie(start->process, &start->children->lifeline, shl_exit_hook_child(true));
+    int code = shl_start_tie(&start->children->lifeline);
+    shl_start_become(start->process, start->process->name,
+                     code < 0 ? code : shl_exit_hook_child(true));
     close_parents(start->children);
     shl_child_null_stdin();
     shl_start_give(child.fds, child.fds_count);

@@ -1,21 +1,32 @@
 /*
  * Start by the fork server: this program, exec'd once, with one thread and none of the host's
- * memory, so that a fork costs the same however large the host is and whatever its threads do.
+ * memory, so that a fork costs the same however large the host is and whatever its threads do. It
+ * forks siblings of its own, which are the creator's children. A child is asked for before anybody
+ * knows what it shall run, so that one is ready when a process is started.
  *
- *   P1 the creator sends a request
- *   P2 the server forks a sibling of its own, which is the creator's child: the kernel writes its
- *      pid into the process's object before it runs
- *   P3 the child finds its target and ties itself to the creator's lifeline
- *   P4 the creator opens a descriptor for it and lets it run
+ *   P1 the creator makes a channel and sends one of its ends to the server
+ *   P2 the server forks a child, which has that end now, and soon alone
+ *   P3 the child ties itself to the creator's lifeline, and says that it is ready
+ *   P4 the creator has a descriptor for it, which came with that word, and takes it out of the
+ *      server's process group
+ *   P5 the creator sends it the request: it is the process now, and the server told to go on at P1
  *
- * So the server has nothing to remember, and its death after P2 changes nothing. Before P2 there is
- * no pid, nor will there be one once it is dead: the creator starts another server and sends again.
- * If the creator dies, so does the server, on the same lifeline, and a child at P3.
+ * Invariants.
+ *   I1 in the server's group are the server, and children whose pids nobody has yet: who ends the
+ *      server reaps them all by their group.
+ *   I2 when the channel ends before P3, then there is no child, and will be none.
+ *   I3 the creator signals and reaps a child by descriptor alone: no pid of a dead one is used.
+ *
+ * Deaths. The server's, or the child's before P5: the creator finds the channel at its end, makes
+ * another server, and asks for another child. The server's after P2 changes nothing for a child
+ * that has a request; one that has none ends, once it is certain that it will get none. The child's
+ * after P5 is its process's. The creator's: the server and all children hang on the same lifeline.
+ *
+ * Limits. Who stops the server, or a child before P3, for long holds up a start or a shutdown.
  */
 #include "proc/start.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -23,9 +34,23 @@
 #include "os/channel.h"
 #include "os/chaos.h"
 
+bool shl_server_keeps_ready;
+
+/* What comes through the channel at P3, with a descriptor for the child. */
+struct ready {
+    int32_t code; /* below 0: it cannot run, or could not be forked */
+    pid_t pid;
+};
+
 /* --- the creator ---------------------------------------------------------------------------- */
 
 enum { SERVERS_TRIED = 3 };
+
+/* A child as its creator has it. */
+struct met {
+    struct ready ready;
+    int pidfd, channel;
+};
 
 void shl_server_forget(struct shl_server *server)
 {
@@ -33,22 +58,87 @@ void shl_server_forget(struct shl_server *server)
         close(server->channel);
         close(server->pidfd);
     }
-    server->pid = 0;
+    if (server->next != 0)
+        close(server->next);
+    *server = (struct shl_server){ .pid = 0 };
+}
+
+static int open_channel_to(struct shl_server *server)
+{
+    int ends[2];
+    int code = shl_channel_open(ends);
+    if (code < 0)
+        return code;
+    code = shl_channel_send(server->channel, "", 1, &ends[1], 1);
+    close(ends[1]);
+    if (code < 0)
+        close(ends[0]);
+    else
+        server->next = ends[0];
+    return code;
+}
+
+/* P1 */
+static int ask(struct shl_server *server)
+{
+    int code = server->next != 0 ? 0 : open_channel_to(server);
+    SHL_CHAOS("server.P1");
+    return code;
+}
+
+/* P4, of the child that was asked for. 0; -EPIPE: there is none; or an error. */
+static int meet(struct shl_server *server, struct met *ret_met)
+{
+    int fds[SHL_CHANNEL_FDS_MAX];
+    size_t fds_count;
+    long size = 0;
+    bool ended = false;
+    *ret_met = (struct met){ .pidfd = -1, .channel = server->next };
+    server->next = 0;
+    /* I2 takes longer if another thread of ours has forked in P1. */
+    while (!ended &&
+           shl_child_wait(ret_met->channel, shl_clock_ns() + SHL_START_TICK_NS) == -ETIMEDOUT)
+        ended = shl_child_group_ends(server->pid);
+    if (!ended)
+        size = shl_channel_receive(ret_met->channel, &ret_met->ready, sizeof ret_met->ready, fds,
+                                   &fds_count);
+    if (size <= 0) {
+        close(ret_met->channel);
+        return size == 0 ? -EPIPE : shl_error((int)size, "the new process cannot be had");
+    }
+    if (fds_count > 0) {
+        ret_met->pidfd = fds[0];
+        setpgid(ret_met->ready.pid, ret_met->ready.pid);
+    }
+    SHL_CHAOS("server.P4");
+    return 0;
+}
+
+/* One without a descriptor ends by itself. */
+static void part(const struct met *met)
+{
+    close(met->channel);
+    if (met->pidfd >= 0)
+        shl_child_discard(met->ready.pid, met->pidfd);
 }
 
 void shl_server_stop(struct shl_server *server)
 {
+    struct met met;
     if (server->pid == 0)
         return;
     close(server->channel);
     shl_child_discard(server->pid, server->pidfd);
+    if (server->next != 0 && meet(server, &met) == 0)
+        part(&met);
+    shl_child_reap_group(server->pid);
     server->pid = 0;
 }
 
-/* Without waiting for it: requests wait in the channel. */
+/* Without waiting for it: what it is asked for waits in the channel. */
 static int begin(struct shl_server *server, const struct shl_start *start)
 {
-    struct shl_server fresh = { .uid = geteuid(), .gid = getegid() };
+    struct shl_server fresh = { .used = server->used, .uid = geteuid(), .gid = getegid() };
     fresh.pid = shl_start_exec(NULL, &fresh.channel, &fresh.pidfd);
     if (fresh.pid < 0)
         return fresh.pid;
@@ -70,21 +160,7 @@ static int have_server(struct shl_server *server, const struct shl_start *start)
     return server->pid != 0 ? 0 : begin(server, start);
 }
 
-/* Until there is a pid, or will not be. 0; -EPIPE: the server is dead and has not forked. */
-static int wait_for_pid(const struct shl_server *server, struct process_shm *process)
-{
-    while (!shl_start_wait_while(process, PROCESS_STARTING, shl_clock_ns() + SHL_START_TICK_NS)) {
-        bool dead = shl_child_wait(server->pidfd, 0) == 0;
-        if (atom_load_relaxed(&process->pid) != 0)
-            return 0;
-        if (dead)
-            return -EPIPE;
-    }
-    return 0;
-}
-
-static int send_request(const struct shl_server *server, const struct shl_child *child,
-                        struct shl_request *request)
+static int send_request(int channel, const struct shl_child *child, struct shl_request *request)
 {
     int fds[2 + SHOAL_PROCESS_FDS_MAX];
     size_t fds_count = 0;
@@ -96,37 +172,76 @@ static int send_request(const struct shl_server *server, const struct shl_child 
         }
     memcpy(fds + fds_count, child->fds, child->fds_count * sizeof *fds);
     fds_count += child->fds_count;
-    return shl_channel_send(server->channel, request, shl_request_size(request), fds, fds_count);
+    int code = shl_channel_send(channel, request, shl_request_size(request), fds, fds_count);
+    SHL_CHAOS("server.P5");
+    return code;
+}
+
+/* P5. It runs without another word if it is certain to find its target, and nothing can be refused
+ * to it. */
+static int give(const struct shl_start *start, struct shl_request *request, const struct met *met)
+{
+    struct process_shm *process = start->process;
+    bool certain = shl_target_is_certain(&request->target) && process->setup == 0 &&
+                   !(process->flags & PROCESS_OUTLIVES);
+    atom_store_relaxed(&process->pid, (uint32_t)met->ready.pid);
+    /* [process.state] release -> become() and everybody who asks for the pid. */
+    atom_store_release(&process->state, certain ? PROCESS_RUNNING : PROCESS_STARTING);
+    /* Looked at first, as the server may have the channel's end for some time after P2. */
+    bool ended = shl_child_wait(met->pidfd, 0) == 0;
+    int code = ended ? -EPIPE : send_request(met->channel, start->child, request);
+    if (code < 0) {
+        part(met);
+        /* [process.state] release: as before. */
+        atom_store_release(&process->state, PROCESS_STARTING);
+        return code;
+    }
+    close(met->channel);
+    if (!certain)
+        return shl_start_adopt(start, met->ready.pid, met->pidfd);
+    start->child->pidfd = met->pidfd;
+    return 0;
+}
+
+static int start_once(const struct shl_start *start, struct shl_request *request)
+{
+    struct shl_server *server = &start->children->server;
+    struct met met = { .pidfd = -1 };
+    int code = have_server(server, start);
+    if (code == 0)
+        code = ask(server);
+    if (code == 0)
+        code = meet(server, &met);
+    if (code < 0)
+        return code;
+    if (met.ready.code == 0)
+        return give(start, request, &met);
+    part(&met);
+    return shl_start_failure(met.ready.code);
 }
 
 int shl_start_server(const struct shl_start *start)
 {
     struct shl_server *server = &start->children->server;
-    struct shl_request request = { .ref = start->child->ref, .argument = start->child->argument };
-    int code = shl_target_describe(start->child->target, &request.target);
-    for (int i = 0; code == 0 && i < SERVERS_TRIED; i++) {
-        code = have_server(server, start);
-        if (code < 0)
-            return code;
-        atom_store_relaxed(&start->process->pid, 0);
-        code = send_request(server, start->child, &request);
-        SHL_CHAOS("server.P1");
-        if (code == 0)
-            code = wait_for_pid(server, start->process);
-        pid_t pid = (pid_t)atom_load_relaxed(&start->process->pid);
-        if (code == 0 && pid == 0)
-            return shl_start_failure(start->process);
-        if (code == 0)
-            return shl_start_adopt(start, pid, shl_child_pidfd(pid));
-        if (code != -EPIPE)
-            return code;
-        shl_server_stop(server);
-        code = 0;
+    struct shl_request request;
+    int code = shl_start_describe(start, &request);
+    if (code < 0)
+        return code;
+    code = -EPIPE;
+    for (int i = 0; code == -EPIPE && i < SERVERS_TRIED; i++) {
+        code = start_once(start, &request);
+        if (code == -EPIPE)
+            shl_server_stop(server);
     }
-    return code < 0 ? code : shl_error(-EIO, "the fork server ends before it can fork");
+    if (code == -EPIPE)
+        return shl_error(-EIO, "the fork server ends before it can fork");
+    if (code == 0 && server->used && shl_server_keeps_ready)
+        ask(server); /* if it cannot be had now, the next start asks */
+    server->used = true;
+    return code;
 }
 
-/* --- the server ----------------------------------------------------------------------------- */
+/* --- the child ------------------------------------------------------------------------------ */
 
 /* Answers how many there were. */
 static size_t take_streams(uint32_t streams, const int *fds)
@@ -142,56 +257,98 @@ static size_t take_streams(uint32_t streams, const int *fds)
     return (size_t)(fds - first);
 }
 
-static pid_t fork_for(const struct shl_request *request)
+/* P3 */
+static void get_ready(int channel, int hanging)
 {
-    struct shl_segment *segment;
-    struct process_shm *process = shl_process_find((shoal_process){ request->ref }, &segment);
-    if (!process)
-        return -ESTALE;
-    SHL_CHAOS("server.P2");
+    struct ready ready = { .code = shl_lifeline_hang(hanging) < 0 ? -EIO : 0, .pid = getpid() };
+    SHL_CHAOS("server.tied");
+    if (ready.code == 0)
+        ready.code = shl_exit_hook_child(true);
+    int pidfd = shl_child_pidfd(ready.pid);
+    if (pidfd < 0)
+        ready.code = pidfd;
+    if (shl_channel_send(channel, &ready, sizeof ready, &pidfd, pidfd >= 0) < 0 || ready.code < 0)
+        _exit(EXIT_FAILURE);
+    close(pidfd);
+    SHL_CHAOS("server.P3");
+}
+
+/* What the child has from the server. */
+struct birth {
+    int channel; /* of its own */
+    int hanging; /* what it hangs on */
+    int line;    /* ends with the server */
+};
+
+static _Noreturn void be_child(const struct birth *birth)
+{
+    struct shl_request request;
+    int fds[SHL_CHANNEL_FDS_MAX];
+    size_t fds_count;
+    get_ready(birth->channel, birth->hanging);
+    shl_channel_wait(birth->channel, birth->line);
+    if (shl_channel_receive(birth->channel, &request, sizeof request, fds, &fds_count) <= 0)
+        _exit(EXIT_SUCCESS);
+    close(birth->line);
+    close(birth->channel);
+    size_t streams_count = take_streams(request.streams, fds);
+    shl_start_give(fds + streams_count, fds_count - streams_count);
+    shl_start_run_request(&request, NULL);
+}
+
+/* --- the server ----------------------------------------------------------------------------- */
+
+static pid_t fork_sibling(void)
+{
     bool readers = shl_readers_before_fork();
-    pid_t pid = shl_child_fork_sibling(&process->pid);
+    pid_t pid = shl_child_fork_sibling();
     shl_readers_after_fork(readers, pid == 0);
-    if (pid == 0)
-        return 0;
-    SHL_CHAOS("server.forked");
-    if (pid < 0) {
-        atom_store_relaxed(&process->exitcode, (uint32_t)pid);
-        shl_start_set_state(process, PROCESS_FAILED);
-    }
     return pid;
 }
 
-/* The terminal's interrupt is for the program, not for its server. */
-static struct sigaction ignore_interrupt(void)
+/* P2. Answers 0 in the child. */
+static pid_t fork_for(const struct birth *birth)
 {
-    struct sigaction before;
-    sigaction(SIGINT, &(struct sigaction){ .sa_handler = SIG_IGN }, &before);
-    return before;
+    SHL_CHAOS("server.P2");
+    const pid_t pid = birth->hanging < 0 ? -EIO : fork_sibling();
+    if (pid == 0)
+        return 0;
+    SHL_CHAOS("server.forked");
+    const struct ready none = { .code = pid };
+    if (pid < 0)
+        shl_channel_send(birth->channel, &none, sizeof none, NULL, 0);
+    return pid;
+}
+
+static int hang(const struct shl_lifeline *lifeline)
+{
+    int fd = shl_lifeline_reopen(lifeline);
+    return fd < 0 || shl_lifeline_hang(fd) < 0 ? -1 : fd;
 }
 
 void shl_serve(int channel, struct shl_lifeline *lifeline)
 {
-    const struct sigaction interrupt = ignore_interrupt();
-    int tied = shl_lifeline_hang(lifeline);
-    if (tied < 0)
+    struct shl_lifeline own;
+    int tied = hang(lifeline);
+    if (tied < 0 || shl_lifeline_open(&own) < 0)
         _exit(EXIT_FAILURE);
     shl_exec_is_tied();
+    shl_target_find_program();
     for (;;) {
-        struct shl_request request;
+        char asked;
         int fds[SHL_CHANNEL_FDS_MAX];
         size_t fds_count;
-        if (shl_channel_receive(channel, &request, sizeof request, fds, &fds_count) == 0)
+        if (shl_channel_receive(channel, &asked, 1, fds, &fds_count) <= 0 || fds_count != 1)
             _exit(EXIT_SUCCESS);
-        if (fork_for(&request) == 0) {
+        struct birth birth = { fds[0], shl_lifeline_reopen(lifeline), own.fd_read };
+        if (fork_for(&birth) == 0) {
             close(channel);
             close(tied);
-            sigaction(SIGINT, &interrupt, NULL);
-            size_t streams_count = take_streams(request.streams, fds);
-            shl_start_give(fds + streams_count, fds_count - streams_count);
-            shl_start_run_request(&request, lifeline, false);
+            close(own.fd_write);
+            shl_lifeline_close(lifeline);
+            be_child(&birth);
         }
-        for (size_t i = 0; i < fds_count; i++)
-            close(fds[i]);
+        close(birth.channel);
+        close(birth.hanging);
     }
 }

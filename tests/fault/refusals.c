@@ -80,6 +80,8 @@ const struct refusal refusals[REFUSALS_MAX] = {
     { "sendmsg", EINTR, 0, 0 },
     { "sendmsg", ENOMEM, -ENOMEM, 0 },
     { "sendmsg", EPIPE, 0, -EIO }, /* to a server: another one is told; to a spawned child */
+    { "recvmsg", EINTR, 0, 0 },
+    { "recvmsg", ENOMEM, -ENOMEM, 0 },
     { "clone", EAGAIN, -EUSERS, 0 },
     { "clone", ENOMEM, -ENOMEM, 0 },
     { "close_range", ENOSYS, 0, 0 },
@@ -109,7 +111,6 @@ const struct refusal refusals[REFUSALS_MAX] = {
     { "pread64", EIO, -EIO, 0 },
     { "fstat64", EBADF, -EINVAL, -EIO },
     { "waitid", EINTR, 0, 0 },
-    { "waitpid", EINTR, 0, 0 },
     { "kill 0", EPERM, 0, 0 },
     { "fflush", EIO, 0, 0 },
     { "realloc", ENOMEM, -ENOMEM, 0 },
@@ -224,6 +225,8 @@ WRAPPED(int, -1, socketpair, "socketpair", (int domain, int type, int protocol, 
         (domain, type, protocol, ends))
 WRAPPED(ssize_t, -1, sendmsg, "sendmsg", (int fd, const struct msghdr *message, int flags),
         (fd, message, flags))
+WRAPPED(ssize_t, -1, recvmsg, "recvmsg", (int fd, struct msghdr *message, int flags),
+        (fd, message, flags))
 WRAPPED(int, -1, close_range, "close_range", (unsigned first, unsigned last, int flags),
         (first, last, flags))
 WRAPPED(int, -1, execve, "execve", (const char *path, char *const *argv, char *const *envp),
@@ -244,8 +247,6 @@ WRAPPED(ssize_t, -1, pread64, "pread64", (int fd, void *data, size_t size, off_t
 WRAPPED(int, -1, fstat64, "fstat64", (int fd, struct stat *status), (fd, status))
 WRAPPED(int, -1, waitid, "waitid", (idtype_t type, id_t id, siginfo_t *info, int options),
         (type, id, info, options))
-WRAPPED(pid_t, -1, waitpid, "waitpid", (pid_t pid, int *status, int options),
-        (pid, status, options))
 WRAPPED(int, EOF, fflush, "fflush", (FILE * file), (file))
 WRAPPED(ssize_t, -1, getrandom, "getrandom", (void *data, size_t size, unsigned flags),
         (data, size, flags))

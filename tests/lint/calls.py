@@ -17,11 +17,12 @@ NOT_WRAPPED = {
         qsort sigabbrev_np strchr strcmp strerrordesc_np strcspn strlen strnlen strrchr strstr
         strtoul strtoull""",
     "fails only for a wrong argument": """
-        clock_gettime closedir prctl pthread_sigmask setpgid sigaction sigfillset snprintf unsetenv
+        clock_gettime closedir prctl pthread_sigmask setpgid shutdown sigaction sigfillset snprintf
+        unsetenv
         vsnprintf""",
     "called as often as the machine has processes: see proc/test_tree.c": "opendir readdir64",
     "only in exec'd processes: see proc/test_exec.c and crash/test_starts_kill.c":
-        "dlopen recvmsg",
+        "dlopen",
     "tells of the end of the process, to stderr: nobody is left to hear of it":
         "fprintf fputc fwrite vfprintf",
     "tells the log of what happens: nobody is told if it cannot": "write",

@@ -426,8 +426,9 @@ static int starts_from_an_ended_thread(void *argument)
     return harness_pauses(NULL);
 }
 
-/* 1.4.7: within 100 ms, by every method, daemons or not, and the fork server; this process inherits
- * and reaps them. Once is enough: a busy machine may be late, a wait for a tick always is. */
+/* 1.4.7: within 100 ms, by every method, daemons or not, with the fork server and who is ready
+ * there; this process inherits and reaps them. Once is enough: a busy machine may be late, a wait
+ * for a tick always is. */
 Test(lifetime, everybody_is_gone_within_100_ms_1_4_7, .timeout = 120)
 {
     enum { LIMIT_NS = 100000000, EVERYBODY = 1 + 2 * METHODS + 1 };
@@ -439,10 +440,11 @@ Test(lifetime, everybody_is_gone_within_100_ms_1_4_7, .timeout = 120)
         cr_assert(harness_until(family->go));
         const uint64_t begin_ns = harness_now_ns();
         kill(creator, SIGKILL);
-        for (int i = 0; i < EVERYBODY; i++)
-            cr_assert_gt(waitpid(-1, NULL, 0), 0);
+        int gone = 0;
+        while (waitpid(-1, NULL, 0) > 0)
+            gone++;
         took_ns = harness_now_ns() - begin_ns;
-        cr_assert(waitpid(-1, NULL, 0) < 0 && errno == ECHILD);
+        cr_assert(errno == ECHILD && gone >= EVERYBODY, "%d are gone", gone);
     }
     cr_assert_lt(took_ns, LIMIT_NS, "%u ms", (unsigned)(took_ns / 1000000));
     printf("everybody is gone after %u us\n", (unsigned)(took_ns / 1000));

@@ -8,6 +8,12 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 
+#include "asleep.h"
+
+#ifndef SYS_poll
+#define SYS_poll SYS_ppoll /* newer kinds of processors have it alone */
+#endif
+
 TestSuite(methods, .timeout = 90);
 
 static const enum shoal_start_method methods[] = { SHOAL_START_FORK, SHOAL_START_SPAWN,
@@ -259,7 +265,8 @@ static void writes_to_second(void *argument)
 Test(methods, children_are_given_descriptors_2_14, .timeout = 90)
 {
     init();
-    child_ends(start_by(SHOAL_START_FORKSERVER, target_nothing, NULL, 0), 0);
+    for (int i = 0; i < 2; i++) /* from the second one on another child is ready */
+        child_ends(start_by(SHOAL_START_FORKSERVER, target_nothing, NULL, 0), 0);
     const unsigned fds_before = harness_fds_count();
     for (int i = 0; i < METHODS * 2; i++) {
         int ends[2];
@@ -367,6 +374,94 @@ Test(methods, killed_server_is_replaced_and_not_missed_2_9, .timeout = 90)
     assert_code(shoal_event_destroy(event), 0);
     shut_down();
     cr_assert_eq(waitpid(-1, NULL, __WALL | WNOHANG), -1);
+}
+
+/* --- a child is ready before it is wanted ---------------------------------------------------- */
+
+enum { CHILDREN_MAX = 8 };
+
+/* As the kernel sees them, the oldest first: the server, and who is ready. */
+static int kernel_s_children(pid_t *ret_pids)
+{
+    char path[64], text[256] = "";
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", getpid());
+    FILE *file = fopen(path, "re");
+    cr_assert(file);
+    char *at = fgets(text, sizeof text, file), *end = at;
+    fclose(file);
+    int count = 0;
+    for (; at && count < CHILDREN_MAX; at = end, count++) {
+        ret_pids[count] = (pid_t)strtol(at, &end, 10);
+        if (end == at)
+            break;
+    }
+    return count;
+}
+
+static void have_server_and_ready(pid_t *ret_pids)
+{
+    for (int i = 0; i < 2; i++)
+        child_ends(start_by(SHOAL_START_FORKSERVER, target_nothing, NULL, 0), 0);
+    cr_assert(harness_until(kernel_s_children(ret_pids) == 2));
+}
+
+/* 2.9: it is nobody's process yet; killed, another one comes. */
+Test(methods, ready_child_is_no_process_and_not_missed_2_9, .timeout = 90)
+{
+    pid_t pids[CHILDREN_MAX];
+    init();
+    have_server_and_ready(pids);
+    cr_assert_eq(shoal_active_children(NULL, 0), 0);
+    for (int i = 0; i < 5; i++) {
+        if (i > 0)
+            cr_assert(kill(pids[1], i % 2 ? SIGKILL : SIGTERM) == 0 && harness_gone(pids[1]));
+        const shoal_process process = start_by(SHOAL_START_FORKSERVER, pauses, NULL, 0);
+        cr_assert_eq(shoal_active_children(NULL, 0), 1);
+        assert_code(shoal_process_kill(process), 0);
+        child_ends(process, -SIGKILL);
+        cr_assert(harness_until(kernel_s_children(pids) == 2));
+    }
+    shut_down();
+    cr_assert_eq(waitpid(-1, NULL, __WALL | WNOHANG), -1);
+}
+
+/* It ends with the server, also at once; but never with a request: that child runs. */
+Test(methods, ready_child_ends_with_the_server_2_9, .timeout = 90)
+{
+    pid_t pids[CHILDREN_MAX];
+    init();
+    have_server_and_ready(pids);
+    cr_assert_eq(kill(pids[0], SIGKILL), 0);
+    cr_assert(harness_gone(pids[1]));
+    for (int i = 0; i < 20; i++) {
+        have_server_and_ready(pids);
+        cr_assert_eq(kill(pids[0], SIGKILL), 0);
+        child_ends(start_by(SHOAL_START_FORKSERVER, target_nothing, NULL, 0), 0);
+    }
+    shut_down();
+    cr_assert_eq(waitpid(-1, NULL, __WALL | WNOHANG), -1);
+}
+
+/* It is killed by its descriptor. */
+Test(methods, stopped_ready_child_holds_up_no_shutdown, .timeout = 90)
+{
+    pid_t pids[CHILDREN_MAX];
+    init();
+    have_server_and_ready(pids);
+    cr_assert(harness_until(is_asleep_in(pids[1], SYS_poll, SYS_ppoll)));
+    cr_assert_eq(kill(pids[1], SIGSTOP), 0);
+    shut_down();
+    cr_assert_eq(waitpid(-1, NULL, __WALL | WNOHANG), -1);
+}
+
+Test(methods, without_ready_child_there_is_the_server_alone, .timeout = 90)
+{
+    pid_t pids[CHILDREN_MAX];
+    assert_code(harness_init(&(shoal_init_options){ .no_ready_child = true }), 0);
+    for (int i = 0; i < 3; i++)
+        child_ends(start_by(SHOAL_START_FORKSERVER, target_nothing, NULL, 0), 0);
+    cr_assert_eq(kernel_s_children(pids), 1);
+    shut_down();
 }
 
 /* --- targets --------------------------------------------------------------------------------- */
