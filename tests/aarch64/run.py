@@ -84,6 +84,9 @@ def results(build, pool):
 
 
 def main(foreign):
+    if not (Path(foreign) / "usr").is_dir():
+        print("ok AArch64 # SKIP liburcu-dev of arm64 was not to be had\n1..1")
+        return
     with tempfile.TemporaryDirectory() as folder:
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
             lines = results(Build(foreign, folder), pool)
