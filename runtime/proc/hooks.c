@@ -113,6 +113,7 @@ static struct hook {
 } * hooks;
 
 /* Where the next one goes; NULL if it is there already. */
+/* cppcheck-suppress constParameter ; a pointer to a function */
 static struct hook **find_end(void (*run)(void *), const void *argument)
 {
     struct hook **end = &hooks;

@@ -4,6 +4,7 @@
 #include <shoal/joinable.h>
 #include <shoal/memory.h>
 
+#include "flow/cells.h"
 #include "flow/queue.h"
 #include "mem/journal.h"
 #include "mem/lease.h"
@@ -23,7 +24,7 @@ enum {
 };
 enum { VICTIM = 0, MESSAGE_SIZE = 7000, HANDS = 2 };
 
-static struct queue_shm *shm, *other_shm;
+static struct queue_shm *shm;
 static unsigned messages_count;
 
 static shoal_queue queue(void)
@@ -38,8 +39,13 @@ static struct queue_shm *add_queue(unsigned ghost, const shoal_queue_options *op
         machine_bail_out("no queue");
     machine.ghosts[ghost] = made.ref;
     struct queue_shm *found = machine_add_object(made.ref, KIND_QUEUE, sizeof *found);
-    machine_add_region(shl_at(shl_segment_family(), found->ring.cells),
-                       shl_ring_cells_size(found->ring.mask + 1, sizeof(uint64_t)));
+    uint64_t cells = found->has_cells ? found->cells.cells : found->ring.cells;
+    uint64_t size = found->has_cells ? shl_cells_size(found->cells.capacity)
+                                     : shl_ring_cells_size(found->ring.mask + 1, sizeof(uint64_t));
+    machine_add_region(shl_at(shl_segment_family(), cells), size);
+    for (unsigned i = 0; i < threads_count && found->has_cells; i++)
+        machine_add_region(&machine.threads[i].self->found[shl_found_place(made.ref)],
+                           sizeof(struct shl_found));
     return found;
 }
 
@@ -100,13 +106,13 @@ static void begin_three(void)
 /* With another queue, to which messages are handed on, or which are given up. */
 static void begin_two_queues(void)
 {
-    other_shm = add_queue(OTHER, &(shoal_queue_options){ .capacity_count = 1 });
+    add_queue(OTHER, &(shoal_queue_options){ .capacity_count = 1 });
     begin_one();
 }
 
 static void begin_dead_letters(void)
 {
-    other_shm = add_queue(OTHER, &(shoal_queue_options){ .capacity_count = 1 });
+    add_queue(OTHER, &(shoal_queue_options){ .capacity_count = 1 });
     begin(1,
           (shoal_queue_options){ .deliveries_max = 1, .dead_letters = { machine.ghosts[OTHER] } });
 }
@@ -337,7 +343,7 @@ static void all_give_up(unsigned self)
 
 static uint64_t count_other(void)
 {
-    return shl_ring_count(&other_shm->ring);
+    return shoal_queue_qsize((shoal_queue){ machine.ghosts[OTHER] });
 }
 
 static const char *judge_handed_on(void)

@@ -21,11 +21,22 @@ static shoal_deadline some_deadline(struct worker *worker)
 
 /* --- queues --------------------------------------------------------------------------------- */
 
-static uint64_t create_queue(uint32_t size)
+static uint64_t create_queue_by(shoal_queue_options options, uint32_t size)
 {
     shoal_queue queue;
-    assert_code(shoal_queue_create(&(shoal_queue_options){ .capacity_count = size }, &queue), 0);
+    options.capacity_count = size;
+    assert_code(shoal_queue_create(&options, &queue), 0);
     return queue.ref;
+}
+
+static uint64_t create_queue(uint32_t size)
+{
+    return create_queue_by((shoal_queue_options){ 0 }, size);
+}
+
+static uint64_t create_dense(uint32_t size)
+{
+    return create_queue_by((shoal_queue_options){ .bulk = true }, size);
 }
 
 static void destroy_queue(uint64_t object)
@@ -90,22 +101,21 @@ static void finish_queue(struct worker *worker)
     while (get_by(worker, SHOAL_NOW) == 0) {}
 }
 
-#define QUEUE_OF(size, step)                                                \
-    {                                                                       \
-        &model_queue, size, create_queue, destroy_queue, step, finish_queue \
+#define QUEUE_OF(size, create, step)                                  \
+    {                                                                 \
+        &model_queue, size, create, destroy_queue, step, finish_queue \
     }
-const struct subject subject_queue_of_1 = QUEUE_OF(1, step_short_queue);
-const struct subject subject_queue_of_3 = QUEUE_OF(3, step_short_queue);
-const struct subject subject_queue_of_64 = QUEUE_OF(64, step_queue);
+const struct subject subject_queue_of_1 = QUEUE_OF(1, create_queue, step_short_queue);
+const struct subject subject_queue_of_3 = QUEUE_OF(3, create_queue, step_short_queue);
+const struct subject subject_queue_of_64 = QUEUE_OF(64, create_queue, step_queue);
+const struct subject subject_dense_of_1 = QUEUE_OF(1, create_dense, step_short_queue);
+const struct subject subject_dense_of_3 = QUEUE_OF(3, create_dense, step_short_queue);
 
 /* --- queues of words: nobody gives up there ------------------------------------------------- */
 
 static uint64_t create_words(uint32_t size)
 {
-    shoal_queue queue;
-    const shoal_queue_options options = { .capacity_count = size, .value_size = sizeof(uint64_t) };
-    assert_code(shoal_queue_create(&options, &queue), 0);
-    return queue.ref;
+    return create_queue_by((shoal_queue_options){ .value_size = sizeof(uint64_t) }, size);
 }
 
 static void put_word(struct worker *worker)

@@ -29,6 +29,12 @@ Test(lin, queue_of_3_histories_are_right, .timeout = 600)
     processes("queue_of_3", &subject_queue_of_3, STEPS);
 }
 
+Test(lin, dense_queue_histories_are_right, .timeout = 600)
+{
+    processes("dense_of_1", &subject_dense_of_1, STEPS);
+    processes("dense_of_3", &subject_dense_of_3, STEPS);
+}
+
 Test(lin, word_histories_are_right, .timeout = 600)
 {
     processes("words_of_1", &subject_words_of_1, STEPS);

@@ -27,7 +27,7 @@ static void is_found(const char *mistake, const struct subject *subject, uint32_
 
 Test(lin_mistakes, a_cell_is_committed_unwritten, .timeout = 600)
 {
-    is_found("ring.unwritten", &subject_queue_of_3, 24);
+    is_found("ring.unwritten", &subject_dense_of_3, 24);
 }
 
 Test(lin_mistakes, a_word_is_written_before_its_cell_is_had, .timeout = 600)

@@ -19,6 +19,11 @@ Test(lin_threads, queue_histories_are_right, .timeout = 120)
     threads("queue", &subject_queue_of_3);
 }
 
+Test(lin_threads, dense_queue_histories_are_right, .timeout = 120)
+{
+    threads("dense", &subject_dense_of_3);
+}
+
 Test(lin_threads, word_histories_are_right, .timeout = 120)
 {
     threads("words", &subject_words_of_3);
