@@ -472,13 +472,10 @@ static bool become(struct peer_shm *peer, uint32_t *ret_generation)
     if ((*ret_generation & PEER_GENERATION_SHORT) == 0)
         ++*ret_generation;
     SHL_CHAOS("peer.claiming");
-    atom_store_relaxed(&peer->start_time, 0);
-    /* [peer.word] acq_rel. */
-    if (!atom_cas_acq_rel_64(&peer->word, word, word_make(getpid(), *ret_generation, PEER_LIVE)))
-        return false;
-    /* [peer.start] release -> process_is_gone(). */
+    /* [peer.start] release -> process_is_gone(): first, so that no slot that is LIVE lacks it. */
     atom_store_release(&peer->start_time, shl_process_start_time());
-    return true;
+    /* [peer.word] acq_rel. */
+    return atom_cas_acq_rel_64(&peer->word, word, word_make(getpid(), *ret_generation, PEER_LIVE));
 }
 
 /* The life of a slot that is FREE: nobody else claims that. */
