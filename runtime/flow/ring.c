@@ -78,14 +78,10 @@ void shl_ring_init(const struct ring_call *call, uint64_t capacity, uint64_t cel
     atom_store_relaxed(&ring->take_waits, 0);
 }
 
-static atom32 *low_half(atom64 *word)
+/* The low half, or the high one. */
+static atom32 *half_of(atom64 *word, int which)
 {
-    return (atom32 *)(void *)word;
-}
-
-static atom32 *high_half(atom64 *word)
-{
-    return (atom32 *)(void *)word + 1;
+    return (atom32 *)(void *)word + which;
 }
 
 /* The cells from a position on that lie side by side, up to a number of them; NULL if it cannot be:
@@ -143,6 +139,14 @@ static bool owner_is_gone(const struct shl_segment *segment, uint32_t owner)
            shl_thread_is_gone(segment, shl_owner_short(owner));
 }
 
+/* Of an owner who is gone, if his word still stands: else he may have committed in between. */
+static void void_journal(const struct ring_call *call, const atom64 *word, uint64_t seen)
+{
+    /* relaxed: behind the look at him, which is an acquire */
+    if (SIDE_OWNER(seen) != 0 && atom_load_relaxed(word) == seen)
+        shl_journal_void(call->segment, SIDE_OWNER(seen), call->ref);
+}
+
 /* The side is held by a peer that lives, or is dead: then it is ours. Slow and rare. */
 static SHL_COLD int enter_busy(const struct ring_call *call, atom64 *word, uint64_t *ret_rest)
 {
@@ -154,8 +158,7 @@ static SHL_COLD int enter_busy(const struct ring_call *call, atom64 *word, uint6
         bool free = SIDE_OWNER(seen) == 0;
         bool spun = free || !shl_park_spin(round);
         if (free || (spun && owner_is_gone(call->segment, SIDE_OWNER(seen)))) {
-            if (!free)
-                shl_journal_void(call->segment, SIDE_OWNER(seen), call->ref);
+            void_journal(call, word, seen);
             if (enter(call, word, seen, ret_rest))
                 return 0;
             continue;
@@ -164,7 +167,7 @@ static SHL_COLD int enter_busy(const struct ring_call *call, atom64 *word, uint6
             continue;
         if (give_up != UINT64_MAX && shl_clock_ns() >= give_up)
             return -ETIMEDOUT;
-        shl_park_nap(high_half(word), (uint32_t)(seen >> 32), NAP_NS);
+        shl_park_nap(half_of(word, 1), (uint32_t)(seen >> 32), NAP_NS);
     }
 }
 
@@ -233,8 +236,8 @@ struct watches {
 static struct watches watch_side(struct shl_watches *watches, struct ring_shm *ring, int which)
 {
     atom64 *word = which == TAIL ? &ring->tail.word : &ring->head.word;
-    struct shl_futex_watch *position = shl_watch(watches, low_half(word));
-    return (struct watches){ position, shl_watch(watches, high_half(&ring->tail.word)) };
+    struct shl_futex_watch *position = shl_watch(watches, half_of(word, 0));
+    return (struct watches){ position, shl_watch(watches, half_of(&ring->tail.word, 1)) };
 }
 
 static void expect(const struct watches *watches, uint64_t position, uint64_t tail)
@@ -686,11 +689,9 @@ static bool enter_left(const struct ring_call *call, int which, uint64_t *ret_re
 {
     atom64 *word = &side_at(call, which)->word;
     uint64_t seen = atom_load_relaxed(word);
-    bool free = SIDE_OWNER(seen) == 0;
-    if (!free && !owner_is_gone(call->segment, SIDE_OWNER(seen)))
+    if (SIDE_OWNER(seen) != 0 && !owner_is_gone(call->segment, SIDE_OWNER(seen)))
         return false;
-    if (!free)
-        shl_journal_void(call->segment, SIDE_OWNER(seen), call->ref);
+    void_journal(call, word, seen);
     return enter(call, word, seen, ret_rest);
 }
 

@@ -129,9 +129,9 @@ static bool is_over(const struct shl_segment *segment, uint32_t owner, uint32_t 
            !is_anothers(segment, word);
 }
 
-/* J0 to J2: true if J3 is to be done. */
-static bool begin(const struct shl_segment *segment, uint32_t owner, uint32_t number,
-                  struct shl_place *ret_place, uint64_t *ret_own)
+/* J0 to J2: the journal's word if J3 is to be done, or 0. */
+static uint64_t begin(const struct shl_segment *segment, uint32_t owner, uint32_t number,
+                      struct shl_place *ret_place, uint64_t *ret_own)
 {
     atom64 *journal = journal_of(segment, number);
     uint64_t word = word_of(segment, number);
@@ -141,7 +141,7 @@ static bool begin(const struct shl_segment *segment, uint32_t owner, uint32_t nu
         atom_exchange_seq_cst(journal, word);
         SHL_CHAOS("journal.settling");
     }
-    return word && is_over(segment, owner, number, word, ret_place, ret_own);
+    return word && is_over(segment, owner, number, word, ret_place, ret_own) ? word : 0;
 }
 
 void shl_journal_settle(const struct shl_segment *segment, uint32_t owner, uint32_t number)
@@ -152,8 +152,9 @@ void shl_journal_settle(const struct shl_segment *segment, uint32_t owner, uint3
     atom_store_relaxed(&journal->works_at, 0); /* it takes no more steps */
     if (!SHL_MISTAKE("journal.inside"))
         atom_store_relaxed(&journal->inside, 0);
-    if (begin(segment, owner, number, &place, &own) && !SHL_MISTAKE("journal.settled")) {
-        uint64_t kept = shl_lease_keep(segment, number, word_of(segment, number), own);
+    uint64_t word = begin(segment, owner, number, &place, &own);
+    if (word && !SHL_MISTAKE("journal.settled")) {
+        uint64_t kept = shl_lease_keep(segment, number, word, own);
         SHL_CHAOS("journal.kept");
         /* J3. [runs.free] release; its free bit is made by shl_runs_settle(). */
         atom_cas_release_64(&place.block->own, own,
@@ -163,16 +164,21 @@ void shl_journal_settle(const struct shl_segment *segment, uint32_t owner, uint3
     atom_store_release(&journal->word, 0);
 }
 
+/* Makes a message that is SENDING still, as its block said, the process's. */
+static bool own_message(const struct shl_attachment *self, const struct shl_place *place,
+                        uint64_t own)
+{
+    uint64_t mine = block_own_make(BLOCK_OWNED, self->process_owner, block_own_seq(own));
+    /* [journal.message] acquire <- J3. */
+    return atom_cas_acquire_64(&place->block->own, own, mine);
+}
+
 void shl_message_free(const struct shl_segment *segment, const struct shl_attachment *self,
                       uint64_t descriptor)
 {
     uint64_t own;
     struct shl_place place;
-    if (!shl_message_find(segment, descriptor, &place, &own))
-        return;
-    uint64_t mine = block_own_make(BLOCK_OWNED, self->process_owner, block_own_seq(own));
-    /* [journal.message] acquire <- J3. */
-    if (atom_cas_acquire_64(&place.block->own, own, mine))
+    if (shl_message_find(segment, descriptor, &place, &own) && own_message(self, &place, own))
         shoal_free(shl_payload(place.block));
 }
 
@@ -184,7 +190,10 @@ void shl_journal_lost(const struct shl_segment *segment, const struct shl_attach
     /* [journal.message] release -> J2. */
     if (likely(atom_cas_release_64(&self->journal->word, word, 0)))
         return;
-    if (!SHL_MISTAKE("journal.lost") && begin(segment, self->owner, self->thread, &place, &own))
-        shl_message_free(segment, self, descriptor); /* J3 */
-    shl_journal_done(self);
+    bool got = !SHL_MISTAKE("journal.lost") &&
+               begin(segment, self->owner, self->thread, &place, &own) &&
+               own_message(self, &place, own); /* J3 */
+    shl_journal_done(self);                    /* first: what a journal names is not given back */
+    if (got)
+        shoal_free(shl_payload(place.block));
 }
