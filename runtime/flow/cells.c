@@ -49,7 +49,10 @@ static uint64_t next_of(const struct cells_shm *ring, uint64_t turn)
 static uint64_t distance(const struct cells_shm *ring, uint64_t from, uint64_t to)
 {
     uint64_t laps = (to - index_of(ring, to) * CELL_ONE) - (from - index_of(ring, from) * CELL_ONE);
-    return laps / lap_of(ring) * ring->capacity + index_of(ring, to) - index_of(ring, from);
+    uint64_t lap = lap_of(ring);
+    if (unlikely(lap == 0))
+        return 0; /* damaged */
+    return laps / lap * ring->capacity + index_of(ring, to) - index_of(ring, from);
 }
 
 static bool is_later(uint64_t one, uint64_t two)

@@ -40,10 +40,11 @@ static void set_items(struct ring_call *call)
 {
     struct queue_shm *queue = queue_of(call);
     uint32_t value_size = queue->value_size;
-    call->ring = queue->has_cells ? NULL : &queue->ring;
-    call->cells = queue->has_cells ? &queue->cells : NULL;
+    bool has_cells = queue->has_cells;
+    call->ring = has_cells ? NULL : &queue->ring;
+    call->cells = has_cells ? &queue->cells : NULL;
     call->is_owned = value_size == 0;
-    call->item_size = call->is_owned || queue->has_cells ? sizeof(uint64_t) : value_size;
+    call->item_size = call->is_owned || has_cells ? sizeof(uint64_t) : value_size;
     if (unlikely(call->is_owned && queue->capacity_size > 0)) {
         call->size_max = queue->capacity_size;
         call->weigh = weigh;
@@ -122,8 +123,8 @@ static int find_values(shoal_queue handle, size_t size, shoal_deadline deadline,
 
 static bool is_joinable(const struct ring_call *call)
 {
-    /* An end of a pipe never is, whatever another process has written there. */
-    return queue_of(call)->joinable.deliveries_max != 0 && !call->hooks;
+    /* Cells and ends of pipes never are, whatever another process has written there. */
+    return call->ring && queue_of(call)->joinable.deliveries_max != 0 && !call->hooks;
 }
 
 /* In a ring of cells items have eight bytes, and are moved one by one. */

@@ -7,7 +7,7 @@ int shoal_segment_queues(shoal_segment handle, shoal_queue_load *ret_queues, uns
 {
     REQUIRE(ret_queues || queues_max == 0, -EINVAL, "no place for the queues");
     const struct shl_segment *segment = shl_segment_of_handle(handle);
-    if (!segment)
+    if (!segment || !shl_self(segment))
         return shl_error_code();
     struct shl_object_walk walk = { 0 };
     unsigned count = 0;

@@ -199,7 +199,13 @@ void shl_under_visit(const struct shl_place *parent,
 {
     struct shl_place table, child;
     uint64_t ref = ref_of(parent);
+    uint64_t steps = 0, passed = 0; /* where it was at the last power of two steps */
     for (bool more = find_table(parent, &table); more;) {
+        uint64_t at = shl_offset(parent->segment, table.block);
+        if (at == passed)
+            return; /* damaged: a ring of tables */
+        passed = (steps & (steps + 1)) == 0 ? at : passed;
+        steps++;
         const struct under_shm *content = shl_payload(table.block);
         uint64_t most = capacity(&table), next = content->next;
         for (uint64_t i = 0; i < content->count && i < most; i++)
