@@ -392,15 +392,17 @@ static int attaches_and_stops(void *point)
     return 0;
 }
 
-/* Tells that it has its slots, and is told when the other one has gone on. */
+/* Marks its slot, and is told when the other one, who may have written there, has gone on. */
 static int keeps_its_start_time(void *step)
 {
+    enum { MARK = 12345 };
     shoal_free(shoal_alloc_in(segment, 1));
     const uint32_t slot = PEER_OWNER_SLOT(shl_self(inside())->process_owner);
+    struct peer_shm *const own = shl_thread_peer(inside(), PEERS_MAX - 1) + 1 + slot;
+    atom_store_relaxed(&own->start_time, MARK);
     *(_Atomic int *)step = 1;
     CHILD_CHECK(harness_until(*(_Atomic int *)step == 2));
-    const struct peer_shm *processes = shl_thread_peer(inside(), PEERS_MAX - 1) + 1;
-    return atom_load_relaxed(&processes[slot].start_time) != 0 ? 0 : 1;
+    return atom_load_relaxed(&own->start_time) == MARK ? 0 : 1;
 }
 
 /* One is stopped while he claims a process's slot; the next one begins to look with the same. */
