@@ -46,8 +46,10 @@ typedef struct {
  * Owns:    nobody: it lives until shoal_queue_destroy() or the end of its segment.
  * Blocks:  no.
  * Safe:    threads yes; after fork yes; signal handler no.
- * Death:   killed inside: no queue; its memory goes with the segment.
- * Returns: 0; -EINVAL; -ENOMEM; -ESTALE the segment is not attached.
+ * Death:   killed inside: no queue; its memory is free again when the death is settled.
+ * Returns: 0; -EINVAL; -ENOMEM; -ENOTSUP values, and joinable; -ESTALE the segment is not attached,
+ *          or dead_letters is gone; -EXDEV dead_letters lies in another segment; -EPIPE it is
+ *          closed in this process.
  * Python:  multiprocessing.Queue(maxsize); bounded also by default.
  */
 SHOAL_MUST int shoal_queue_create(const shoal_queue_options *options, shoal_queue *ret_queue);
@@ -64,9 +66,11 @@ SHOAL_MUST int shoal_queue_create(const shoal_queue_options *options, shoal_queu
  * Death:   killed inside: the message is wholly in the queue or was never put; nobody waits for
  *          the dead.
  * Returns: 0; -ETIMEDOUT full at the deadline; -ECANCELED full when the cancel event was set;
- *          -EPIPE shut down; -EFAULT not a payload; -EPERM not the caller's, or not held
- *          by him; -ENOMEM shared, and no memory; -ENOTSUP shared, and the queue is joinable;
- *          -EXDEV of another segment; -EINVAL; -ESTALE the queue is gone, or the cancel event.
+ *          -EPIPE shut down, or closed in this process; -EFAULT not a payload; -EPERM not the
+ *          caller's, or not held by him; -ENOMEM shared, and no memory; -ENOTSUP shared, and the
+ *          queue is joinable;
+ *          -EXDEV of another segment; -EINVAL; -ESTALE the queue is gone, or the cancel event;
+ *          -EUCLEAN a process damaged the queue.
  * Python:  Queue.put(obj, block, timeout); no feeder thread, so it is visible at return.
  */
 SHOAL_MUST int shoal_queue_put(shoal_queue queue, void *payload, shoal_deadline deadline);
@@ -115,8 +119,9 @@ SHOAL_MUST int shoal_queue_put_many(shoal_queue queue, void *const *payloads, si
  * Safe:    threads yes; after fork yes; signal handler no.
  * Death:   killed inside: the message is still queued, or it was the dead process's.
  * Returns: 0; -ETIMEDOUT empty at the deadline; -ECANCELED empty when the cancel event was set;
- *          -EPIPE shut down and empty, or an end; -EINVAL; -ESTALE the queue is gone, or the cancel
- *          event; -EUCLEAN what is queued is no payload.
+ *          -EPIPE shut down and empty, or an end, or closed in this process; -EINVAL; -ENOMEM
+ *          joinable, and no memory for the lease; -ESTALE the queue is gone, or the cancel event;
+ *          -EUCLEAN what is queued is no payload, or a process damaged the queue.
  * Python:  Queue.get(block, timeout); -EPIPE where 3.13 raises ShutDown.
  */
 SHOAL_MUST int shoal_queue_get(shoal_queue queue, void **ret_payload, shoal_deadline deadline);
@@ -259,10 +264,11 @@ SHOAL_MUST int shoal_queue_open(shoal_segment segment, const char *name, shoal_q
  * shoal_queue_destroy - end a queue and free what is in it.
  * @queue: none and an ended one are fine.
  * Owns:    nobody; the handle is stale everywhere afterwards.
- * Blocks:  no longer than a put and a get.
+ * Blocks:  up to a second for one who is stopped inside a call; of a dense ring (bulk, joinable, a
+ *          capacity_size, values of other than 8 bytes) for as long as he is.
  * Safe:    threads yes; after fork yes; signal handler no. Calls under way in other threads and
  *          processes end with -ESTALE.
- * Death:   killed inside: the queue is whole, or ended and its memory goes with the segment.
+ * Death:   killed inside: the queue is whole, or ended, and freed when the death is settled.
  * Returns: 0; -EINVAL a handle of something else.
  * Python:  the last reference to the Queue goes.
  */

@@ -12,8 +12,10 @@
  *   I2 Positions are filled, and emptied, without gaps: who steps on from p has seen that p was, or
  *      a hint of one who had.
  *   I3 While a turn is {p FULL} its item does not change: it is what the put of p brought.
- *   I4 Whoever touches a cell has named the queue in his slot, `inside`, and has seen since that
- *      the queue is there: the cells are not freed while a live thread names it.
+ *   I4 Whoever puts or takes has named the queue in his slot, `inside`, and has seen since that
+ *      the queue is there: the cells are not freed while a live thread names it. Who only looks for
+ *      a message (shl_cells_visit) names their chunk, and believes what he saw if they still were
+ *      the queue's afterwards.
  *
  * Protocol, put (take mirrors it)
  *   P1 inside = the queue, and its handle is still good
@@ -42,6 +44,8 @@
  *   [cells.hint]   release -> P2's load of the hint, acquire: I2 also for who begins there
  *   [cells.inside] P1 store, then look at the handle | close: end the handle, then look for those
  *                  inside: all four are seq_cst, so that one of the two sees the other
+ *   [cells.closer] release -> acquire: what the last one who drained an ended ring has freed
+ *   [cells.freed]  the cells' block is no part any more, release -> shl_cells_visit(), acquire
  *   P4 and the loads that decide empty and full are seq_cst for [park.flag], too.
  *
  * Progress. Lock-free: a compare-and-set fails only if another's has succeeded in that cell, and

@@ -5,7 +5,7 @@
  *
  * A put marks the block SENDING and then commits the ring; a get commits the ring and then marks
  * the block OWNED. So a block whose header says SENDING is in a ring, or its putter or getter died
- * between the two steps: a sweep decides that by looking for its descriptor.
+ * between the two steps: that thread's journal tells which (mem/journal.h).
  */
 #include "flow/queue.h"
 
