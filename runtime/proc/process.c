@@ -206,9 +206,12 @@ int shl_process_inherit(const struct shl_segment *segment, struct process_shm *p
     struct shl_attachment *self = shl_self(segment);
     if (!self)
         return shl_error_code();
-    uint64_t owner = atom_load_relaxed(&process->owners);
-    uint64_t both = (uint64_t)self->process_owner << 32 | owner;
-    return atom_cas_relaxed_64(&process->owners, owner, both) ? 0 : -EIO;
+    for (;;) { /* in place of one whose start failed, whom somebody may settle just now */
+        uint64_t owners = atom_load_relaxed(&process->owners);
+        uint64_t both = (uint64_t)self->process_owner << 32 | (uint32_t)owners;
+        if (atom_cas_relaxed_64(&process->owners, owners, both))
+            return 0;
+    }
 }
 
 const struct shl_settler shl_process_settler = { .settle = settle };

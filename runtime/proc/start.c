@@ -54,6 +54,8 @@ int shl_start(const struct shl_start *start)
     enum shoal_start_method asked = start->child->method;
     enum shoal_start_method method = asked ? asked : shl_start_method;
     atom_store_relaxed(&start->process->refused, 0);
+    atom_store_relaxed(&start->process->attached, false);
+    atom_store_relaxed(&start->process->start_time, 0);
     int code = shl_children_open_lifeline(start->children);
     if (code == 0)
         code = methods[method](start);
@@ -87,6 +89,7 @@ int shl_start_failure(int code)
 static int failure_of(struct process_shm *process)
 {
     int code = (int)atom_load_relaxed(&process->exitcode);
+    code = code < 0 ? code : -EUCLEAN;
     uint32_t refused = atom_load_relaxed(&process->refused);
     return refused ? shl_errorf(code, "the new process cannot have what its setup says: %s",
                                 shl_setup_word(refused))
@@ -113,6 +116,8 @@ int shl_start_adopt(const struct shl_start *start, pid_t pid, int pidfd)
         code = failure_of(process);
     if (code < 0) {
         shl_child_discard(pid, pidfd);
+        if (atom_load_relaxed(&process->attached))
+            shl_self_bury(pid);
         return code;
     }
     SHL_CHAOS("start.adopt");
@@ -151,7 +156,9 @@ static void become(const struct process_shm *process, const char *name)
 static void wait_for_word(struct process_shm *process)
 {
     while (!has_left(process, PROCESS_TIED))
-        if (getppid() != (pid_t)process->creator_pid)
+        if (getppid() != (pid_t)process->creator_pid &&
+            /* [process.state] acquire <- shl_start_set_state(): what he said last. */
+            atom_load_acquire(&process->state) == PROCESS_TIED)
             _exit(EXIT_FAILURE);
 }
 
@@ -167,8 +174,10 @@ void shl_start_become(struct process_shm *process, const char *name, int code)
 {
     become(process, name);
     if (code == 0 && process->flags & PROCESS_OUTLIVES) {
-        shl_lifeline_leave();
+        /* As its heir first: until then the line makes sure that the process is its creator's. */
         code = shl_process_inherit(shl_segment_family(), process);
+        if (code == 0)
+            shl_lifeline_leave();
     }
     if (code == 0)
         code = shl_setup_apply(shl_segment_family(), process);

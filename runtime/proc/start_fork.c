@@ -33,9 +33,9 @@ int shl_start_fork(const struct shl_start *start)
         return shl_start_adopt(start, pid, shl_child_pidfd(pid));
     struct shl_child child = *start->child;
     int code = shl_start_tie(&start->children->lifeline);
-    shl_start_become(start->process, start->process->name,
-                     code < 0 ? code : shl_exit_hook_child(true));
+    code = code < 0 ? code : shl_exit_hook_child(true);
     close_parents(start->children);
+    shl_start_become(start->process, start->process->name, code);
     shl_child_null_stdin();
     shl_start_give(child.fds, child.fds_count);
     shl_start_run(&child, start->segment);
