@@ -64,7 +64,8 @@ static int add(struct tree *tree, pid_t pid, int pidfd)
     }
     bool runs = shl_process_state(pid, &now) && !is_stopped(&now);
     int code = runs ? shl_child_signal(pidfd, SIGSTOP) : 0;
-    tree->list[tree->count++] = (struct member){ pid, pidfd, runs && code == 0 };
+    if (code == 0 || code == -EPERM) /* else the caller closes it */
+        tree->list[tree->count++] = (struct member){ pid, pidfd, runs && code == 0 };
     return code;
 }
 

@@ -181,14 +181,15 @@ static char **strings_of(const struct record *record)
     size_t count = 0, next = 0;
     for (size_t i = 0; i < record->size; i++)
         count += record->bytes[i] == '\0';
-    char **strings = shl_heap_resize(NULL, (count + 1) * sizeof *strings + record->size);
+    char **strings = shl_heap_resize(NULL, (count + 1) * sizeof *strings + record->size + 1);
     if (!strings)
         return NULL;
     char *copy = (char *)(strings + count + 1);
-    memcpy(copy, record->bytes, record->size);
-    for (size_t i = 0; next < count; next++, i += strlen(copy + i) + 1)
+    memcpy(copy, record->bytes, record->size); /* where a zero may be missing by now */
+    copy[record->size] = '\0';
+    for (size_t i = 0; next < count && i < record->size; next++, i += strlen(copy + i) + 1)
         strings[next] = copy + i;
-    strings[count] = NULL;
+    strings[next] = NULL;
     return strings;
 }
 
