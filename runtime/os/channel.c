@@ -83,13 +83,18 @@ long shl_channel_receive(int end, void *ret_data, size_t size, int *ret_fds, siz
     *ret_fds_count = 0;
     if (got <= 0)
         return got < 0 && errno != ECONNRESET ? shl_error_of_errno(errno) : 0;
-    *ret_fds_count = take_fds(&message, ret_fds);
-    if (!(message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
+    size_t count = take_fds(&message, ret_fds);
+    bool no_room = message.msg_flags & MSG_CTRUNC;
+    for (size_t i = 0; i < count; i++)
+        no_room = no_room || ret_fds[i] < 0;
+    *ret_fds_count = count;
+    if (!no_room && !(message.msg_flags & MSG_TRUNC))
         return got;
-    for (size_t i = 0; i < *ret_fds_count; i++)
-        close(ret_fds[i]);
+    for (size_t i = 0; i < count; i++)
+        if (ret_fds[i] >= 0)
+            close(ret_fds[i]);
     *ret_fds_count = 0;
-    return (message.msg_flags & MSG_CTRUNC) ? -EMFILE : -EIO;
+    return no_room ? -EMFILE : -EIO;
 }
 
 void shl_channel_wait(int end, int line)

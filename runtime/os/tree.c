@@ -62,7 +62,7 @@ static int add(struct tree *tree, pid_t pid, int pidfd)
         tree->list = list;
         tree->capacity = capacity;
     }
-    bool runs = shl_process_state(pid, &now) && !is_stopped(&now);
+    bool runs = !shl_process_state(pid, &now) || !is_stopped(&now);
     int code = runs ? shl_child_signal(pidfd, SIGSTOP) : 0;
     if (code == 0 || code == -EPERM) /* else the caller closes it */
         tree->list[tree->count++] = (struct member){ pid, pidfd, runs && code == 0 };
@@ -130,7 +130,8 @@ static bool all_have_stopped(const struct tree *tree)
 {
     struct shl_process_state now;
     for (size_t i = 0; i < tree->count; i++)
-        if (shl_process_state(tree->list[i].pid, &now) && !is_stopped(&now))
+        if (shl_process_state(tree->list[i].pid, &now) ? !is_stopped(&now)
+                                                       : exists(tree->list[i].pidfd))
             return false;
     return true;
 }
@@ -170,7 +171,7 @@ int shl_tree_signal(pid_t pid, int pidfd, int signal_number)
 {
     struct tree tree = { 0 };
     int code = add(&tree, pid, pidfd);
-    if (code == 0)
+    if (code == 0 || code == -EPERM) /* told again by tell_all() */
         code = find_all(&tree);
     SHL_CHAOS("tree.stopped");
     if (code < 0)
