@@ -297,7 +297,7 @@ bool shl_child_look(struct shl_child *child, struct process_shm *process)
     atom_store_release(&process->state, PROCESS_ENDED);
     child->ended = true;
     if (atom_load_relaxed(&process->attached))
-        shl_self_bury((pid_t)atom_load_relaxed(&process->pid));
+        shl_self_bury(child->pid);
     return true;
 }
 
@@ -431,10 +431,10 @@ int shoal_process_set_daemon(shoal_process handle, bool daemon)
 }
 
 /*
- * Borrows the child's descriptor: between lend and give_back it is not closed.
+ * Borrows the child's descriptor, and tells its pid: until give_back neither is another's.
  * 0; PROCESS_ENDED if there is nothing to wait for any more; or an error.
  */
-static int lend(shoal_process handle, int *ret_pidfd)
+static int lend(shoal_process handle, int *ret_pidfd, pid_t *ret_pid)
 {
     struct owned owned;
     int code = lock_owned(handle, &owned);
@@ -449,6 +449,7 @@ static int lend(shoal_process handle, int *ret_pidfd)
     else {
         owned.child->users++;
         *ret_pidfd = owned.child->pidfd;
+        *ret_pid = owned.child->pid;
     }
     shl_children_unlock();
     return code;
@@ -508,7 +509,8 @@ int shoal_process_join(shoal_process process, shoal_deadline deadline)
         return join_parent(process, deadline);
     while (code == 0) {
         int pidfd;
-        code = lend(process, &pidfd);
+        pid_t pid;
+        code = lend(process, &pidfd, &pid);
         if (code != 0)
             return code == PROCESS_ENDED ? 0 : code;
         code = shl_child_wait(pidfd, deadline.ns);
@@ -534,45 +536,43 @@ int shoal_process_join_all(const shoal_process *processes, size_t count, shoal_d
     return first;
 }
 
+static int signal_to(shoal_process process, int signal_number, bool tree)
+{
+    int pidfd;
+    pid_t pid;
+    int code = lend(process, &pidfd, &pid);
+    if (code != 0)
+        return code == PROCESS_ENDED ? 0 : code;
+    code = tree ? shl_tree_signal(pid, pidfd, signal_number)
+                : shl_child_signal(pidfd, signal_number);
+    give_back(process);
+    return code;
+}
+
 int shoal_process_signal(shoal_process process, int signal_number)
 {
     REQUIRE(signal_number >= 0 && signal_number < NSIG, -EINVAL, "no such signal");
-    int pidfd, code = lend(process, &pidfd);
-    if (code != 0)
-        return code == PROCESS_ENDED ? 0 : code;
-    code = shl_child_signal(pidfd, signal_number);
-    give_back(process);
-    return code;
+    return signal_to(process, signal_number, false);
 }
 
 int shoal_process_terminate(shoal_process process)
 {
-    return shoal_process_signal(process, SIGTERM);
+    return signal_to(process, SIGTERM, false);
 }
 
 int shoal_process_kill(shoal_process process)
 {
-    return shoal_process_signal(process, SIGKILL);
-}
-
-static int signal_tree(shoal_process process, int signal_number)
-{
-    int pidfd, code = lend(process, &pidfd);
-    if (code != 0)
-        return code == PROCESS_ENDED ? 0 : code;
-    code = shl_tree_signal(shoal_process_pid(process), pidfd, signal_number);
-    give_back(process);
-    return code;
+    return signal_to(process, SIGKILL, false);
 }
 
 int shoal_process_terminate_tree(shoal_process process)
 {
-    return signal_tree(process, SIGTERM);
+    return signal_to(process, SIGTERM, true);
 }
 
 int shoal_process_kill_tree(shoal_process process)
 {
-    return signal_tree(process, SIGKILL);
+    return signal_to(process, SIGKILL, true);
 }
 
 int shoal_process_close(shoal_process handle)

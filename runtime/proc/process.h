@@ -17,6 +17,7 @@ struct shl_child {
     enum shoal_start_method method;
     uint32_t fds_count;
     int fds[SHOAL_PROCESS_FDS_MAX]; /* the child is given these */
+    pid_t pid;                      /* as it was started: the object's may be overwritten */
     int pidfd;                      /* -1: not started */
     unsigned users;                 /* threads that poll the descriptor without the lock */
     bool ended;                     /* reaped */

@@ -121,6 +121,7 @@ int shl_start_adopt(const struct shl_start *start, pid_t pid, int pidfd)
         return code;
     }
     SHL_CHAOS("start.adopt");
+    start->child->pid = pid;
     start->child->pidfd = pidfd;
     atom_store_relaxed(&process->pid, (uint32_t)pid);
     shl_start_set_state(process, PROCESS_RUNNING);

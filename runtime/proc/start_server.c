@@ -199,6 +199,7 @@ static int give(const struct shl_start *start, struct shl_request *request, cons
     close(met->channel);
     if (!certain)
         return shl_start_adopt(start, met->ready.pid, met->pidfd);
+    start->child->pid = met->ready.pid;
     start->child->pidfd = met->pidfd;
     return 0;
 }
