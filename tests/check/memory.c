@@ -279,12 +279,23 @@ static const char *judge_message(void)
 
 enum { GETTERS = 2, WHOSE = 2 /* ghosts */ };
 
-static void begin_queued(void)
+static void put_message(void)
 {
-    begin_message();
     if (shoal_queue_put((shoal_queue){ machine.ghosts[QUEUE] },
                         (void *)(uintptr_t)machine.ghosts[PAYLOAD], SHOAL_NOW) < 0)
         machine_bail_out("no room");
+}
+
+static void begin_queued(void)
+{
+    begin_message();
+    put_message();
+}
+
+static void begin_queued_dense(void)
+{
+    begin_message_dense();
+    put_message();
 }
 
 static bool all_are_out(void)
@@ -358,6 +369,11 @@ static void check_two_getters(struct scenario like)
     fails(&like, "journal.lost");
     fails(&like, "journal.asked");
     fails(&like, "journal.settling");
+    struct scenario dense = like;
+    dense.name = "message on a dense ring, 2 get, 1 settles, 1 kill";
+    dense.begin = begin_queued_dense;
+    holds(&dense);
+    fails(&dense, "ring.void");
     like.name = "message, 2 get, 1 settles, 2 kills";
     like.kills = 2;
     holds(&like);
