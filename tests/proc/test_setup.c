@@ -1,6 +1,9 @@
 /* What a child has otherwise than its start method gives it: spec 2.10, for each method. */
 #include "proc/children.h"
 
+#include "mem/self.h"
+#include "proc/process.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -182,6 +185,54 @@ Test(setup, setup_that_cannot_be_had_fails_the_start_1_1_4, .timeout = 90)
         cr_assert(strstr(shoal_error_message(), bad[k].word), "%s", shoal_error_message());
     }
     shoal_free(seen);
+    assert_code(shoal_shutdown(harness_deadline()), 0);
+}
+
+/* In the family's memory. */
+struct again {
+    _Atomic int go;
+    _Atomic uint32_t slot; /* of the child's process */
+};
+
+static void tells_its_slot(void *argument)
+{
+    struct again *again = *(struct again **)argument;
+    again->slot = shl_self(shl_segment_family())->process_owner;
+    CHILD_CHECK(harness_until(again->go));
+}
+
+/* Of the child whose start failed nothing is left in the process: neither its time nor its slot. */
+Test(setup, refused_start_can_be_done_again, .timeout = 90)
+{
+    char directory[] = "/tmp/shoal-test-XXXXXX";
+    struct shl_segment *segment;
+    shoal_process process;
+    assert_code(harness_init(NULL), 0);
+    for (size_t i = 0; i < COUNT_OF(methods); i++) {
+        struct again *again = shoal_calloc(1, sizeof *again);
+        strcpy(directory, "/tmp/shoal-test-XXXXXX");
+        cr_assert(mkdtemp(directory));
+        const shoal_process_setup setup = { .directory = directory };
+        const shoal_process_options options = { .target = tells_its_slot,
+                                                .start_method = methods[i],
+                                                .outlives_parent = true,
+                                                .setup = &setup,
+                                                SHOAL_COPY_OF(again) };
+        assert_code(shoal_process_create(&options, &process), 0);
+        cr_assert_eq(rmdir(directory), 0);
+        assert_code(shoal_process_start(process), -ENOENT);
+        cr_assert_eq(mkdir(directory, 0700), 0);
+        assert_code(shoal_process_start(process), 0);
+        cr_assert(harness_until(again->slot));
+        cr_expect(shoal_process_is_alive(process), "method %zu", i);
+        cr_expect_eq(atom_load_relaxed(&shl_process_find(process, &segment)->owners) >> 32,
+                     again->slot);
+        again->go = 1;
+        assert_code(shoal_process_join(process, harness_deadline()), 0);
+        assert_code(shoal_process_close(process), 0);
+        cr_assert_eq(rmdir(directory), 0);
+        shoal_free(again);
+    }
     assert_code(shoal_shutdown(harness_deadline()), 0);
 }
 
