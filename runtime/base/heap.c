@@ -52,6 +52,17 @@ void *shl_heap_resize(void *memory, size_t size)
     return memory ? rallocx(memory, size, flags()) : mallocx(size, flags());
 }
 
+void *shl_heap_grow(void *list, size_t count, size_t *capacity, size_t size)
+{
+    if (count < *capacity)
+        return list;
+    size_t more = *capacity ? *capacity * 2 : 16;
+    void *moved = shl_heap_resize(list, more * size);
+    if (moved)
+        *capacity = more;
+    return moved;
+}
+
 void shl_heap_free(void *memory)
 {
     if (!shl_heap_is_jemalloc())

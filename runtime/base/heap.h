@@ -12,6 +12,10 @@
 void *shl_heap_resize(void *memory, size_t size);
 void shl_heap_free(void *memory);
 
+/* A list with room for one more thing of this size behind `count`: moved, perhaps. NULL without
+ * memory; then it is as it was. */
+void *shl_heap_grow(void *list, size_t count, size_t *capacity, size_t size);
+
 /* Is it jemalloc's? Else malloc's. */
 bool shl_heap_is_jemalloc(void);
 

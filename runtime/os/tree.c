@@ -55,13 +55,9 @@ static bool is_stopped(const struct shl_process_state *now)
 static int add(struct tree *tree, pid_t pid, int pidfd)
 {
     struct shl_process_state now;
-    if (tree->count == tree->capacity) {
-        size_t capacity = tree->capacity ? tree->capacity * 2 : 16;
-        struct member *list = shl_heap_resize(tree->list, capacity * sizeof *list);
-        REQUIRE(list, -ENOMEM, "no memory for the list of descendants");
-        tree->list = list;
-        tree->capacity = capacity;
-    }
+    struct member *list = shl_heap_grow(tree->list, tree->count, &tree->capacity, sizeof *list);
+    REQUIRE(list, -ENOMEM, "no memory for the list of descendants");
+    tree->list = list;
     bool runs = !shl_process_state(pid, &now) || !is_stopped(&now);
     int code = runs ? shl_child_signal(pidfd, SIGSTOP) : 0;
     if (code == 0 || code == -EPERM) /* else the caller closes it */

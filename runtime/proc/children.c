@@ -88,13 +88,10 @@ bool shl_children_any(void)
 
 int shl_children_add(struct shl_children *children, const struct shl_child *child)
 {
-    if (children->count == children->capacity) {
-        size_t capacity = children->capacity ? children->capacity * 2 : 16;
-        struct shl_child *list = shl_heap_resize(children->list, capacity * sizeof *list);
-        REQUIRE(list, -ENOMEM, "no memory for the table of children");
-        children->list = list;
-        children->capacity = capacity;
-    }
+    struct shl_child *list = shl_heap_grow(children->list, children->count, &children->capacity,
+                                           sizeof *list);
+    REQUIRE(list, -ENOMEM, "no memory for the table of children");
+    children->list = list;
     children->list[children->count++] = *child;
     return 0;
 }

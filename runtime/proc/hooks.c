@@ -16,16 +16,12 @@ int shoal_finalizer_create(void (*run)(void *argument), void *argument, int exit
     if (!children)
         return shl_error_code();
     struct shl_finalizers *all = &children->finalizers;
-    if (all->count == all->capacity) {
-        size_t capacity = all->capacity ? all->capacity * 2 : 16;
-        struct shl_finalizer *list = shl_heap_resize(all->list, capacity * sizeof *list);
-        if (!list) {
-            shl_children_unlock();
-            return shl_error(-ENOMEM, "no memory for one more finalizer");
-        }
-        all->list = list;
-        all->capacity = capacity;
+    struct shl_finalizer *list = shl_heap_grow(all->list, all->count, &all->capacity, sizeof *list);
+    if (!list) {
+        shl_children_unlock();
+        return shl_error(-ENOMEM, "no memory for one more finalizer");
     }
+    all->list = list;
     all->list[all->count++] = (struct shl_finalizer){ ++last_ref, exit_priority, run, argument };
     if (ret_finalizer)
         ret_finalizer->ref = last_ref;
