@@ -108,7 +108,8 @@ struct lease_shm *shl_lease_next(const struct shl_segment *segment, struct shl_o
 
 /* ---- finishing */
 
-void shl_lease_over(const struct shl_segment *segment, struct lease_shm *lease)
+/* F2 */
+static void end_lease(const struct shl_segment *segment, struct lease_shm *lease)
 {
     uint64_t queue = atom_load_relaxed(&lease->queue);
     struct object_shm *object = shl_object_at(segment, queue, KIND_QUEUE);
@@ -120,6 +121,11 @@ void shl_lease_over(const struct shl_segment *segment, struct lease_shm *lease)
     else
         atom_store_relaxed(&lease->word, word); /* nobody waits for it */
     SHL_CHAOS("lease.over");
+}
+
+void shl_lease_over(const struct shl_segment *segment, struct lease_shm *lease)
+{
+    end_lease(segment, lease);
     shl_lease_unused(segment, lease);
 }
 
@@ -212,7 +218,8 @@ static bool is_of_dead(uint64_t word, const struct shl_dead *dead)
                                                   : shl_is_dead_process(dead, owner);
 }
 
-/* Of the dead: RETURNED, or it ends. Its block, if there is one, is settled after it. */
+/* Of the dead: RETURNED, or it ends, and who waits for that is told. Its block, if there is one, is
+ * settled after it. */
 static void give_back(const struct shl_segment *segment, struct lease_shm *lease, uint64_t ref,
                       uint64_t word)
 {
@@ -223,8 +230,11 @@ static void give_back(const struct shl_segment *segment, struct lease_shm *lease
         /* [lease.word] acq_rel: as above. */
         atom_cas_acq_rel_64(&lease->word, word,
                             lease_word_make(ref, lease_word_deliveries(word), LEASE_RETURNED, 0));
-    else
+    else {
+        if (lease_word_state(word) != LEASE_TAKING && !SHL_MISTAKE("lease.ended"))
+            end_lease(segment, lease);
         shl_object_abandon(&lease->object, ref);
+    }
     SHL_CHAOS("lease.returned");
 }
 

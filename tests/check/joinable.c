@@ -218,7 +218,7 @@ static void one_gets_and_one_joins(unsigned self)
         get_and_finish(self, SHOAL_FOREVER);
 }
 
-static const char *judge_joiner(void)
+static const char *judge_joiner_at(unsigned joiner)
 {
     struct shl_object_walk walk = { 0 };
     uint64_t word;
@@ -226,7 +226,17 @@ static const char *judge_joiner(void)
                   shl_lease_next(shl_segment_family(), &walk, queue().ref, &word);
     for (uint32_t i = 0; i < PEERS_MAX; i++)
         is_out |= shl_journal_taker(shl_segment_family(), i, queue().ref) != 0;
-    return is_asleep(0) && !is_out ? "join sleeps though all is finished" : NULL;
+    return is_asleep(joiner) && !is_out ? "join sleeps though all is finished" : NULL;
+}
+
+static const char *judge_joiner(void)
+{
+    return judge_joiner_at(0);
+}
+
+static const char *judge_last_joins(void)
+{
+    return judge_joiner_at(2);
 }
 
 /* --- what has come back ----------------------------------------------------------------------- */
@@ -240,6 +250,17 @@ static void settle(void)
 {
     machine_await(victim_has_ended);
     shl_peer_recover_all(shl_segment_family());
+}
+
+/* Killed as well, as the one whose lease he ends. */
+static void one_settles_and_one_joins(unsigned self)
+{
+    if (self == VICTIM)
+        get_and_finish(self, SHOAL_NOW);
+    else if (self == 1)
+        settle();
+    else
+        join();
 }
 
 /* The victim has two messages at once; what comes back is got in their order, before the third. */
@@ -446,6 +467,18 @@ void check_joinable(void)
     fails(&joiner, "joinable.pending");
     fails(&joiner, "joinable.order");
     fails(&joiner, "joinable.watch");
+    struct scenario settled = joiner;
+    settled.name = "lease, 1 gets and finishes, 1 settles, 1 joins, 2 kills";
+    settled.threads = 3;
+    settled.kills = 2;
+    settled.victims = 1 << VICTIM | 1 << 1;
+    settled.preemptions = 0;
+    settled.preemptions_full = 1;
+    settled.thread = one_settles_and_one_joins;
+    settled.judge = judge_last_joins;
+    holds(&settled);
+    settled.preemptions = 1; /* the joiner looks in the middle of the settling */
+    fails(&settled, "lease.ended");
     check_what_comes_back(one);
     struct scenario end = one;
     end.name = "lease, 2 get until the end, 1 shuts down, 1 kill";

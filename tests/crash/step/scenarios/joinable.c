@@ -110,7 +110,8 @@ const struct scenario joinable_scenarios[] = {
       .set_up = set_up,
       .actors = { [ROLE_VICTIM] = { step_attach, finish_if_any },
                   [ROLE_SURVIVOR] = { step_attach, join, TURN_BEFORE, .helped = true },
-                  [ROLE_SURVIVOR_2] = { step_attach, finish_rest } },
+                  [ROLE_SURVIVOR_2] = { step_attach, finish_rest },
+                  [ROLE_SURVIVOR_3] = { step_attach, finish_rest } }, /* should that one die */
       .check = check,
       .object_bytes = 128,
       .takes_long = true },
@@ -118,7 +119,8 @@ const struct scenario joinable_scenarios[] = {
       .set_up = set_up,
       .actors = { [ROLE_VICTIM] = { step_attach, hand_on_if_any },
                   [ROLE_SURVIVOR] = { step_attach, get_next, TURN_BEFORE, .helped = true },
-                  [ROLE_SURVIVOR_2] = { step_attach, hand_on_rest } },
+                  [ROLE_SURVIVOR_2] = { step_attach, hand_on_rest },
+                  [ROLE_SURVIVOR_3] = { step_attach, hand_on_rest } }, /* should that one die */
       .check = check_next,
       .object_bytes = 128,
       .takes_long = true },
