@@ -205,8 +205,8 @@ SHOAL_MUST int shoal_init(int *argc, char ***argv, const shoal_init_options *opt
  * deadline, SIGKILL.
  * @deadline: for all of them together.
  * Owns:    the handles stay the caller's; exit codes can still be asked for.
- * Blocks:  until every child that this process started has ended, or @deadline; but not for those
- *          that may outlive it.
+ * Blocks:  until every child that this process started has ended, or @deadline; but neither for
+ *          those that may outlive it, nor for a start that another thread has begun.
  * Safe:    threads yes; after fork yes; signal handler no.
  * Death:   the children die with their creator.
  * Returns: 0; -ETIMEDOUT a child still runs; -ENOTSUP a cancel event.

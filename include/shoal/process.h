@@ -74,8 +74,10 @@ SHOAL_MUST int shoal_process_create(const shoal_process_options *options,
  * @process: created by this process, not started yet.
  * Owns:    the child shares the segment; its stdin is /dev/null. What else it has depends on the
  *          method: see enum shoal_start_method.
- * Blocks:  until the child begins: for the time of a fork, or of the program's way to shoal_init();
- *          and while another thread holds the lock of stdout or stderr, which are flushed first.
+ * Blocks:  until the child begins: for the time of a fork, or of the program's way to shoal_init(),
+ *          longer if it is stopped there; while another thread starts one; and while another thread
+ *          holds the lock of stdout or stderr, which are flushed first. No other call waits for a
+ *          start. A fork server that is stopped is ended, and another one started.
  * Safe:    threads yes; after fork yes; signal handler no.
  * Death:   the child is killed by the kernel when this process ends, however it ends; one that may
  *          outlive it only while this call has not returned. A process forked by other means delays
@@ -125,8 +127,8 @@ SHOAL_API int shoal_process_run(shoal_process process);
  * Blocks:  until the process ended, or @deadline; signals do not end it.
  * Safe:    threads yes, several may join one process; after fork creator only; signal handler no.
  * Death:   the process's death is what it waits for.
- * Returns: 0; -ETIMEDOUT still running; -ESRCH not started; -ECHILD not the creator; -EINVAL;
- *          -ESTALE; -ENOTSUP a cancel event.
+ * Returns: 0; -ETIMEDOUT still running; -ESRCH not started, or its start has not returned; -ECHILD
+ *          not the creator; -EINVAL; -ESTALE; -ENOTSUP a cancel event.
  * Python:  Process.join(timeout).
  */
 SHOAL_MUST int shoal_process_join(shoal_process process, shoal_deadline deadline);
@@ -167,8 +169,8 @@ SHOAL_API int shoal_process_set_daemon(shoal_process process, bool daemon);
  * Blocks:  no.
  * Safe:    threads yes; after fork creator only; signal handler no.
  * Death:   killed inside: as the creator's death.
- * Returns: 0, also for a handle that is closed already; -EBUSY still running; -ECHILD not the
- *          creator; -EINVAL a handle of something else.
+ * Returns: 0, also for a handle that is closed already; -EBUSY still running, or being started;
+ *          -ECHILD not the creator; -EINVAL a handle of something else.
  * Python:  Process.close().
  */
 SHOAL_API int shoal_process_close(shoal_process process);

@@ -81,7 +81,7 @@ struct shl_shared {
     atom32 closed_count;
 
     /* of proc/ */
-    pthread_mutex_t children_lock;
+    pthread_mutex_t starts_lock, children_lock; /* locked in this order */
     bool children_own;     /* the table of children is this process's, not its parent's */
     atom32 process_count;  /* processes described so far, for their names */
     atom64 process_ref;    /* the calling process's own handle, once it is known */

@@ -26,7 +26,7 @@ void shl_chaos_plan(const struct shl_chaos_plan *chosen)
     plan = *chosen;
 }
 
-static void stop(void)
+static void stall(void)
 {
     struct shl_futex_watch watch = { plan.released, 0 };
     /* [chaos.stall] release -> the test: everything before the point. */
@@ -194,10 +194,10 @@ void shl_chaos_reach(const char *point)
     }
     enum shl_chaos_action action = plan.action;
     plan.action = SHL_CHAOS_NOTHING;
-    if (action == SHL_CHAOS_KILL)
-        kill(getpid(), SIGKILL);
+    if (action == SHL_CHAOS_STALL)
+        stall();
     else
-        stop();
+        kill(getpid(), action == SHL_CHAOS_KILL ? SIGKILL : SIGSTOP);
 }
 
 #endif

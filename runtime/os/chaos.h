@@ -11,7 +11,7 @@
 #include "base/atom.h"
 #include "base/attr.h"
 
-enum shl_chaos_action { SHL_CHAOS_NOTHING = 0, SHL_CHAOS_KILL, SHL_CHAOS_STALL };
+enum shl_chaos_action { SHL_CHAOS_NOTHING = 0, SHL_CHAOS_KILL, SHL_CHAOS_STOP, SHL_CHAOS_STALL };
 
 /* What shall happen in this thread when it comes to a point, and to no other. */
 struct shl_chaos_plan {

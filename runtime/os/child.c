@@ -102,6 +102,7 @@ __attribute__((no_sanitize_address)) static int exec_self(void *argument)
     if (getppid() != call->creator)
         _exit(EXIT_FAILURE);
     setpgid(0, 0);
+    SHL_CHAOS("start.vforked");
     write_pid(exec->pid_text);
     if (keep_alone(exec->fd) == 0 && pthread_sigmask(SIG_SETMASK, &call->mask, NULL) == 0)
         execve(exec->path, exec->argv, exec->envp);
@@ -181,16 +182,22 @@ void shl_child_discard(pid_t pid, int pidfd)
         close(pidfd);
 }
 
-bool shl_child_group_ends(pid_t group)
+bool shl_child_group_halts(pid_t group)
 {
     siginfo_t info = { .si_pid = 0 };
-    int result = waitid(P_PGID, (id_t)group, &info, WEXITED | WNOHANG | WNOWAIT | __WALL);
+    int result = waitid(P_PGID, (id_t)group, &info,
+                        WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL);
     return info.si_pid != 0 || (result < 0 && errno == ECHILD);
 }
 
-void shl_child_reap_group(pid_t group)
+void shl_child_end_group(pid_t leader, int pidfd)
 {
-    while (waitid(P_PGID, (id_t)group, NULL, WEXITED | __WALL) == 0 || errno == EINTR) {}
+    /* Once the host has reaped it, its number may be another's, and the host reaps the others. */
+    if (waitid(P_PIDFD, (id_t)pidfd, NULL, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0) {
+        kill(-leader, SIGKILL);
+        while (waitid(P_PGID, (id_t)leader, NULL, WEXITED | __WALL) == 0 || errno == EINTR) {}
+    }
+    close(pidfd);
 }
 
 int shl_child_signal(int pidfd, int signal_number)

@@ -38,11 +38,11 @@ void shl_exec_is_tied(void);
  * fork(2), or -errno; -ENOTSUP if the kernel does not tell what that needs. */
 pid_t shl_child_fork_sibling(void);
 
-/* Has a child in this process group ended, or is none there any more? */
-bool shl_child_group_ends(pid_t group);
+/* Has a child in this process group ended, or been stopped, or is none there any more? */
+bool shl_child_group_halts(pid_t group);
 
-/* Waits until all children in this process group have ended, and reaps them. */
-void shl_child_reap_group(pid_t group);
+/* Ends a child that leads a process group, all others there, and its descriptor. */
+void shl_child_end_group(pid_t leader, int pidfd);
 
 /* Ends a child that waits for us, and its descriptor unless that is negative. */
 void shl_child_discard(pid_t pid, int pidfd);

@@ -77,13 +77,19 @@ void shl_children_unlock(void)
     pthread_mutex_unlock(&shl_shared()->children_lock);
 }
 
-bool shl_children_any(void)
+void shl_starts_lock(void)
 {
-    struct shl_children *children = shl_children_lock();
-    bool any = children && (children->count > 0 || children->server.pid != 0);
-    if (children)
-        shl_children_unlock();
-    return any;
+    pthread_mutex_lock(&shl_shared()->starts_lock);
+}
+
+bool shl_starts_try_lock(void)
+{
+    return pthread_mutex_trylock(&shl_shared()->starts_lock) == 0;
+}
+
+void shl_starts_unlock(void)
+{
+    pthread_mutex_unlock(&shl_shared()->starts_lock);
 }
 
 int shl_children_add(struct shl_children *children, const struct shl_child *child)

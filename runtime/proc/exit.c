@@ -131,14 +131,15 @@ static void clean_up(void)
     if (!children)
         return;
     shl_children_drop_auto_closed(children);
-    shl_server_stop(&children->server);
     shl_children_unlock();
+    if (!shl_starts_try_lock())
+        return; /* another thread starts somebody, and perhaps by the server */
+    shl_server_stop(&children->server);
+    shl_starts_unlock();
 }
 
 static int end_children(shoal_deadline deadline)
 {
-    if (!shl_children_any())
-        return 0;
     shoal_deadline grace = shoal_after_ms(DAEMON_GRACE_MS);
     tell_daemons(SIGTERM);
     int code = join_running(false, deadline);

@@ -340,25 +340,57 @@ void shl_children_drop_auto_closed(struct shl_children *children)
     }
 }
 
-/* With the table of children locked. */
-static int start(struct shl_children *children, shoal_process handle)
+/* With the table locked: who is described there may be started, now and by the caller. */
+static int check_start(const struct owned *owned)
 {
-    struct shl_segment *segment;
-    struct process_shm *process = shl_process_find_own(handle, &segment);
-    if (!process)
-        return shl_error_code();
-    struct shl_child *child = shl_children_find(children, handle.ref);
-    REQUIRE(child, -ECHILD, "not a child of this process");
+    REQUIRE(owned->child, -ECHILD, "not a child of this process");
     REQUIRE(!shl_daemons_childless || !shoal_process_is_daemon(shoal_current_process()), -EPERM,
             "daemonic processes are not allowed to have children");
     /* [process.state] acq_rel: the one who starts it. */
-    REQUIRE(atom_cas_acq_rel_32(&process->state, PROCESS_CREATED, PROCESS_STARTING), -EALREADY,
-            "the process was started before");
-    shl_log_hand_down(process);
-    int code = shl_start(&(struct shl_start){ children, child, segment, process });
+    REQUIRE(atom_cas_acq_rel_32(&owned->process->state, PROCESS_CREATED, PROCESS_STARTING),
+            -EALREADY, "the process was started before");
+    owned->child->starting = true;
+    return 0;
+}
+
+/* From here to end_start() nobody else starts or closes it. */
+static int begin_start(shoal_process handle, struct owned *ret_owned, struct shl_child *ret_child)
+{
+    int code = lock_owned(handle, ret_owned);
+    if (code < 0)
+        return code;
+    code = check_start(ret_owned);
+    if (code == 0)
+        *ret_child = *ret_owned->child;
+    shl_children_unlock();
+    return code;
+}
+
+static void end_start(const struct owned *owned, const struct shl_child *started, int code)
+{
+    shl_children_lock();
+    struct shl_child *child = shl_children_find(owned->children, started->ref);
+    child->pid = started->pid;
+    child->pidfd = started->pidfd;
+    child->starting = false;
     if (code < 0 && !SHL_MISTAKE("process.state"))
         /* [process.state] release -> state_of(): as before. */
-        atom_store_release(&process->state, PROCESS_CREATED);
+        atom_store_release(&owned->process->state, PROCESS_CREATED);
+    shl_children_unlock();
+}
+
+static int start(shoal_process handle)
+{
+    struct owned owned;
+    struct shl_child child;
+    int code = begin_start(handle, &owned, &child);
+    if (code < 0)
+        return code;
+    shl_starts_lock();
+    shl_log_hand_down(owned.process);
+    code = shl_start(&(struct shl_start){ owned.children, &child, owned.segment, owned.process });
+    shl_starts_unlock();
+    end_start(&owned, &child, code);
     return code;
 }
 
@@ -369,9 +401,8 @@ int shoal_process_start(shoal_process process)
     if (!children)
         return shl_error_code();
     shl_children_drop_auto_closed(children);
-    int code = start(children, process);
     shl_children_unlock();
-    return code;
+    return start(process);
 }
 
 void shl_process_call(shoal_process self, void (*target)(void *), void *argument)
@@ -584,7 +615,7 @@ int shoal_process_close(shoal_process handle)
     if (code < 0)
         return code == -ESTALE ? 0 : code;
     struct shl_child *child = owned.child;
-    if (child && child->pidfd >= 0 && !shl_child_look(child, owned.process))
+    if (child && (child->starting || (child->pidfd >= 0 && !shl_child_look(child, owned.process))))
         code = shl_error(-EBUSY, "cannot close a process while it is still running");
     else if (child && child->users > 0)
         child->closing = true; /* another thread's join is about to return */

@@ -20,6 +20,7 @@ struct shl_child {
     pid_t pid;                      /* as it was started: the object's may be overwritten */
     int pidfd;                      /* -1: not started */
     unsigned users;                 /* threads that poll the descriptor without the lock */
+    bool starting;                  /* a thread waits for it without the table's lock */
     bool ended;                     /* reaped */
     bool closing;                   /* the last user closes it */
     bool auto_close;
@@ -39,8 +40,8 @@ struct shl_server {
 struct shl_children {
     struct shl_child *list;
     size_t count, capacity;
-    struct shl_lifeline lifeline; /* what the children of this process hang on */
-    struct shl_server server;
+    struct shl_lifeline lifeline; /* what the children of this process hang on, and */
+    struct shl_server server;     /* the server: whose lock is that of starts */
     struct shl_finalizers finalizers;
 };
 
@@ -48,13 +49,16 @@ struct shl_children {
 struct shl_children *shl_children_lock(void);
 void shl_children_unlock(void);
 
-/* Has this process any, or a fork server? */
-bool shl_children_any(void);
+/* One thread starts at a time, and waits without the table's lock: who is stopped on its way holds
+ * up other starts, and no other call. Only after the table was locked once. */
+void shl_starts_lock(void);
+bool shl_starts_try_lock(void);
+void shl_starts_unlock(void);
 
 /* Before this process takes its first slot: shl_process_begins. */
 void shl_process_attaches(void);
 
-/* With the table locked: the pipe that the children of this process hang on. 0 or an error. */
+/* With starts locked: the pipe that the children of this process hang on. 0 or an error. */
 int shl_children_open_lifeline(struct shl_children *children);
 
 /* With the table locked. A pointer into it is good until the table changes. */

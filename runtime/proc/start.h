@@ -12,11 +12,11 @@
  * in between. */
 #define SHL_START_TICK_NS (10 * SHL_NS_PER_MS)
 
-/* --- the creator, with the table of children locked ------------------------------------------ */
+/* --- the creator, with starts locked --------------------------------------------------------- */
 
 struct shl_start {
     struct shl_children *children;
-    struct shl_child *child;
+    struct shl_child *child; /* a copy of what stands in the table */
     const struct shl_segment *segment;
     struct process_shm *process; /* STARTING */
 };

@@ -13,16 +13,19 @@
  *
  * Invariants.
  *   I1 in the server's group are the server, and children whose pids nobody has yet: who ends the
- *      server reaps them all by their group.
+ *      server kills and reaps them all by their group.
  *   I2 when the channel ends before P3, then there is no child, and will be none.
- *   I3 the creator signals and reaps a child by descriptor alone: no pid of a dead one is used.
+ *   I3 the creator signals and reaps all others by descriptor alone, and says the group's number
+ *      only while the server is not reaped: it is no other group's then.
  *
  * Deaths. The server's, or the child's before P5: the creator finds the channel at its end, makes
  * another server, and asks for another child. The server's after P2 changes nothing for a child
  * that has a request; one that has none ends, once it is certain that it will get none. The child's
  * after P5 is its process's. The creator's: the server and all children hang on the same lifeline.
+ * One that is stopped before P3, the server or the child, counts as dead: nobody has asked for it.
  *
- * Limits. Who stops the server, or a child before P3, for long holds up a start or a shutdown.
+ * Limits. A stop is noticed by waitid(2), hence neither if the host waits for stops of all its
+ * children, nor under a debugger, nor in a frozen control group: then the start waits.
  */
 #include "proc/start.h"
 
@@ -98,7 +101,7 @@ static int meet(struct shl_server *server, struct met *ret_met)
     /* I2 takes longer if another thread of ours has forked in P1. */
     while (!ended &&
            shl_child_wait(ret_met->channel, shl_clock_ns() + SHL_START_TICK_NS) == -ETIMEDOUT)
-        ended = shl_child_group_ends(server->pid);
+        ended = shl_child_wait(server->pidfd, 0) == 0 || shl_child_group_halts(server->pid);
     if (!ended)
         size = shl_channel_receive(ret_met->channel, &ret_met->ready, sizeof ret_met->ready, fds,
                                    &fds_count);
@@ -124,14 +127,13 @@ static void part(const struct met *met)
 
 void shl_server_stop(struct shl_server *server)
 {
-    struct met met;
     if (server->pid == 0)
         return;
     close(server->channel);
-    shl_child_discard(server->pid, server->pidfd);
-    if (server->next != 0 && meet(server, &met) == 0)
-        part(&met);
-    shl_child_reap_group(server->pid);
+    if (server->next != 0)
+        close(server->next);
+    server->next = 0;
+    shl_child_end_group(server->pid, server->pidfd);
     server->pid = 0;
 }
 
@@ -235,7 +237,7 @@ int shl_start_server(const struct shl_start *start)
             shl_server_stop(server);
     }
     if (code == -EPIPE)
-        return shl_error(-EIO, "the fork server ends before it can fork");
+        return shl_error(-EIO, "the fork server ends, or is stopped, before its child is ready");
     if (code == 0 && server->used && shl_server_keeps_ready)
         ask(server); /* if it cannot be had now, the next start asks */
     server->used = true;

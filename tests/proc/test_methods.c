@@ -454,6 +454,21 @@ Test(methods, stopped_ready_child_holds_up_no_shutdown, .timeout = 90)
     cr_assert_eq(waitpid(-1, NULL, __WALL | WNOHANG), -1);
 }
 
+/* So does a child whom nobody can ask for any more; the next start takes another server. */
+Test(methods, stopped_server_is_replaced_2_9, .timeout = 90)
+{
+    pid_t pids[CHILDREN_MAX], fresh[CHILDREN_MAX];
+    init();
+    have_server_and_ready(pids);
+    cr_assert_eq(kill(pids[0], SIGSTOP), 0);
+    have_server_and_ready(fresh);
+    cr_assert_neq(fresh[0], pids[0]);
+    cr_assert(harness_gone(pids[0]) && harness_gone(pids[1]));
+    cr_assert_eq(kill(fresh[0], SIGSTOP), 0);
+    shut_down();
+    cr_assert_eq(waitpid(-1, NULL, __WALL | WNOHANG), -1);
+}
+
 Test(methods, without_ready_child_there_is_the_server_alone, .timeout = 90)
 {
     pid_t pids[CHILDREN_MAX];
