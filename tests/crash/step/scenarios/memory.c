@@ -281,13 +281,11 @@ const struct scenario memory_scenarios[] = {
                   [ROLE_SURVIVOR_2] = { step_attach, pass_and_take } },
       .check = check_passed,
       .takes_long = true },
-    /* Beside it, so that nobody is killed a second time: there are too many states, of pages that
-     * are settled one by one, as they are behind a new run. */
     { .name = "decay",
       .set_up = set_up,
       .actors = { [ROLE_VICTIM] = { step_attach, use_and_decay },
-                  [ROLE_SURVIVOR] = { step_attach, step_bury, TURN_BESIDE },
-                  [ROLE_SURVIVOR_2] = { step_attach, use_and_decay, TURN_BESIDE } },
+                  [ROLE_SURVIVOR] = { step_attach, step_bury },
+                  [ROLE_SURVIVOR_2] = { step_attach, use_and_decay } },
       .check = check_decay,
       .takes_long = true },
     { .name = "recovery of memory",
