@@ -65,10 +65,11 @@ enum { SHOAL_HEAP_MALLOC = 0, SHOAL_HEAP_JEMALLOC = 1 };
 
 /* What memory may grow to, and where it is. */
 typedef struct {
-    uint64_t size_max;     /* of the segment */
-    uint64_t committed;    /* what the system has given for it */
-    uint64_t group_max;    /* of the process's control group; UINT64_MAX: none, or none is seen */
-    uint64_t group_used;   /* what all its processes have; 0: that is not seen */
+    uint64_t size_max;   /* of the segment */
+    uint64_t committed;  /* what the system has given for it */
+    uint64_t group_max;  /* of the process's control group, or of that above it which leaves least;
+                              UINT64_MAX: none, or none is seen */
+    uint64_t group_used; /* what all processes of that group have; 0: that is not seen */
     uint64_t private_heap; /* SHOAL_HEAP_MALLOC or _JEMALLOC: for what is this process's alone */
     uint64_t reserved[7];
 } shoal_limits;

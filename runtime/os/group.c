@@ -41,22 +41,45 @@ static uint64_t read_number(const char *folder, const struct version *version, c
     return end == text || number >= INT64_MAX / 4096 * 4096 ? otherwise : number;
 }
 
+static uint64_t left_in(const struct shl_group_memory *memory)
+{
+    if (memory->most == UINT64_MAX)
+        return UINT64_MAX;
+    return memory->most > memory->used ? memory->most - memory->used : 0;
+}
+
+/* Of a group and those above it, whose names are shorter, the one that leaves least; the lowest if
+ * several do. */
+static struct shl_group_memory least_of(const char *folder, const struct version *version,
+                                        char *group)
+{
+    struct shl_group_memory least = { .most = UINT64_MAX };
+    for (bool first = true;; first = false) {
+        struct shl_group_memory seen = {
+            .most = read_number(folder, version, group, version->most, UINT64_MAX),
+            .used = read_number(folder, version, group, version->used, 0),
+        };
+        if (first || left_in(&seen) < left_in(&least))
+            least = seen;
+        char *end = strrchr(group, '/');
+        if (!end)
+            return least;
+        *end = '\0';
+    }
+}
+
 struct shl_group_memory shl_group_memory(const char *groups, const char *folder)
 {
-    struct shl_group_memory memory = { .most = UINT64_MAX };
     char text[TEXT_MAX];
     if (!read_text(groups, text, sizeof text))
-        return memory;
+        return (struct shl_group_memory){ .most = UINT64_MAX };
     for (size_t i = 0; i < sizeof versions / sizeof versions[0]; i++) {
-        const char *line = strstr(text, versions[i].line);
-        if (!line)
+        char *group = strstr(text, versions[i].line);
+        if (!group)
             continue;
-        line += strlen(versions[i].line);
-        char group[TEXT_MAX];
-        snprintf(group, sizeof group, "%.*s", (int)strcspn(line, "\n"), line);
-        memory.most = read_number(folder, &versions[i], group, versions[i].most, UINT64_MAX);
-        memory.used = read_number(folder, &versions[i], group, versions[i].used, 0);
-        return memory;
+        group += strlen(versions[i].line);
+        group[strcspn(group, "\n")] = '\0';
+        return least_of(folder, &versions[i], group);
     }
-    return memory;
+    return (struct shl_group_memory){ .most = UINT64_MAX };
 }

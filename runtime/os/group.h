@@ -1,4 +1,5 @@
-/* The memory of the control group that the process is in, as far as it can be seen. */
+/* The memory of the control group that the process is in, or of one above that leaves less, as far
+ * as it can be seen. */
 #ifndef SHL_OS_GROUP_H
 #define SHL_OS_GROUP_H
 
@@ -10,7 +11,7 @@ struct shl_group_memory {
 };
 
 /* By the list of the process's groups, /proc/self/cgroup, and the folder they lie in,
- * /sys/fs/cgroup. Groups above the process's own are not looked at. */
+ * /sys/fs/cgroup. */
 struct shl_group_memory shl_group_memory(const char *groups, const char *folder);
 
 #endif

@@ -161,11 +161,16 @@ static struct shl_group_memory group_seen(const char *groups, const char *most)
 {
     char folder[] = "/tmp/harness-group-XXXXXX", path[256], command[256];
     cr_assert_not_null(mkdtemp(folder));
-    snprintf(command, sizeof command, "mkdir -p %s/a/b %s/memory/a", folder, folder);
+    snprintf(command, sizeof command, "mkdir -p %s/a/b/c %s/memory/a", folder, folder);
     cr_assert_eq(system(command), 0);
     write_file(folder, "groups", groups);
     write_file(folder, "a/b/memory.max", most);
     write_file(folder, "a/b/memory.current", "4096\n");
+    write_file(folder, "a/memory.max", "2000000\n");
+    write_file(folder, "a/memory.current", "1990000\n");
+    write_file(folder, "a/b/c/memory.max", "max\n");
+    write_file(folder, "memory/memory.limit_in_bytes", "9223372036854771712\n");
+    write_file(folder, "memory/memory.usage_in_bytes", "16384\n");
     write_file(folder, "memory/a/memory.limit_in_bytes", most);
     write_file(folder, "memory/a/memory.usage_in_bytes", "8192\n");
     snprintf(path, sizeof path, "%s/groups", folder);
@@ -181,8 +186,10 @@ Test(audit, the_group_s_limit_is_told_where_it_is_seen, .timeout = 60)
         const char *groups, *most;
         struct shl_group_memory seen;
     } cases[] = {
-        { "0::/a/b\n", "1000000\n", { 1000000, 4096 } },
-        { "0::/a/b\n", "max\n", { UINT64_MAX, 4096 } },
+        { "0::/a/b\n", "10000\n", { 10000, 4096 } },
+        { "0::/a/b\n", "1000000\n", { 2000000, 1990000 } }, /* the one above leaves less */
+        { "0::/a/b/c\n", "10000\n", { 10000, 4096 } },
+        { "0::/a/b\n", "max\n", { 2000000, 1990000 } },
         { "3:cpu:/a\n4:memory:/a\n0::/a/b\n", "1000000\n", { 1000000, 8192 } },
         { "4:memory:/a\n", "9223372036854771712\n", { UINT64_MAX, 8192 } },
         { "0::/elsewhere\n", "1000000\n", { UINT64_MAX, 0 } },
