@@ -156,7 +156,7 @@ SHOAL_API int shoal_segment_queues(shoal_segment segment, shoal_queue_load *ret_
  * Blocks:  no; it reads a few files of the system.
  * Safe:    threads yes; after fork yes; signal handler no.
  * Death:   nothing to leave.
- * Returns: 0; -EINVAL, also if somebody has closed the segment's descriptor; -ESTALE not attached.
+ * Returns: 0; -EINVAL; -EIO somebody has closed the segment's descriptor; -ESTALE not attached.
  * Python:  none.
  */
 SHOAL_API int shoal_segment_limits(shoal_segment segment, shoal_limits *ret_limits);

@@ -302,12 +302,14 @@ int shoal_segment_audit(shoal_segment handle, shoal_audit *ret_audit)
     REQUIRE(ret_audit, -EINVAL, "no place for the audit");
     const struct shl_segment *segment = shl_segment_of_handle(handle);
     struct audit audit = { .messages = NULL };
+    struct shl_file_identity file = { 0 };
     int code = segment ? count_all(segment, &audit) : shl_error_code();
     if (code == 0)
-        code = shl_file_committed(segment->fd, &audit.sums.committed);
+        code = shl_segment_file(segment, &file);
     if (code < 0)
         return code;
     *ret_audit = audit.sums;
+    ret_audit->committed = file.committed;
     REQUIRE(sum(&audit.sums) == segment->size, -EUCLEAN,
             "the sum is not the size: somebody worked meanwhile, or damaged the tables");
     return 0;

@@ -108,14 +108,11 @@ static bool find_run(atom64 *words, uint64_t begin, uint64_t end, uint64_t count
     return false;
 }
 
-/* The host may have closed our descriptor, and its number may be a file of its own by now. */
 static int commit(const struct shl_segment *segment, uint64_t offset, uint64_t size)
 {
     struct shl_file_identity identity;
-    int code = shl_file_identify(segment->fd, &identity);
-    REQUIRE(code == 0 && identity.device == segment->device && identity.inode == segment->inode,
-            -EIO, "the segment's descriptor was closed by somebody else");
-    return shl_memfd_commit(segment->fd, offset, size);
+    int code = shl_segment_file(segment, &identity);
+    return code < 0 ? code : shl_memfd_commit(segment->fd, offset, size);
 }
 
 static void raise_end(const struct shl_segment *segment, uint64_t end)

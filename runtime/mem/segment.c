@@ -252,6 +252,14 @@ static void publish(struct shl_segment *place, const struct segment_shm *header,
 }
 
 /* A name appears when all behind it is whole. */
+int shl_segment_file(const struct shl_segment *segment, struct shl_file_identity *ret_file)
+{
+    int code = shl_file_identify(segment->fd, ret_file);
+    REQUIRE(code == 0 && ret_file->device == segment->device && ret_file->inode == segment->inode,
+            -EIO, "the segment's descriptor was closed by somebody else");
+    return 0;
+}
+
 static int create_mapped(struct shl_segment *place, uint64_t size,
                          const shoal_segment_options *options, int fd)
 {

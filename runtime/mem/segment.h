@@ -83,6 +83,11 @@ static inline bool shl_segment_attached(const struct shl_segment *segment)
     return atom_load_acquire_pointer(&segment->shm) != NULL;
 }
 
+/* What its file is now; -EIO if the host has closed our descriptor, whose number may be a file of
+ * its own by now. */
+struct shl_file_identity;
+int shl_segment_file(const struct shl_segment *segment, struct shl_file_identity *ret_file);
+
 /* Was it detached? For who has pinned it. */
 static inline bool shl_segment_is_closing(const struct shl_segment *segment)
 {

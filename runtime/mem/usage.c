@@ -70,8 +70,11 @@ int shoal_segment_limits(shoal_segment handle, shoal_limits *ret_limits)
                             .group_used = group.used,
                             .private_heap = shl_heap_is_jemalloc() ? SHOAL_HEAP_JEMALLOC
                                                                    : SHOAL_HEAP_MALLOC };
-    int code = shl_file_committed(segment->fd, &limits.committed);
-    if (code == 0)
-        *ret_limits = limits;
-    return code;
+    struct shl_file_identity file = { 0 };
+    int code = shl_segment_file(segment, &file);
+    if (code < 0)
+        return code;
+    limits.committed = file.committed;
+    *ret_limits = limits;
+    return 0;
 }

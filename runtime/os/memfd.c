@@ -82,6 +82,7 @@ int shl_file_identify(int fd, struct shl_file_identity *ret_identity)
     if (!S_ISREG(status.st_mode))
         return shl_error(-EPROTO, "the descriptor is not a memory file");
     *ret_identity = (struct shl_file_identity){ .size = (uint64_t)status.st_size,
+                                                .committed = (uint64_t)status.st_blocks * 512,
                                                 .device = status.st_dev,
                                                 .inode = status.st_ino };
     return 0;
@@ -166,13 +167,4 @@ void *shl_wiped_pages(size_t size)
 void shl_unmap(void *base, uint64_t size)
 {
     munmap(base, size);
-}
-
-int shl_file_committed(int fd, uint64_t *ret_size)
-{
-    struct stat status;
-    if (fstat(fd, &status) < 0)
-        return shl_error(-EINVAL, "the segment's descriptor was closed by somebody else");
-    *ret_size = (uint64_t)status.st_blocks * 512;
-    return 0;
 }

@@ -15,9 +15,10 @@ int shl_memfd_create(uint64_t size);
 /* Is it a file that can neither shrink nor grow, so that a mapping of it cannot fault? */
 int shl_memfd_is_sealed(int fd);
 
-/* Its size in bytes, and numbers that tell it from every other file. 0 or -errno. */
+/* Its size in bytes, how many of them the system has given, and numbers that tell it from every
+ * other file. 0 or -errno. */
 struct shl_file_identity {
-    uint64_t size, device, inode;
+    uint64_t size, committed, device, inode;
 };
 int shl_file_identify(int fd, struct shl_file_identity *ret_identity);
 
@@ -38,8 +39,5 @@ int shl_memfd_map(int fd, uint64_t size, void *address, void **ret_base);
 void *shl_wiped_pages(size_t size);
 
 void shl_unmap(void *base, uint64_t size);
-
-/* Bytes that the system has given for a file. 0, or an error. */
-int shl_file_committed(int fd, uint64_t *ret_size);
 
 #endif

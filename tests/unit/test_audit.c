@@ -2,8 +2,10 @@
 #include "memory.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "os/group.h"
 
@@ -214,6 +216,25 @@ Test(audit, limits_are_told, .timeout = 60)
     assert_code(shoal_segment_limits(segment, NULL), -EINVAL);
     assert_code(shoal_segment_detach(segment), 0);
     assert_code(shoal_segment_limits(segment, &limits), -ESTALE);
+}
+
+/* The host may close what it does not know, and open something else. */
+Test(audit, another_file_under_the_segment_s_descriptor_is_not_taken_for_it, .timeout = 60)
+{
+    shoal_limits limits;
+    shoal_audit audit;
+    segment = memory_segment(16 << 20);
+    const int fd = shl_segment_of_handle(segment)->fd, kept = dup(fd);
+    const int other = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    cr_assert_eq(dup2(other, fd), fd);
+    assert_code(shoal_segment_limits(segment, &limits), -EIO);
+    assert_code(shoal_segment_audit(segment, &audit), -EIO);
+    cr_assert_eq(dup2(kept, fd), fd);
+    close(kept);
+    close(other);
+    assert_code(shoal_segment_limits(segment, &limits), 0);
+    audited();
+    assert_code(shoal_segment_detach(segment), 0);
 }
 
 /* --- errors --------------------------------------------------------------------------------- */
