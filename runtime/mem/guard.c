@@ -17,12 +17,13 @@ static bool is_private(uint64_t word)
            !shl_segment_by_address((const void *)(uintptr_t)word) && shl_memory_is_private(word);
 }
 
-static void look(void *context, const struct shl_place *place)
+static void look(void *context, const struct shl_place *place, bool is_table)
 {
     struct search *search = context;
     const uint64_t *words = shl_payload(place->block);
     uint64_t size = shl_under_size(place), room = shl_room(place);
-    for (uint64_t i = 0; !search->found && i < (size < room ? size : room) / sizeof *words; i++)
+    for (uint64_t i = 0;
+         !is_table && !search->found && i < (size < room ? size : room) / sizeof *words; i++)
         if (is_private(words[i]))
             search->found = &words[i];
 }
@@ -30,7 +31,7 @@ static void look(void *context, const struct shl_place *place)
 int shl_guard_look(const struct shl_place *payload)
 {
     struct search search = { NULL };
-    look(&search, payload);
+    look(&search, payload, false);
     shl_under_visit(payload, look, &search);
     if (!search.found)
         return 0;

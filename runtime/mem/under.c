@@ -195,7 +195,8 @@ int shl_under_free_child(const struct shl_place *child, uint64_t own,
 }
 
 void shl_under_visit(const struct shl_place *parent,
-                     void (*visitor)(void *context, const struct shl_place *child), void *context)
+                     void (*visitor)(void *context, const struct shl_place *child, bool is_table),
+                     void *context)
 {
     struct shl_place table, child;
     uint64_t ref = ref_of(parent);
@@ -210,14 +211,15 @@ void shl_under_visit(const struct shl_place *parent,
         uint64_t most = capacity(&table), next = content->next;
         for (uint64_t i = 0; i < content->count && i < most; i++)
             if (find_child(parent->segment, content->children[i], ref, &child))
-                visitor(context, &child);
-        visitor(context, &table);
+                visitor(context, &child, false);
+        visitor(context, &table, true);
         more = find_table_at(parent->segment, next, ref, &table);
     }
 }
 
-static void free_visited(void *self, const struct shl_place *child)
+static void free_visited(void *self, const struct shl_place *child, bool is_table)
 {
+    (void)is_table;
     free_child(child, self);
     SHL_CHAOS("under.freed");
 }

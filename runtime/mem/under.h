@@ -24,9 +24,11 @@ bool shl_under_parent(const struct shl_segment *segment, uint64_t own,
 /* What was asked for when the payload was allocated. */
 uint64_t shl_under_size(const struct shl_place *payload);
 
-/* Calls it for all that is under a payload of the caller's, also the tables; it may free them. */
+/* Calls it for all that is under a payload of the caller's, also the library's own tables of that;
+ * it may free them. */
 void shl_under_visit(const struct shl_place *parent,
-                     void (*visitor)(void *context, const struct shl_place *child), void *context);
+                     void (*visitor)(void *context, const struct shl_place *child, bool is_table),
+                     void *context);
 
 /* Frees all that is under a payload of the caller's. */
 void shl_under_free(const struct shl_place *parent, struct shl_attachment *self);

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mem/segment.h"
+#include "mem/under_shm.h"
+
 TestSuite(guards, .timeout = 60);
 
 static const size_t sizes[] = { 0, 1, 15, 16, 17, 64, 1000, 4096, 65536, 1 << 20, 3 << 20 };
@@ -97,6 +100,23 @@ Test(guards, other_words_in_messages_are_put, .timeout = 60)
         shoal_free(got);
     }
     shoal_free(other);
+    assert_code(shoal_queue_destroy(queue), 0);
+}
+
+/* The table of what is under a payload is the library's, and its words no pointers. */
+Test(guards, words_of_the_library_are_no_pointers, .timeout = 60)
+{
+    void *got;
+    struct message *message = message_new(NULL, NULL);
+    char *segment = (char *)message - shl_ref_offset(shoal_ref_of(message).ref);
+    const uint64_t meta = atom_load_relaxed(&((struct block_shm *)(void *)message)[-1].meta);
+    cr_assert(meta & BLOCK_META_PARENT);
+    struct under_shm *table = (void *)(segment + (block_meta_size(meta) << 4));
+    table->children[table->count] = (uintptr_t)&variable;
+    assert_code(shoal_queue_create(NULL, &queue), 0);
+    assert_code(shoal_queue_put(queue, message, SHOAL_NOW), 0);
+    assert_code(shoal_queue_get(queue, &got, SHOAL_NOW), 0);
+    shoal_free(got);
     assert_code(shoal_queue_destroy(queue), 0);
 }
 
