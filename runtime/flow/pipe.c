@@ -111,7 +111,7 @@ static bool sender_is_alone(const struct ring_call *call, struct shl_watches *wa
 /* A message that does not fit its receiver's room. */
 static int refuses(const struct ring_call *call, uint64_t descriptor)
 {
-    uint64_t size = shl_share_size(call->segment, descriptor_offset(descriptor));
+    uint64_t size = shl_share_size(call->segment, 0, descriptor_offset(descriptor));
     if (size <= ((const struct end_call *)call)->size_max)
         return 0;
     return shl_errorf(-EMSGSIZE, "the message has %ju bytes", (uintmax_t)size);

@@ -33,7 +33,7 @@ static struct queue_shm *queue_of(const struct ring_call *call)
 /* The bytes of a message on its way. */
 static uint64_t weigh(const struct ring_call *call, uint64_t descriptor)
 {
-    return shl_share_size(call->segment, descriptor_offset(descriptor));
+    return shl_share_size(call->segment, 0, descriptor_offset(descriptor));
 }
 
 static void set_items(struct ring_call *call)
@@ -727,7 +727,9 @@ struct measure {
 static bool add_size(void *context, uint64_t descriptor)
 {
     struct measure *measure = context;
-    measure->size += weigh(measure->call, descriptor);
+    const struct ring_call *call = measure->call;
+    measure->size += shl_share_size(call->segment, call->self->owner,
+                                    descriptor_offset(descriptor));
     return false;
 }
 

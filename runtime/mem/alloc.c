@@ -45,6 +45,24 @@ bool shl_place_enter(const struct shl_segment *segment, uint32_t owner, uint64_t
     return found;
 }
 
+bool shl_place_look(const struct shl_segment *segment, uint32_t owner, uint64_t payload_offset,
+                    struct shl_place *ret_place)
+{
+    if (payload_offset >= segment->size ||
+        (owner && !shl_pages_look(segment, owner, payload_offset)))
+        return false;
+    bool found = shl_place_at(segment, payload_offset, ret_place);
+    if (!found)
+        shl_place_look_away(segment, owner);
+    return found;
+}
+
+void shl_place_look_away(const struct shl_segment *segment, uint32_t owner)
+{
+    if (owner)
+        shl_pages_look_away(segment, owner);
+}
+
 uint64_t shl_room(const struct shl_place *place)
 {
     if (place->size_class != CLASS_LARGE)
@@ -219,7 +237,7 @@ static void settle_large(const struct shl_segment *segment, uint32_t owner, uint
     SHL_CHAOS("alloc.settling");
     struct block_shm *block = shl_large(segment, chunk);
     uint64_t own = atom_load_relaxed(&block->own);
-    if (shl_block_is_lost(segment, own, dead))
+    if (shl_block_is_lost(segment, owner, own, dead))
         /* [runs.free] release -> claim_large(). */
         atom_cas_release_64(&block->own, own, block_own_make(BLOCK_FREE, 0, 0));
     shl_pages_leave(segment, owner);
@@ -228,8 +246,7 @@ static void settle_large(const struct shl_segment *segment, uint32_t owner, uint
 
 void shl_alloc_settle(const struct shl_segment *segment, const struct shl_dead *dead)
 {
-    const struct shl_attachment *self = shl_self_attached(segment);
-    uint32_t owner = self ? self->owner : dead->deputy;
+    uint32_t owner = shl_settler_owner(segment, dead);
     shl_runs_settle(segment, owner, dead);
     shl_pages_settle(segment, owner, dead);
     for (uint64_t chunk = segment->chunks_at; chunk < shl_chunks_end(segment); chunk++)

@@ -21,6 +21,12 @@ bool shl_place_at(const struct shl_segment *segment, uint64_t payload_offset,
 bool shl_place_enter(const struct shl_segment *segment, uint32_t owner, uint64_t payload_offset,
                      struct shl_place *ret_place);
 
+/* Likewise for who only reads the block's header, until shl_place_look_away(); beside what he may
+ * have entered. */
+bool shl_place_look(const struct shl_segment *segment, uint32_t owner, uint64_t payload_offset,
+                    struct shl_place *ret_place);
+void shl_place_look_away(const struct shl_segment *segment, uint32_t owner);
+
 /* Bytes behind the header of a block. */
 uint64_t shl_room(const struct shl_place *place);
 

@@ -18,6 +18,7 @@
 
 struct audit {
     const struct shl_segment *segment;
+    uint32_t owner; /* the calling thread, short: it names what it looks at */
     struct shl_dead dead;
     shoal_audit sums;
     uint64_t *messages; /* descriptors of all that lie in queues, in order */
@@ -46,8 +47,7 @@ static uint64_t ref_of(const struct shl_segment *segment, struct object_shm *obj
 static void walk_messages(struct audit *audit)
 {
     struct shl_object_walk walk = { 0 };
-    const struct shl_attachment *self = shl_self_attached(audit->segment);
-    struct shl_visit visit = { audit->segment, self ? self->owner : 0, 0, count_message, audit };
+    struct shl_visit visit = { audit->segment, audit->owner, 0, count_message, audit };
     audit->messages_count = 0;
     for (struct object_shm *object; (object = shl_object_next(audit->segment, &walk));) {
         visit.ref = ref_of(audit->segment, object);
@@ -117,7 +117,7 @@ static bool lives(const struct audit *audit, const struct block_shm *envelope)
     uint64_t own = atom_load_relaxed(&envelope->own);
     return block_own_state(own) == BLOCK_SENDING
                ? is_on_its_way(audit, envelope, own)
-               : !shl_block_is_lost(audit->segment, own, &audit->dead);
+               : !shl_block_is_lost(audit->segment, audit->owner, own, &audit->dead);
 }
 
 static void count_holder(void *context, uint32_t owner, const struct block_shm *envelope)
@@ -151,7 +151,8 @@ static void count_payload(struct counted *counted)
         return;
     case BLOCK_SHARED:
         sums->payloads_count += counted->count;
-        shl_share_visit(counted->audit->segment, counted->own, count_holder, counted);
+        shl_share_visit(counted->audit->segment, counted->audit->owner, counted->own, count_holder,
+                        counted);
         *(counted->living ? &sums->shared : &sums->lost) += counted->size;
         return;
     case BLOCK_LEASED:
@@ -175,7 +176,7 @@ static void count_block(struct audit *audit, const struct block_shm *block, uint
     unsigned count = (atom_load_relaxed(&block->meta) & BLOCK_META_ENVELOPE) ? 0 : 1;
     struct counted counted = { audit, block, own, size, count, 0 };
     struct shl_place parent;
-    if (shl_block_is_lost(audit->segment, own, &audit->dead)) {
+    if (shl_block_is_lost(audit->segment, audit->owner, own, &audit->dead)) {
         sums->lost += size;
         return;
     }
@@ -185,11 +186,10 @@ static void count_block(struct audit *audit, const struct block_shm *block, uint
         return;
     case BLOCK_UNDER: /* counted where its parent is */
         counted.count = 0;
-        counted.own = 0;
-        if (shl_under_parent(audit->segment, own, &parent)) {
+        if (shl_under_parent(audit->segment, audit->owner, own, &parent, &counted.own))
             counted.payload = parent.block;
-            counted.own = atom_load_relaxed(&parent.block->own);
-        }
+        else
+            counted.own = 0;
         count_payload(&counted);
         return;
     case BLOCK_OWNED:
@@ -249,6 +249,16 @@ static void count_pages(struct audit *audit, uint64_t chunk)
     }
 }
 
+static void count_large(struct audit *audit, uint64_t chunk, uint64_t size, bool dead)
+{
+    if (!shl_large_enter(audit->segment, audit->owner, chunk)) {
+        *(dead ? &audit->sums.lost : &audit->sums.kept) += size; /* being made, or given back */
+        return;
+    }
+    count_block(audit, shl_large(audit->segment, chunk), size, false);
+    shl_pages_leave(audit->segment, audit->owner);
+}
+
 static void count_chunk(struct audit *audit, uint64_t chunk)
 {
     shoal_audit *sums = &audit->sums;
@@ -262,11 +272,13 @@ static void count_chunk(struct audit *audit, uint64_t chunk)
         *(dead ? &sums->lost : &sums->kept) += CHUNK_SIZE;
         return;
     case CHUNK_PAGES:
-        count_pages(audit, chunk);
+        if (shl_pages_enter(audit->segment, audit->owner, shl_page_number(chunk, 0))) {
+            count_pages(audit, chunk);
+            shl_pages_leave(audit->segment, audit->owner);
+        }
         return;
     case CHUNK_LARGE:
-        count_block(audit, shl_large(audit->segment, chunk), chunk_word_value(word) * CHUNK_SIZE,
-                    false);
+        count_large(audit, chunk, chunk_word_value(word) * CHUNK_SIZE, dead);
         return;
     case CHUNK_REST: /* counted with the first */
         return;
@@ -282,7 +294,11 @@ static uint64_t sum(const shoal_audit *sums)
 
 static int count_all(const struct shl_segment *segment, struct audit *audit)
 {
+    const struct shl_attachment *self = shl_self(segment);
+    if (!self)
+        return shl_error_code();
     audit->segment = segment;
+    audit->owner = self->owner;
     shl_peer_find_dead(segment, &audit->dead);
     int code = find_messages(audit);
     if (code < 0)

@@ -150,6 +150,7 @@ void shl_journal_settle(const struct shl_segment *segment, uint32_t owner, uint3
     uint64_t own;
     struct shl_place place;
     atom_store_relaxed(&journal->works_at, 0); /* it takes no more steps */
+    atom_store_relaxed(&journal->looks_at, 0);
     if (!SHL_MISTAKE("journal.inside"))
         atom_store_relaxed(&journal->inside, 0);
     uint64_t word = begin(segment, owner, number, &place, &own);

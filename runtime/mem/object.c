@@ -364,8 +364,7 @@ static bool is_place(const struct shl_segment *segment, uint32_t owner, struct o
 void shl_objects_settle(const struct shl_segment *segment, const struct shl_dead *dead)
 {
     enum shl_kind kind;
-    const struct shl_attachment *self = shl_self_attached(segment);
-    uint32_t owner = self ? self->owner : dead->deputy;
+    uint32_t owner = shl_settler_owner(segment, dead);
     uint64_t offset = segment->chunks_at * CHUNK_SIZE;
     for (struct object_shm *object; (object = next_place(segment, &offset, ANY_POOL, &kind));)
         if (is_place(segment, owner, object))

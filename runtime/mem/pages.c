@@ -20,38 +20,68 @@ static atom64 *works_at(const struct shl_segment *segment, uint32_t owner)
     return &shl_thread_peer(segment, PEER_OWNER_SLOT(owner))->journal.works_at;
 }
 
+static atom64 *looks_at(const struct shl_segment *segment, uint32_t owner)
+{
+    return &shl_thread_peer(segment, PEER_OWNER_SLOT(owner))->journal.looks_at;
+}
+
 void shl_pages_name(const struct shl_segment *segment, uint32_t owner, uint64_t number)
 {
     /* [pages.named] relaxed: seen by whoever sees a block given after this. */
     atom_store_relaxed(works_at(segment, owner), number);
 }
 
-/* The chunk's word as it is once the thread names what lies there. */
-static uint64_t name_and_look(const struct shl_segment *segment, uint32_t owner, uint64_t number)
+/* The chunk's word as it is once what lies there is named. */
+static uint64_t name_and_look(const struct shl_segment *segment, atom64 *name, uint64_t number)
 {
     /* [pages.named] seq_cst: named before the look. */
-    atom_exchange_seq_cst(works_at(segment, owner), number);
+    atom_exchange_seq_cst(name, number);
+    SHL_CHAOS("pages.naming");
     /* [pages.chunk] acquire <- publishing; seq_cst for [pages.named]. */
     return atom_load_seq_cst(&shl_chunk_words(segment)[number / PAGES_PER_CHUNK]);
 }
 
 bool shl_pages_enter(const struct shl_segment *segment, uint32_t owner, uint64_t number)
 {
-    if (chunk_word_kind(name_and_look(segment, owner, number)) == CHUNK_PAGES)
+    if (chunk_word_kind(name_and_look(segment, works_at(segment, owner), number)) == CHUNK_PAGES)
         return true;
     shl_pages_leave(segment, owner);
     return false;
+}
+
+/* Of a large block that nobody makes or gives now. */
+static bool is_whole_block(uint64_t word)
+{
+    return word == chunk_word_make(CHUNK_LARGE, 0, chunk_word_value(word));
 }
 
 bool shl_large_enter(const struct shl_segment *segment, uint32_t owner, uint64_t chunk)
 {
     if (chunk_word_kind(shl_chunk_word(segment, chunk * CHUNK_SIZE)) != CHUNK_LARGE)
         return false;
-    uint64_t word = name_and_look(segment, owner, shl_page_number(chunk, 0));
-    if (word == chunk_word_make(CHUNK_LARGE, 0, chunk_word_value(word)))
+    uint64_t word = name_and_look(segment, works_at(segment, owner), shl_page_number(chunk, 0));
+    if (is_whole_block(word))
         return true;
     shl_pages_leave(segment, owner);
     return false;
+}
+
+bool shl_pages_look(const struct shl_segment *segment, uint32_t owner, uint64_t offset)
+{
+    uint64_t chunk = offset / CHUNK_SIZE;
+    if (chunk_word_kind(shl_chunk_word(segment, offset)) == CHUNK_FREE)
+        return false;
+    uint64_t word = name_and_look(segment, looks_at(segment, owner), shl_page_number(chunk, 0));
+    if (chunk_word_kind(word) == CHUNK_PAGES || is_whole_block(word))
+        return true;
+    shl_pages_look_away(segment, owner);
+    return false;
+}
+
+void shl_pages_look_away(const struct shl_segment *segment, uint32_t owner)
+{
+    /* [pages.named] release: all looks there are done. */
+    atom_store_release(looks_at(segment, owner), 0);
 }
 
 void shl_pages_leave(const struct shl_segment *segment, uint32_t owner)
@@ -65,8 +95,9 @@ bool shl_pages_are_named(const struct shl_segment *segment, uint32_t owner, uint
 {
     for (uint32_t i = 0; i < PEERS_MAX; i++) {
         /* [pages.named] seq_cst: the caller has said before that it goes. */
-        uint64_t named = atom_load_seq_cst(works_at(segment, i));
-        if (i != PEER_OWNER_SLOT(owner) && named >= number && named < number + count)
+        uint64_t works = atom_load_seq_cst(works_at(segment, i));
+        uint64_t looks = atom_load_seq_cst(looks_at(segment, i)); /* [pages.named] seq_cst */
+        if (i != PEER_OWNER_SLOT(owner) && (works - number < count || looks - number < count))
             return !SHL_MISTAKE("pages.named");
     }
     return false;

@@ -24,6 +24,8 @@
  *       in another slot or journal? then LARGE and nobody's again; else TAKEN
  *     who gives a chunk to the system: takes all its pages; word TAKEN, 1; is it or a page of it
  *       named in any slot? then word PAGES, and the pages are free again; else word TAKEN, 0
+ * Who only reads headers does the same, or else a limit of memory could kill him: a hole takes
+ * memory when it is read. What he looks at beside the place where he works is looks_at.
  * Store and look are seq_cst on both sides [pages.named]: one of the two sees the other. A stopped
  * thread keeps one chunk or run from being collected, and nothing else.
  */
@@ -148,6 +150,10 @@ bool shl_pages_enter(const struct shl_segment *segment, uint32_t owner, uint64_t
 void shl_pages_leave(const struct shl_segment *segment, uint32_t owner);
 /* Likewise a large block, by its first chunk; true if it is one that nobody makes or gives now. */
 bool shl_large_enter(const struct shl_segment *segment, uint32_t owner, uint64_t chunk);
+/* Likewise, beside what it may have entered: what holds the payload at an offset stays memory as
+ * long as the thread looks there. False if it is none, or somebody makes or gives it now. */
+bool shl_pages_look(const struct shl_segment *segment, uint32_t owner, uint64_t offset);
+void shl_pages_look_away(const struct shl_segment *segment, uint32_t owner);
 /* Likewise the run of a block that is still in the thread's hands. */
 void shl_pages_name(const struct shl_segment *segment, uint32_t owner, uint64_t number);
 

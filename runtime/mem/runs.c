@@ -502,14 +502,13 @@ static bool is_orphan(const struct shl_segment *segment, uint64_t own, const str
     return block_own_is_nobodys(place) || names_dead(place, dead);
 }
 
-bool shl_block_is_lost(const struct shl_segment *segment, uint64_t own, const struct shl_dead *dead)
+bool shl_block_is_lost(const struct shl_segment *segment, uint32_t owner, uint64_t own,
+                       const struct shl_dead *dead)
 {
     struct shl_place parent;
-    if (block_own_state(own) == BLOCK_UNDER) {
-        if (!shl_under_parent(segment, own, &parent))
-            return true;
-        own = atom_load_relaxed(&parent.block->own);
-    }
+    if (block_own_state(own) == BLOCK_UNDER &&
+        !shl_under_parent(segment, owner, own, &parent, &own))
+        return true;
     return names_dead(own, dead) || is_orphan(segment, own, dead);
 }
 
@@ -520,7 +519,8 @@ static uint32_t seq_of(uint64_t own)
 }
 
 /* True if the block's free bit may be missing. */
-static bool settle_block(const struct shl_run *run, uint32_t index, const struct shl_dead *dead)
+static bool settle_block(const struct shl_run *run, uint32_t owner, uint32_t index,
+                         const struct shl_dead *dead)
 {
     struct block_shm *block = shl_run_block(run, index);
     uint64_t own = atom_load_relaxed(&block->own);
@@ -529,7 +529,7 @@ static bool settle_block(const struct shl_run *run, uint32_t index, const struct
     if (block_own_state(own) == BLOCK_UNDER && SHL_MISTAKE("under.sweep"))
         return false;
     /* [runs.free] release -> make_bits_again(). */
-    return shl_block_is_lost(run->segment, own, dead) &&
+    return shl_block_is_lost(run->segment, owner, own, dead) &&
            atom_cas_release_64(&block->own, own, block_own_make(BLOCK_FREE, 0, seq_of(own)));
 }
 
@@ -539,11 +539,11 @@ static uint64_t flags_by_bits(const struct shl_run *run)
     return (has_bits(run) ? RUN_SOME : 0) | (is_whole(run) ? RUN_WHOLE : 0);
 }
 
-static void settle_run(const struct shl_run *run, const struct shl_dead *dead)
+static void settle_run(const struct shl_run *run, uint32_t owner, const struct shl_dead *dead)
 {
     bool missing = false;
     for (uint32_t i = 0; i < shl_sizes[run->size_class].blocks; i++)
-        missing = settle_block(run, i, dead) || missing;
+        missing = settle_block(run, owner, i, dead) || missing;
     for (;;) {
         uint64_t seen = atom_load_relaxed(run->word);
         bool owned = shl_is_dead_thread(dead, page_word_owner(seen));
@@ -575,7 +575,7 @@ static void settle_page(const struct shl_segment *segment, uint32_t owner, uint6
         &shl_page_words(segment, number / PAGES_PER_CHUNK)[number % PAGES_PER_CHUNK]);
     bool ending = (word & RUN_ENDING) && !shl_is_dead_thread(dead, page_word_owner(word));
     if (page_word_kind(word) == PAGE_RUN && !ending && shl_run_find(segment, number, &run))
-        settle_run(&run, dead);
+        settle_run(&run, owner, dead);
     shl_pages_leave(segment, owner);
 }
 

@@ -80,8 +80,9 @@ bool shl_runs_give(const struct shl_segment *segment, uint32_t owner, uint32_t s
  * `decommit`. True if any was. */
 bool shl_runs_collect(const struct shl_segment *segment, uint32_t owner, bool decommit);
 
-/* Does a block's word name the dead one, or an object or payload that is no more? */
-bool shl_block_is_lost(const struct shl_segment *segment, uint64_t own,
+/* Does a block's word name the dead one, or an object or payload that is no more? By `owner`, who
+ * looks at the payload (shl_place_look). */
+bool shl_block_is_lost(const struct shl_segment *segment, uint32_t owner, uint64_t own,
                        const struct shl_dead *dead);
 
 /* What a dead thread or process had in its hands is nobody's again; by `owner`. */

@@ -124,6 +124,15 @@ static inline struct shl_attachment *shl_self_attached(const struct shl_segment 
     return attached ? &self->attachments[segment->index] : NULL;
 }
 
+/* Who settles deaths names in his own slot what he looks at, or in that of the dead one for whom he
+ * may act: its thread, short. */
+static inline uint32_t shl_settler_owner(const struct shl_segment *segment,
+                                         const struct shl_dead *dead)
+{
+    const struct shl_attachment *self = shl_self_attached(segment);
+    return self ? self->owner : dead->deputy;
+}
+
 /* The calling thread leaves every segment, as at its end: its cache goes to everybody. */
 void shl_self_leave(void);
 

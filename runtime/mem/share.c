@@ -161,30 +161,44 @@ static void give_back(const struct shl_segment *segment, const struct share_shm 
                             block_own_make(BLOCK_FREE, 0, block_own_seq_lent(own)));
 }
 
-/* The block of the envelope that an entry names; false if that was freed. */
-static bool find_envelope(const struct shl_segment *segment, uint64_t holder,
-                          struct shl_place *ret_place, uint64_t *ret_own)
+/* Has the envelope been freed that an entry names? */
+static bool is_envelope(const struct block_shm *block, uint64_t holder, uint64_t *ret_own)
 {
-    if (shl_ref_offset(holder) >= segment->size ||
-        !shl_place_at(segment, shl_ref_offset(holder), ret_place))
-        return false;
     /* [alloc.own] acquire <- hand_out(): the generation. */
-    *ret_own = atom_load_acquire(&ret_place->block->own);
-    uint64_t meta = atom_load_relaxed(&ret_place->block->meta);
+    *ret_own = atom_load_acquire(&block->own);
+    uint64_t meta = atom_load_relaxed(&block->meta);
     return block_own_state(*ret_own) != BLOCK_FREE && (meta & BLOCK_META_ENVELOPE) &&
            block_meta_generation(meta) == shl_ref_generation(holder);
 }
 
+/* The block of the envelope that an entry names, at which `owner` looks from here on; false if that
+ * was freed. */
+static bool look_at_envelope(const struct shl_segment *segment, uint32_t owner, uint64_t holder,
+                             struct shl_place *ret_place, uint64_t *ret_own)
+{
+    if (!shl_place_look(segment, owner, shl_ref_offset(holder), ret_place))
+        return false;
+    if (is_envelope(ret_place->block, holder, ret_own))
+        return true;
+    shl_place_look_away(segment, owner);
+    return false;
+}
+
 /* The holder will never pass its hold on: a dead process, or an envelope of one, or one that was
  * freed, after a death, when the journals were settled. */
-static bool is_lost(const struct shl_segment *segment, uint64_t holder, const struct shl_dead *dead)
+static bool is_lost(const struct shl_segment *segment, uint32_t owner, uint64_t holder,
+                    const struct shl_dead *dead)
 {
     struct shl_place place;
     uint64_t own;
     if (!(holder & HOLDER_ENVELOPE))
         return shl_is_dead_process(dead, share_holder_owner(holder));
-    return !SHL_MISTAKE("share.envelope") &&
-           (!find_envelope(segment, holder, &place, &own) || shl_block_is_lost(segment, own, dead));
+    if (SHL_MISTAKE("share.envelope"))
+        return false;
+    if (!look_at_envelope(segment, owner, holder, &place, &own))
+        return true;
+    shl_place_look_away(segment, owner);
+    return shl_block_is_lost(segment, owner, own, dead);
 }
 
 static void settle(const struct shl_segment *segment, struct object_shm *object,
@@ -193,10 +207,12 @@ static void settle(const struct shl_segment *segment, struct object_shm *object,
     uint64_t ref = atom_load_relaxed(&object->self);
     struct share share = { (struct share_shm *)object, ref, shl_ref_generation(ref) };
     bool any = false;
+    uint32_t owner = shl_settler_owner(segment, dead);
     for (uint32_t i = 0; i < HOLDERS_MAX; i++) {
         /* [share.holders] acquire <- pass(): the envelope. */
         uint64_t seen = atom_load_acquire(&share.shm->holders[i]);
-        if (is_holder(&share, seen) && is_lost(segment, seen, dead) && !SHL_MISTAKE("share.dead"))
+        if (is_holder(&share, seen) && is_lost(segment, owner, seen, dead) &&
+            !SHL_MISTAKE("share.dead"))
             any = pass(&share, i, seen, 0) || any;
     }
     SHL_CHAOS("share.settling");
@@ -227,7 +243,7 @@ static bool is_first(const struct share *share, uint32_t index, uint64_t holder)
     return true;
 }
 
-void shl_share_visit(const struct shl_segment *segment, uint64_t own,
+void shl_share_visit(const struct shl_segment *segment, uint32_t looker, uint64_t own,
                      void (*visitor)(void *context, uint32_t owner,
                                      const struct block_shm *envelope),
                      void *context)
@@ -243,8 +259,10 @@ void shl_share_visit(const struct shl_segment *segment, uint64_t own,
             continue;
         if (!(holder & HOLDER_ENVELOPE))
             visitor(context, share_holder_owner(holder), NULL);
-        else if (find_envelope(segment, holder, &place, &own_of_envelope))
+        else if (look_at_envelope(segment, looker, holder, &place, &own_of_envelope)) {
             visitor(context, 0, place.block);
+            shl_place_look_away(segment, looker);
+        }
     }
 }
 
@@ -391,18 +409,36 @@ void *shl_share_unwrap(const struct shl_segment *segment, void *payload,
     return NULL;
 }
 
-uint64_t shl_share_size(const struct shl_segment *segment, uint64_t offset)
+/* The header of a payload that is looked at, and what the envelope says that it may be; false if
+ * there is none. */
+static bool look(const struct shl_segment *segment, uint32_t owner, uint64_t offset,
+                 uint64_t *ret_meta, uint64_t *ret_share)
+{
+    struct shl_place place;
+    if (!shl_place_look(segment, owner, offset, &place))
+        return false;
+    /* [under.table] acquire <- shoal_alloc_under(): the table's contents. */
+    *ret_meta = atom_load_acquire(&place.block->meta);
+    if (*ret_meta & BLOCK_META_ENVELOPE)
+        *ret_share = ((struct envelope_shm *)shl_payload(place.block))->share;
+    shl_place_look_away(segment, owner);
+    return true;
+}
+
+uint64_t shl_share_size(const struct shl_segment *segment, uint32_t owner, uint64_t offset)
 {
     struct share share;
-    struct shl_place place;
-    if (offset >= segment->size || !shl_place_at(segment, offset, &place))
+    uint64_t meta, ref = 0;
+    if (!look(segment, owner, offset, &meta, &ref))
         return 0;
-    if (!(atom_load_relaxed(&place.block->meta) & BLOCK_META_ENVELOPE))
-        return shl_under_size(&place);
-    const struct envelope_shm *envelope = shl_payload(place.block);
-    bool found = find_object(segment, envelope->share, &share) &&
-                 find_payload(segment, share.shm, &place);
-    return found ? shl_under_size(&place) : 0;
+    if (meta & BLOCK_META_ENVELOPE) {
+        if (!find_object(segment, ref, &share))
+            return 0;
+        offset = share.shm->payload;
+        if (!look(segment, owner, offset, &meta, &ref))
+            return 0;
+    }
+    return shl_under_size_seen(segment, owner, offset, meta);
 }
 
 void shl_share_discard(const struct shl_place *place, struct shl_attachment *self)

@@ -60,12 +60,13 @@ void *shl_share_unwrap(const struct shl_segment *segment, void *payload,
 /* The caller's envelope is about to be freed, and its hold ends. */
 void shl_share_discard(const struct shl_place *place, struct shl_attachment *self);
 
-/* What was asked for as the message at an offset, or as what it stands for. */
-uint64_t shl_share_size(const struct shl_segment *segment, uint64_t offset);
+/* What was asked for as the message at an offset, or as what it stands for. By `owner`, who looks
+ * at it (shl_place_look; 0: it cannot go). */
+uint64_t shl_share_size(const struct shl_segment *segment, uint32_t owner, uint64_t offset);
 
 /* Calls it for each process (short) that holds a shared payload, and for the block of each envelope
- * (of owner 0). */
-void shl_share_visit(const struct shl_segment *segment, uint64_t own,
+ * (of owner 0). By `looker`, who looks at that block. */
+void shl_share_visit(const struct shl_segment *segment, uint32_t looker, uint64_t own,
                      void (*visitor)(void *context, uint32_t owner,
                                      const struct block_shm *envelope),
                      void *context);

@@ -18,16 +18,19 @@ static uint64_t ref_of(const struct shl_place *parent)
     return shl_ref_make(0, generation, offset_of(parent));
 }
 
-bool shl_under_parent(const struct shl_segment *segment, uint64_t own, struct shl_place *ret_parent)
+bool shl_under_parent(const struct shl_segment *segment, uint32_t owner, uint64_t own,
+                      struct shl_place *ret_parent, uint64_t *ret_own)
 {
-    uint64_t offset = shl_ref_offset(own);
-    if (offset >= segment->size || !shl_place_at(segment, offset, ret_parent))
+    if (!shl_place_look(segment, owner, shl_ref_offset(own), ret_parent))
         return false;
     /* [alloc.own] acquire <- hand_out(): the generation. */
-    enum block_state state = block_own_state(atom_load_acquire(&ret_parent->block->own));
+    *ret_own = atom_load_acquire(&ret_parent->block->own);
+    enum block_state state = block_own_state(*ret_own);
     bool lives = state == BLOCK_OWNED || state == BLOCK_SENDING || state == BLOCK_SHARED ||
                  state == BLOCK_LEASED;
-    return lives && shl_ref_generation(own) == shl_ref_generation(ref_of(ret_parent));
+    bool is_same = shl_ref_generation(own) == shl_ref_generation(ref_of(ret_parent));
+    shl_place_look_away(segment, owner);
+    return lives && is_same;
 }
 
 /* ---- tables */
@@ -71,13 +74,27 @@ static bool find_table(const struct shl_place *parent, struct shl_place *ret_tab
            find_table_at(parent->segment, block_meta_size(meta) << 4, ref_of(parent), ret_table);
 }
 
-uint64_t shl_under_size(const struct shl_place *payload)
+uint64_t shl_under_size_seen(const struct shl_segment *segment, uint32_t owner, uint64_t offset,
+                             uint64_t meta)
 {
-    uint64_t meta = atom_load_relaxed(&payload->block->meta);
-    struct shl_place table;
+    struct shl_place place;
+    uint64_t table = block_meta_size(meta) << 4, size = 0;
+    uint64_t ref = shl_ref_make(0, block_meta_generation(meta), offset);
     if (!(meta & BLOCK_META_PARENT))
         return block_meta_size(meta);
-    return find_table(payload, &table) ? ((struct under_shm *)shl_payload(table.block))->size : 0;
+    if (!shl_place_look(segment, owner, table, &place))
+        return 0;
+    if (find_table_at(segment, table, ref, &place))
+        size = ((struct under_shm *)shl_payload(place.block))->size;
+    shl_place_look_away(segment, owner);
+    return size;
+}
+
+uint64_t shl_under_size(const struct shl_place *payload)
+{
+    /* [under.table] acquire <- add_table(): its contents. */
+    uint64_t meta = atom_load_acquire(&payload->block->meta);
+    return shl_under_size_seen(payload->segment, 0, offset_of(payload), meta);
 }
 
 /* Drops what is no child any more. */
@@ -154,9 +171,8 @@ static int own_parent(struct shl_place *place, uint64_t own, const struct shl_at
 {
     const struct shl_segment *segment = place->segment;
     if (block_own_state(own) == BLOCK_UNDER) {
-        REQUIRE(shl_under_parent(segment, own, place), -EFAULT,
+        REQUIRE(shl_under_parent(segment, 0, own, place, &own), -EFAULT,
                 "the payload was freed with its parent");
-        own = atom_load_relaxed(&place->block->own);
     }
     return block_own_is_mine(own, self->process_owner) ? 0 : shl_block_error(segment, own);
 }

@@ -17,12 +17,16 @@
 
 #include "mem/alloc.h"
 
-/* The parent of a child; false (no error told) if it is no more. */
-bool shl_under_parent(const struct shl_segment *segment, uint64_t own,
-                      struct shl_place *ret_parent);
+/* The parent of a child, and its word; false (no error told) if it is no more. By `owner`, who
+ * looks at it meanwhile (shl_place_look; 0: it cannot go). */
+bool shl_under_parent(const struct shl_segment *segment, uint32_t owner, uint64_t own,
+                      struct shl_place *ret_parent, uint64_t *ret_own);
 
 /* What was asked for when the payload was allocated. */
 uint64_t shl_under_size(const struct shl_place *payload);
+/* Likewise of what others may free meanwhile, by its header. */
+uint64_t shl_under_size_seen(const struct shl_segment *segment, uint32_t owner, uint64_t offset,
+                             uint64_t meta);
 
 /* Calls it for all that is under a payload of the caller's, also the library's own tables of that;
  * it may free them. */

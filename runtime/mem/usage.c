@@ -22,14 +22,18 @@ static void count_run(const struct shl_run *run, shoal_size_class *count)
     }
 }
 
-static void count_chunk(const struct shl_segment *segment, uint64_t chunk, shoal_size_class *counts)
+static void count_large(const struct shl_segment *segment, uint64_t chunk, shoal_size_class *count)
 {
-    uint64_t word = shl_chunk_word(segment, chunk * CHUNK_SIZE);
+    uint64_t chunks = chunk_word_value(shl_chunk_word(segment, chunk * CHUNK_SIZE));
+    uint64_t left = shl_chunks_count(segment) - chunk; /* more is damaged */
+    uint64_t own = atom_load_relaxed(&shl_large(segment, chunk)->own);
+    count->pages_size += (chunks < left ? chunks : left) * CHUNK_SIZE;
+    ++*(block_own_is_nobodys(own) ? &count->free_count : &count->used_count);
+}
+
+static void count_pages(const struct shl_segment *segment, uint64_t chunk, shoal_size_class *counts)
+{
     struct shl_run run;
-    if (chunk_word_kind(word) == CHUNK_LARGE) {
-        counts[LARGE].pages_size += chunk_word_value(word) * CHUNK_SIZE;
-        counts[LARGE].used_count++;
-    }
     for (uint64_t page = 1; page < PAGES_PER_CHUNK; page++) {
         uint64_t number = shl_page_number(chunk, page);
         if (page_word_kind(shl_page_word(segment, number * PAGE_SIZE_SHM)) == PAGE_RUN &&
@@ -38,15 +42,29 @@ static void count_chunk(const struct shl_segment *segment, uint64_t chunk, shoal
     }
 }
 
+static void count_chunk(const struct shl_segment *segment, uint32_t owner, uint64_t chunk,
+                        shoal_size_class *counts)
+{
+    enum chunk_kind kind = chunk_word_kind(shl_chunk_word(segment, chunk * CHUNK_SIZE));
+    if (kind == CHUNK_LARGE && shl_large_enter(segment, owner, chunk))
+        count_large(segment, chunk, &counts[LARGE]);
+    else if (kind == CHUNK_PAGES && shl_pages_enter(segment, owner, shl_page_number(chunk, 0)))
+        count_pages(segment, chunk, counts);
+    else
+        return;
+    shl_pages_leave(segment, owner);
+}
+
 int shoal_segment_sizes(shoal_segment handle, shoal_size_class *ret_sizes, unsigned sizes_max)
 {
     REQUIRE(ret_sizes || sizes_max == 0, -EINVAL, "no place for the sizes");
     const struct shl_segment *segment = shl_segment_of_handle(handle);
-    if (!segment)
+    const struct shl_attachment *self = segment ? shl_self(segment) : NULL;
+    if (!self)
         return shl_error_code();
     shoal_size_class counts[SIZES_COUNT] = { 0 };
     for (uint64_t chunk = segment->chunks_at; chunk < shl_chunks_end(segment); chunk++)
-        count_chunk(segment, chunk, counts);
+        count_chunk(segment, self->owner, chunk, counts);
     unsigned found = 0;
     for (uint32_t i = 0; i < SIZES_COUNT && found < sizes_max; i++) {
         counts[i].size_max = i == LARGE

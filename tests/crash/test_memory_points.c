@@ -392,6 +392,89 @@ static int attaches_and_stops(void *point)
     return 0;
 }
 
+/* One that was freed, but not given back, is not used. */
+Test(memory_points, a_large_block_of_nobody_is_counted_as_free, .timeout = 120)
+{
+    shoal_size_class sizes[CLASSES_COUNT];
+    make_board();
+    cr_assert(dies(&(struct deed){ lives, "alloc.large", 0 }));
+    const int count = shoal_segment_sizes(segment, sizes, CLASSES_COUNT);
+    cr_assert_gt(count, 0);
+    cr_assert_eq(sizes[count - 1].free_count, 1);
+    cr_assert_eq(sizes[count - 1].used_count, 2);
+    assert_settled(&(struct deed){ lives, "alloc.large", 0 }, 0);
+    assert_code(shoal_queue_destroy(board->queue), 0);
+    assert_code(shoal_segment_detach(segment), 0);
+}
+
+/* --- who only counts ------------------------------------------------------------------------ */
+
+static void counts_all(void)
+{
+    shoal_audit audit;
+    shoal_segment_audit(segment, &audit);
+}
+
+static void counts_sizes(void)
+{
+    shoal_size_class sizes[1];
+    CHILD_CHECK(shoal_segment_sizes(segment, sizes, 1) == 1);
+}
+
+static void counts_a_queue(void)
+{
+    shoal_queue_counters counters;
+    CHILD_CHECK(shoal_queue_stats(board->queue, &counters) == 0);
+}
+
+/* In each there are so many looks before that at the large block, the segment's last one. */
+static const struct count {
+    void (*function)(void);
+    unsigned passes;
+} counts[] = { { counts_all, 3 }, { counts_sizes, 1 }, { counts_a_queue, 1 } };
+
+static int counts_and_stops(void *argument)
+{
+    const struct count *count = argument;
+    shoal_free(shoal_alloc_in(segment, 1));
+    shl_chaos_plan(&(struct shl_chaos_plan){ "pages.naming", SHL_CHAOS_STALL, count->passes,
+                                             stalled, released });
+    count->function();
+    return 0;
+}
+
+/* A large message is freed while another process is about to read its header: true if it stays
+ * memory until then. */
+static bool stays_until_it_is_counted(const struct count *count, const char *mistake)
+{
+    void *payload = shoal_alloc_in(segment, 5 << 20);
+    assert_code(shoal_queue_put(board->queue, payload, SHOAL_NOW), 0);
+    stalled = harness_shared(sizeof *stalled);
+    released = harness_shared(sizeof *released);
+    const uint64_t unused = memory_audit(segment).unused;
+    const pid_t pid = harness_child(counts_and_stops, (void *)count);
+    cr_assert(harness_until(atom_load_acquire(stalled))); /* acquire <- the child */
+    assert_code(shoal_queue_get(board->queue, &payload, SHOAL_NOW), 0);
+    shl_mistake = mistake;
+    shoal_free(payload);
+    shl_mistake = NULL;
+    const bool stays = memory_audit(segment).unused == unused;
+    settler_goes_on(pid);
+    return stays;
+}
+
+Test(memory_points, what_somebody_counts_stays_memory, .timeout = 120)
+{
+    make_board();
+    for (size_t i = 0; i < COUNT_OF(counts); i++) {
+        cr_expect(stays_until_it_is_counted(&counts[i], NULL), "%zu", i);
+        cr_expect_not(stays_until_it_is_counted(&counts[i], "pages.named"), "%zu", i);
+        assert_settled(&(struct deed){ lives, "pages.naming", 0 }, 0);
+    }
+    assert_code(shoal_queue_destroy(board->queue), 0);
+    assert_code(shoal_segment_detach(segment), 0);
+}
+
 /* Marks its slot, and is told when the other one, who may have written there, has gone on. */
 static int keeps_its_start_time(void *step)
 {

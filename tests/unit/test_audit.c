@@ -270,6 +270,7 @@ Test(audit, damage_is_told, .timeout = 60)
     for (uint64_t count = 0; count < 99; count += 9) { /* chunks that it says it has */
         atom_store_relaxed(word, chunk_word_make(CHUNK_LARGE, 0, count));
         cr_assert_lt(shoal_size(payload), 16 << 20, "%llu chunks", (unsigned long long)count);
+        cr_assert_leq(sizes_of(5 << 20).pages_size, 16 << 20);
     }
     atom_store_relaxed(&shl_block(payload)->meta, 5 << 20);
     atom_store_relaxed(word, good);
