@@ -1,5 +1,7 @@
 #include "flow/cells.h"
 
+#include <shoal/queue.h>
+
 #include "mem/alloc.h"
 #include "mem/journal.h"
 #include "os/chaos.h"
@@ -27,32 +29,30 @@ static bool is_filled(uint64_t turn)
     return state_of(turn) == CELL_FULL || state_of(turn) == CELL_END;
 }
 
-static uint64_t index_of(const struct cells_shm *ring, uint64_t turn)
+static uint64_t index_of(const struct shl_found *found, uint64_t turn)
 {
-    return turn >> CELL_STATE_BITS & ring->mask;
+    return turn >> CELL_STATE_BITS & found->mask;
 }
 
-static uint64_t lap_of(const struct cells_shm *ring)
+static uint64_t lap_of(const struct shl_found *found)
 {
-    return (ring->mask + 1) << CELL_STATE_BITS;
+    return (found->mask + 1) << CELL_STATE_BITS;
 }
 
 /* The position after that of a turn, FREE. */
-static uint64_t next_of(const struct cells_shm *ring, uint64_t turn)
+static uint64_t next_of(const struct shl_found *found, uint64_t turn)
 {
-    uint64_t last_in_lap = ring->mask << CELL_STATE_BITS | CELL_STATE_MASK;
-    bool is_last = index_of(ring, turn) + 1 >= ring->capacity;
+    uint64_t last_in_lap = found->mask << CELL_STATE_BITS | CELL_STATE_MASK;
+    bool is_last = index_of(found, turn) + 1 >= found->capacity;
     return unlikely(is_last) ? (turn | last_in_lap) + 1 : (turn | CELL_STATE_MASK) + 1;
 }
 
 /* How many positions lie between two turns. */
-static uint64_t distance(const struct cells_shm *ring, uint64_t from, uint64_t to)
+static uint64_t distance(const struct shl_found *found, uint64_t from, uint64_t to)
 {
-    uint64_t laps = (to - index_of(ring, to) * CELL_ONE) - (from - index_of(ring, from) * CELL_ONE);
-    uint64_t lap = lap_of(ring);
-    if (unlikely(lap == 0))
-        return 0; /* damaged */
-    return laps / lap * ring->capacity + index_of(ring, to) - index_of(ring, from);
+    uint64_t from_index = index_of(found, from), to_index = index_of(found, to);
+    uint64_t laps = ((to - to_index * CELL_ONE) - (from - from_index * CELL_ONE)) / lap_of(found);
+    return laps * found->capacity + to_index - from_index;
 }
 
 static bool is_later(uint64_t one, uint64_t two)
@@ -61,96 +61,81 @@ static bool is_later(uint64_t one, uint64_t two)
 }
 
 /* NULL if it cannot be: another process may have damaged the ring. */
-static struct cell_shm *cell_at(const struct ring_call *call, uint64_t turn)
+static struct cell_shm *cell_at(const struct shl_found *found, uint64_t turn)
 {
-    const struct cells_shm *ring = call->cells;
-    uint64_t index = index_of(ring, turn);
-    uint64_t offset = ring->cells + index * sizeof(struct cell_shm);
-    bool possible = index < ring->capacity && offset < call->segment->size &&
-                    offset % sizeof(struct cell_shm) == 0;
-    return likely(possible) ? shl_at(call->segment, offset) : NULL;
+    uint64_t index = index_of(found, turn);
+    return likely(index < found->capacity) ? &found->cells[index] : NULL;
 }
 
-/* Of a damaged ring no more is walked than could lie in the segment. */
-static uint64_t steps_max(const struct ring_call *call)
+/* Who is outrun so often has found nothing. */
+static uint64_t steps_max(const struct shl_found *found)
 {
-    uint64_t most = call->segment->size / sizeof(struct cell_shm);
-    return (call->cells->capacity < most ? call->cells->capacity : most) + STEPS_MORE;
+    return found->capacity + STEPS_MORE;
 }
 
 /* P2: where a turn's cell says that the ring has come to; the turn itself if the cell is as the one
  * who stands there wants to find it. */
-static uint64_t step_on(const struct cells_shm *ring, uint64_t seen)
+static uint64_t step_on(const struct shl_found *found, uint64_t seen)
 {
     /* What is FREE or CLOSED was emptied a lap ago: all before that was filled, and emptied. */
-    return is_filled(seen) ? next_of(ring, seen) : next_of(ring, seen - lap_of(ring));
+    return next_of(found, is_filled(seen) ? seen : seen - lap_of(found));
 }
 
 /* --- hints ----------------------------------------------------------------------------------- */
 
-static atom64 *hint_of(const struct ring_call *call, unsigned side)
+static atom64 *hint_of(const struct shl_found *found, unsigned side)
 {
-    return side == SHL_PUTS ? &call->cells->tail : &call->cells->head;
-}
-
-/* The thread's notes, unless others have come into their place during the call. */
-static struct shl_side *side_of(const struct ring_call *call, unsigned side)
-{
-    bool ours = call->found && call->found->ref == call->ref;
-    return likely(ours) ? &call->found->sides[side] : NULL;
+    return side == SHL_PUTS ? &found->ring->tail : &found->ring->head;
 }
 
 /* The thread's own, as long as it has one: the other's line is left alone. */
-static uint64_t first_turn(const struct ring_call *call, unsigned side)
+static uint64_t first_turn(const struct shl_found *found, unsigned side)
 {
-    const struct shl_side *own = side_of(call, side);
+    uint64_t own = found->sides[side].turn;
     /* [cells.hint] acquire <- remember(): what its writer had seen. */
-    return likely(own && own->turn) ? own->turn : atom_load_acquire(hint_of(call, side));
+    return likely(own) ? own : atom_load_acquire(hint_of(found, side));
 }
 
 /* Who has found that it lags goes on from there, or from the hint that all share. */
-static uint64_t further(const struct ring_call *call, unsigned side, uint64_t turn)
+static uint64_t further(const struct shl_found *found, unsigned side, uint64_t turn)
 {
     /* [cells.hint] acquire <- remember(): likewise. */
-    uint64_t hint = atom_load_acquire(hint_of(call, side));
+    uint64_t hint = atom_load_acquire(hint_of(found, side));
     return is_later(hint, turn) ? hint : turn;
 }
 
 /* P5. The hint that all share changes with every fourth position: with each cache line of cells. */
-static void remember(const struct ring_call *call, unsigned side, uint64_t turn)
+static void remember(struct shl_found *found, unsigned side, uint64_t turn)
 {
-    struct shl_side *own = side_of(call, side);
-    if (likely(own)) {
-        own->turn = turn;
-        shl_pace_hit(&own->pace);
-    }
+    found->sides[side].turn = turn;
+    shl_pace_hit(&found->sides[side].pace);
     if ((turn & 3 * CELL_ONE) == 0)
         /* [cells.hint] release -> first_turn(): all before it is filled, or emptied. */
-        atom_store_release(hint_of(call, side), turn);
+        atom_store_release(hint_of(found, side), turn);
 }
 
 /* --- who is inside --------------------------------------------------------------------------- */
 
-static int enter(const struct ring_call *call)
+static int enter(const struct shl_found *found)
 {
-    atom64 *inside = &call->self->journal->inside;
+    atom64 *inside = &found->self->journal->inside;
     /* [cells.inside] seq_cst, release: named before the handle is looked at. */
     if (SHL_MISTAKE("cells.inside"))
-        atom_store_release(inside, call->ref);
+        atom_store_release(inside, found->ref);
     else
-        atom_exchange_seq_cst(inside, call->ref);
+        atom_exchange_seq_cst(inside, found->ref);
     SHL_CHAOS("cells.P1");
     /* [cells.inside] seq_cst, acquire <- shl_cells_close(). */
-    if (likely(atom_load_seq_cst(&call->object->self) == call->ref))
+    if (likely(atom_load_seq_cst(&found->object->self) == found->ref))
         return 0;
     atom_store_relaxed(inside, 0); /* nothing was touched */
     return shl_error(-ESTALE, "the queue was destroyed");
 }
 
-static void leave(const struct ring_call *call)
+static void leave(const struct shl_found *found)
 {
     /* [cells.inside] release -> who_is_inside(): the last look at a cell. */
-    atom_store_release(&call->self->journal->inside, 0);
+    atom_store_release(&found->self->journal->inside, 0);
 }
 
 /* The word of another live thread that is inside; NULL: nobody is. */
@@ -170,22 +155,23 @@ static atom64 *who_is_inside(const struct ring_call *call)
 /* --- put and take ---------------------------------------------------------------------------- */
 
 struct attempt {
-    const struct ring_call *call;
+    struct shl_found *found;
     uint64_t item;
-    enum cell_state state; /* of the cell with the item */
-    struct cell_shm *cell; /* which kept it from succeeding */
-    uint64_t seen;         /* as it was then */
+    enum cell_state state; /* FULL or END: of the item */
+    bool leaves_end;       /* an end is not taken: there is nothing to take */
+    struct cell_shm *cell; /* where it has come to, */
+    uint64_t seen;         /* and the turn there */
 };
 
-/* P3 to P5 for a cell that is free. False: overtaken. */
-static inline bool fill(struct attempt *attempt, uint64_t turn, bool slept)
+/* P3 to P5 for a cell that is free: true if it was ours. */
+static inline bool fill(const struct attempt *attempt, bool slept)
 {
-    struct cells_shm *ring = attempt->call->cells;
+    struct shl_found *found = attempt->found;
     struct cell_shm *cell = attempt->cell;
-    uint64_t before = atom_load_relaxed(&cell->item);
+    uint64_t turn = attempt->seen, before = atom_load_relaxed(&cell->item);
     if (unlikely(slept))
-        shl_futex_wake(&ring->not_full.bell, 1); /* while our own bell is pending: see W4 */
-    struct robust_list *pending = shl_pending_set(&ring->not_empty.bell);
+        shl_futex_wake(&found->ring->not_full.bell, 1); /* while our own bell is pending: see W4 */
+    struct robust_list *pending = shl_pending_set(&found->ring->not_empty.bell);
     if (SHL_MISTAKE("cells.P3"))
         shl_pending_clear(pending);
     SHL_CHAOS("cells.P4");
@@ -196,89 +182,89 @@ static inline bool fill(struct attempt *attempt, uint64_t turn, bool slept)
                                       attempt->item);
     if (likely(done)) {
         SHL_CHAOS("cells.P5");
-        remember(attempt->call, SHL_PUTS, next_of(ring, turn));
-        shl_park_ring(&ring->not_empty);
+        remember(found, SHL_PUTS, next_of(found, turn));
+        shl_park_ring(&found->ring->not_empty);
     }
     shl_pending_clear(pending);
     return done;
 }
 
 /* Likewise for a cell that is full. */
-static inline bool empty(struct attempt *attempt, uint64_t turn, bool slept)
+static inline bool empty(struct attempt *attempt, bool slept)
 {
-    const struct ring_call *call = attempt->call;
-    struct cells_shm *ring = call->cells;
+    struct shl_found *found = attempt->found;
     struct cell_shm *cell = attempt->cell;
-    uint64_t lap = SHL_MISTAKE("cells.same_turn") ? 0 : lap_of(ring);
+    uint64_t lap = SHL_MISTAKE("cells.same_turn") ? 0 : lap_of(found);
+    uint64_t turn = attempt->seen - state_of(attempt->seen);
     attempt->item = atom_load_relaxed(&cell->item);
     attempt->state = (enum cell_state)state_of(attempt->seen);
-    bool is_message = call->is_owned && attempt->state == CELL_FULL;
+    bool is_message = found->items == ITEMS_PAYLOADS && attempt->state == CELL_FULL;
     if (is_message)
-        shl_journal_taking(call->self, call->ref, attempt->item);
+        shl_journal_taking(found->self, found->ref, attempt->item);
     if (unlikely(slept) && !SHL_MISTAKE("cells.slept"))
-        shl_futex_wake(&ring->not_empty.bell, 1); /* likewise */
-    struct robust_list *pending = shl_pending_set(&ring->not_full.bell);
+        shl_futex_wake(&found->ring->not_empty.bell, 1); /* likewise */
+    struct robust_list *pending = shl_pending_set(&found->ring->not_full.bell);
     SHL_CHAOS("cells.P4");
     /* [cells.drain] release; seq_cst for [park.flag]. */
     bool done = atom_cas_seq_cst_64(&cell->turn, attempt->seen, turn + lap);
     if (likely(done)) {
         SHL_CHAOS("cells.P5");
-        remember(call, SHL_TAKES, next_of(ring, turn));
-        shl_park_ring(&ring->not_full);
+        remember(found, SHL_TAKES, next_of(found, turn));
+        shl_park_ring(&found->ring->not_full);
     }
     shl_pending_clear(pending);
     if (unlikely(!done) && is_message)
-        shl_journal_lost(call->segment, call->self, attempt->item);
+        shl_journal_lost(found->segment, found->self, attempt->item);
     return done;
 }
 
-static void pause_lost(void)
+static SHL_COLD void pause_lost(void)
 {
     for (int i = 0; i < PAUSES_LOST; i++)
         atom_pause();
 }
 
-static bool is_sealed(const struct ring_call *call)
+static bool is_sealed(const struct shl_found *found)
 {
     /* relaxed: behind the load of the turn, which is an acquire; see seal */
-    return atom_load_relaxed(&call->cells->sealed);
+    return atom_load_relaxed(&found->ring->sealed);
 }
 
-/* The one step of P2: the attempt's cell, and what its turn says about a position. */
-enum look { LOOK_OK, LOOK_BEHIND, LOOK_AHEAD, LOOK_DAMAGED };
-
-static inline enum look look_at(struct attempt *attempt, uint64_t turn)
+/* The one look of P2: the attempt's cell and its turn. False: another process has damaged the
+ * ring. */
+static inline bool look_at(struct attempt *attempt, uint64_t turn)
 {
-    attempt->cell = cell_at(attempt->call, turn);
+    attempt->cell = cell_at(attempt->found, turn);
     if (unlikely(!attempt->cell))
-        return LOOK_DAMAGED;
+        return false;
     /* [cells.fill] [cells.drain] acquire <- P4; seq_cst for [park.flag]. */
     attempt->seen = atom_load_seq_cst(&attempt->cell->turn);
-    uint64_t there = attempt->seen - state_of(attempt->seen);
-    return there == turn ? LOOK_OK : is_later(there, turn) ? LOOK_AHEAD : LOOK_BEHIND;
+    return true;
 }
 
 static inline int put_once(struct attempt *attempt, bool slept)
 {
-    const struct cells_shm *ring = attempt->call->cells;
-    uint64_t turn = first_turn(attempt->call, SHL_PUTS);
-    for (uint64_t steps = 0; likely(steps == 0) || steps < steps_max(attempt->call); steps++) {
-        enum look look = look_at(attempt, turn);
-        if (look == LOOK_BEHIND && is_filled(attempt->seen) &&
-            attempt->seen - state_of(attempt->seen) == turn - lap_of(ring))
-            return is_sealed(attempt->call) ? -EPIPE : -EAGAIN;
-        if (unlikely(look == LOOK_BEHIND || look == LOOK_DAMAGED))
+    const struct shl_found *found = attempt->found;
+    uint64_t turn = first_turn(found, SHL_PUTS);
+    for (uint64_t steps = 0; likely(steps == 0) || steps < steps_max(found); steps++) {
+        if (unlikely(!look_at(attempt, turn)))
             return shl_error(-EUCLEAN, damaged);
-        if (unlikely(look == LOOK_OK && state_of(attempt->seen) == CELL_CLOSED))
-            return -EPIPE;
-        if (look == LOOK_AHEAD || is_filled(attempt->seen))
-            turn = further(attempt->call, SHL_PUTS, step_on(ring, attempt->seen));
-        else if (unlikely(is_sealed(attempt->call)))
-            return -EPIPE;
-        else if (likely(fill(attempt, turn, slept)))
-            return 0;
-        else
+        uint64_t seen = attempt->seen;
+        if (likely(seen == (turn | CELL_FREE))) {
+            if (unlikely(is_sealed(found)))
+                return -EPIPE;
+            if (likely(fill(attempt, slept)))
+                return 0;
             pause_lost();
+        } else if (seen == (turn | CELL_CLOSED)) {
+            return -EPIPE;
+        } else if (is_later(seen, turn)) {
+            turn = further(found, SHL_PUTS, step_on(found, seen));
+        } else if (is_filled(seen) && seen - state_of(seen) == turn - lap_of(found)) {
+            return is_sealed(found) ? -EPIPE : -EAGAIN;
+        } else {
+            return shl_error(-EUCLEAN, damaged);
+        }
     }
     return -EAGAIN;
 }
@@ -288,7 +274,7 @@ static inline int put_once(struct attempt *attempt, bool slept)
 static int end_at(const struct attempt *attempt, uint64_t turn)
 {
     struct cell_shm *cell = attempt->cell;
-    if (!is_sealed(attempt->call))
+    if (!is_sealed(attempt->found))
         return -EAGAIN;
     uint64_t item = atom_load_relaxed(&cell->item);
     SHL_CHAOS("cells.closes");
@@ -300,24 +286,28 @@ static int end_at(const struct attempt *attempt, uint64_t turn)
 
 static inline int take_once(struct attempt *attempt, bool slept)
 {
-    const struct cells_shm *ring = attempt->call->cells;
-    uint64_t turn = first_turn(attempt->call, SHL_TAKES);
-    for (uint64_t steps = 0; likely(steps == 0) || steps < steps_max(attempt->call); steps++) {
-        enum look look = look_at(attempt, turn);
-        if (unlikely(look == LOOK_BEHIND || look == LOOK_DAMAGED))
+    const struct shl_found *found = attempt->found;
+    uint64_t turn = first_turn(found, SHL_TAKES);
+    for (uint64_t steps = 0; likely(steps == 0) || steps < steps_max(found); steps++) {
+        if (unlikely(!look_at(attempt, turn)))
             return shl_error(-EUCLEAN, damaged);
-        if (look == LOOK_AHEAD) {
-            turn = further(attempt->call, SHL_TAKES, next_of(ring, attempt->seen - lap_of(ring)));
-        } else if (is_filled(attempt->seen)) {
-            if (unlikely(attempt->call->leaves_end && state_of(attempt->seen) == CELL_END))
+        uint64_t seen = attempt->seen;
+        if (likely(seen == (turn | CELL_FULL)) || seen == (turn | CELL_END)) {
+            if (unlikely(attempt->leaves_end && state_of(seen) == CELL_END))
                 return -EAGAIN;
-            if (likely(empty(attempt, turn, slept)))
+            if (likely(empty(attempt, slept)))
                 return 0;
             pause_lost();
-        } else {
-            int code = state_of(attempt->seen) == CELL_CLOSED ? -EPIPE : end_at(attempt, turn);
+        } else if (seen == (turn | CELL_CLOSED)) {
+            return -EPIPE;
+        } else if (seen == (turn | CELL_FREE)) {
+            int code = end_at(attempt, turn);
             if (code != -EBUSY)
                 return code;
+        } else if (is_later(seen, turn)) {
+            turn = further(found, SHL_TAKES, next_of(found, seen - lap_of(found)));
+        } else {
+            return shl_error(-EUCLEAN, damaged);
         }
     }
     return -EAGAIN;
@@ -330,7 +320,7 @@ static void watch_cell(const struct attempt *attempt, struct shl_watches *watche
 {
     atom32 *half = (atom32 *)(void *)&attempt->cell->turn;
     shl_watch(watches, half)->expected = (uint32_t)attempt->seen;
-    shl_watch(watches, &attempt->call->cells->sealed);
+    shl_watch(watches, &attempt->found->ring->sealed);
 }
 
 /* What the caller is told of a failure, if it has not been already. */
@@ -351,7 +341,7 @@ static inline int try(struct attempt *attempt, unsigned side, bool slept)
 
 static int try_again(struct attempt *attempt, unsigned side, struct shl_watches *ret_watches)
 {
-    if (unlikely(!shl_object_is(attempt->call->object, attempt->call->ref)))
+    if (unlikely(!shl_object_is(attempt->found->object, attempt->found->ref)))
         return shl_error(-ESTALE, "the queue was destroyed");
     int code = try(attempt, side, ret_watches->slept);
     if (code == -EAGAIN)
@@ -369,94 +359,112 @@ static int attempt_take(void *context, struct shl_watches *ret_watches)
     return try_again(context, SHL_TAKES, ret_watches);
 }
 
-static uint64_t count_inside(const struct ring_call *call);
+static uint64_t count_inside(struct shl_found *found);
 
-static bool ended_or_sealed(const struct ring_call *call)
+static bool ended_or_sealed(const struct shl_found *found)
 {
-    return !shl_object_is(call->object, call->ref) || is_sealed(call);
+    return !shl_object_is(found->object, found->ref) || is_sealed(found);
 }
 
 static bool ready_to_put(void *context)
 {
-    const struct ring_call *call = ((struct attempt *)context)->call;
-    return ended_or_sealed(call) || count_inside(call) < call->cells->capacity;
+    struct shl_found *found = ((struct attempt *)context)->found;
+    return ended_or_sealed(found) || count_inside(found) < found->capacity;
 }
 
 static bool ready_to_take(void *context)
 {
-    const struct ring_call *call = ((struct attempt *)context)->call;
-    return ended_or_sealed(call) || count_inside(call) > 0;
+    struct shl_found *found = ((struct attempt *)context)->found;
+    return ended_or_sealed(found) || count_inside(found) > 0;
 }
 
 /* After a miss: waits as long as has paid lately, then as everybody waits. */
-static SHL_COLD int wait_for(struct attempt *attempt, unsigned side)
+static int wait_for(struct attempt *attempt, unsigned side, shoal_deadline deadline)
 {
-    const struct ring_call *call = attempt->call;
-    struct cells_shm *ring = call->cells;
+    struct shl_found *found = attempt->found;
+    struct cells_shm *ring = found->ring;
     struct shl_park_for what = { .attempt = side == SHL_PUTS ? attempt_put : attempt_take,
                                  .ready = side == SHL_PUTS ? ready_to_put : ready_to_take,
                                  .context = attempt,
-                                 .object = call->object,
-                                 .ref = call->ref };
-    struct shl_side *own = side_of(call, side);
-    if (shl_deadline_is_now(call->deadline))
+                                 .object = found->object,
+                                 .ref = found->ref };
+    if (shl_deadline_is_now(deadline))
         return -ETIMEDOUT;
     atom_add_relaxed(side == SHL_PUTS ? &ring->put_waits : &ring->take_waits, 1);
-    if (own) {
-        shl_pace_miss(&own->pace, ring->capacity);
-        int code = try(attempt, side, false);
-        if (code != -EAGAIN)
-            return code;
-    }
-    return shl_park(side == SHL_PUTS ? &ring->not_full : &ring->not_empty, &what, call->deadline);
+    shl_pace_miss(&found->sides[side].pace, found->capacity);
+    int code = try(attempt, side, false);
+    if (code != -EAGAIN)
+        return code;
+    return shl_park(side == SHL_PUTS ? &ring->not_full : &ring->not_empty, &what, deadline);
 }
 
-static inline int move(struct attempt *attempt, unsigned side)
+/* With notes of its own: the thread may look for an event, and find it in the same place. */
+static SHL_COLD int wait_apart(struct attempt *attempt, unsigned side, shoal_deadline deadline)
 {
-    int code = enter(attempt->call);
+    struct shl_found *found = attempt->found, apart = *found;
+    attempt->found = &apart;
+    int code = wait_for(attempt, side, deadline);
+    attempt->found = found;
+    *found = apart;
+    return code;
+}
+
+static inline int move(struct attempt *attempt, unsigned side, shoal_deadline deadline)
+{
+    struct shl_found *found = attempt->found;
+    int code = enter(found);
     if (unlikely(code < 0))
         return code;
     code = try(attempt, side, false);
     if (unlikely(code == -EAGAIN)) {
         struct attempt copy = *attempt; /* so that the first one stays in registers */
-        code = wait_for(&copy, side);
-        *attempt = copy;
+        code = wait_apart(&copy, side, deadline);
+        attempt->item = copy.item;
+        attempt->state = copy.state;
     }
-    leave(attempt->call);
-    return likely(code == 0) ? 1 : tell(side, code);
+    leave(found);
+    return likely(code == 0) ? 0 : tell(side, code);
 }
 
-int shl_cells_put(const struct ring_call *call, uint64_t item)
+int shl_cells_put(struct shl_found *found, uint64_t item, shoal_deadline deadline)
 {
-    struct attempt attempt = { .call = call, .item = item, .state = CELL_FULL };
-    return move(&attempt, SHL_PUTS);
+    struct attempt attempt = { .found = found, .item = item, .state = CELL_FULL };
+    return move(&attempt, SHL_PUTS, deadline);
 }
 
-int shl_cells_put_end(const struct ring_call *call)
+int shl_cells_put_end(struct shl_found *found, shoal_deadline deadline)
 {
-    struct attempt attempt = { .call = call, .state = CELL_END };
-    return move(&attempt, SHL_PUTS);
+    struct attempt attempt = { .found = found, .state = CELL_END };
+    return move(&attempt, SHL_PUTS, deadline);
 }
 
-int shl_cells_take(const struct ring_call *call, uint64_t *ret_item)
+int shl_cells_take(struct shl_found *found, bool leaves_end, shoal_deadline deadline,
+                   uint64_t *ret_item)
 {
-    struct attempt attempt = { .call = call };
-    int code = move(&attempt, SHL_TAKES);
+    struct attempt attempt = { .found = found, .leaves_end = leaves_end };
+    int code = move(&attempt, SHL_TAKES, deadline);
     if (unlikely(code < 0))
         return code;
+    if (unlikely(attempt.state == CELL_END))
+        return shl_error(-EPIPE, "an end was put for this consumer");
     *ret_item = attempt.item;
-    return attempt.state == CELL_FULL;
+    return 0;
 }
 
 /* --- beginning and end ----------------------------------------------------------------------- */
+
+static uint64_t mask_of(uint64_t capacity)
+{
+    return capacity <= 1 ? 0 : UINT64_MAX >> __builtin_clzll(capacity - 1);
+}
 
 void shl_cells_init(const struct shl_segment *segment, struct cells_shm *ring, uint64_t cells,
                     uint64_t capacity, uint64_t laps)
 {
     ring->capacity = capacity;
-    ring->mask = capacity <= 1 ? 0 : UINT64_MAX >> __builtin_clzll(capacity - 1);
+    ring->mask = mask_of(capacity);
     ring->cells = cells;
-    uint64_t first = laps * lap_of(ring);
+    uint64_t first = laps * ((ring->mask + 1) << CELL_STATE_BITS);
     ring->first = first;
     atom_store_relaxed(&ring->sealed, 0);
     atom_store_relaxed(&ring->closer, 0);
@@ -469,12 +477,25 @@ void shl_cells_init(const struct shl_segment *segment, struct cells_shm *ring, u
         atom_store_relaxed(&cell[i].turn, first + i * CELL_ONE);
 }
 
-int shl_cells_seal(const struct ring_call *call)
+void shl_cells_learn(struct shl_found *found, struct cells_shm *ring, enum shl_items items)
 {
-    int code = enter(call);
+    uint64_t capacity = ring->capacity, cells = ring->cells, size = found->segment->size;
+    bool possible = capacity <= SHOAL_QUEUE_CAPACITY_MAX && shl_cells_size(capacity) <= size &&
+                    cells <= size - shl_cells_size(capacity) &&
+                    cells % sizeof(struct cell_shm) == 0;
+    found->ring = ring;
+    found->capacity = possible ? (uint32_t)capacity : 0;
+    found->mask = mask_of(found->capacity);
+    found->cells = shl_at(found->segment, possible ? cells : 0);
+    found->items = items;
+}
+
+int shl_cells_seal(const struct shl_found *found)
+{
+    int code = enter(found);
     if (code < 0)
         return code;
-    struct cells_shm *ring = call->cells;
+    struct cells_shm *ring = found->ring;
     struct robust_list *before = shl_pending_set(&ring->not_empty.bell);
     if (SHL_MISTAKE("cells.seal"))
         shl_pending_clear(before);
@@ -483,7 +504,7 @@ int shl_cells_seal(const struct ring_call *call)
     SHL_CHAOS("cells.sealed");
     shl_park_ring_both(&ring->not_empty, &ring->not_full);
     shl_pending_clear(before);
-    leave(call);
+    leave(found);
     return 0;
 }
 
@@ -549,60 +570,57 @@ void shl_cells_settle(struct cells_shm *ring, const struct shl_dead *dead)
 }
 
 /* The first position that is not filled, or not emptied. */
-static uint64_t walk(const struct ring_call *call, unsigned side)
+static uint64_t walk(struct shl_found *found, unsigned side)
 {
-    struct attempt attempt = { .call = call };
-    uint64_t turn = first_turn(call, side);
-    for (uint64_t step = steps_max(call); step > 0; step--) {
-        enum look look = look_at(&attempt, turn);
-        bool filled = look == LOOK_OK && is_filled(attempt.seen);
-        if (look == LOOK_AHEAD && side == SHL_TAKES)
-            turn = next_of(call->cells, attempt.seen - lap_of(call->cells));
-        else if (look == LOOK_AHEAD || (filled && side == SHL_PUTS))
-            turn = step_on(call->cells, attempt.seen);
-        else
+    struct attempt attempt = { .found = found };
+    uint64_t turn = first_turn(found, side);
+    for (uint64_t step = steps_max(found); step > 0 && look_at(&attempt, turn); step--) {
+        uint64_t seen = attempt.seen;
+        if (!is_later(seen, side == SHL_TAKES ? turn | CELL_STATE_MASK : turn) ||
+            seen == (turn | CELL_CLOSED))
             break;
+        turn = side == SHL_TAKES ? next_of(found, seen - lap_of(found)) : step_on(found, seen);
     }
     return turn;
 }
 
-static uint64_t count_inside(const struct ring_call *call)
+static uint64_t count_inside(struct shl_found *found)
 {
     uint64_t count = 0;
     for (int tries = 0; tries < 8; tries++) {
-        uint64_t head = walk(call, SHL_TAKES), tail = walk(call, SHL_PUTS);
-        count = distance(call->cells, head, tail);
-        if (walk(call, SHL_TAKES) == head)
+        uint64_t head = walk(found, SHL_TAKES), tail = walk(found, SHL_PUTS);
+        count = distance(found, head, tail);
+        if (walk(found, SHL_TAKES) == head)
             break;
     }
-    return count < call->cells->capacity ? count : call->cells->capacity;
+    return count < found->capacity ? count : found->capacity;
 }
 
-uint64_t shl_cells_count(const struct ring_call *call)
+uint64_t shl_cells_count(struct shl_found *found)
 {
-    if (enter(call) < 0)
+    if (enter(found) < 0)
         return 0;
-    uint64_t count = count_inside(call);
-    leave(call);
+    uint64_t count = count_inside(found);
+    leave(found);
     return count;
 }
 
-bool shl_cells_full(const struct ring_call *call)
+bool shl_cells_full(struct shl_found *found)
 {
-    if (enter(call) < 0)
+    if (enter(found) < 0)
         return false;
-    bool full = count_inside(call) >= call->cells->capacity;
-    leave(call);
+    bool full = count_inside(found) >= found->capacity;
+    leave(found);
     return full;
 }
 
-void shl_cells_counters(const struct ring_call *call, uint64_t *ret_put, uint64_t *ret_taken)
+void shl_cells_counters(struct shl_found *found, uint64_t *ret_put, uint64_t *ret_taken)
 {
-    if (enter(call) < 0)
+    if (enter(found) < 0)
         return;
-    *ret_taken = distance(call->cells, call->cells->first, walk(call, SHL_TAKES));
-    *ret_put = distance(call->cells, call->cells->first, walk(call, SHL_PUTS));
-    leave(call);
+    *ret_taken = distance(found, found->ring->first, walk(found, SHL_TAKES));
+    *ret_put = distance(found, found->ring->first, walk(found, SHL_PUTS));
+    leave(found);
 }
 
 /* The item of a cell, if it holds one. */

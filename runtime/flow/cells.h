@@ -76,13 +76,19 @@ static inline uint64_t shl_cells_size(uint64_t capacity)
 void shl_cells_init(const struct shl_segment *segment, struct cells_shm *ring, uint64_t cells,
                     uint64_t capacity, uint64_t laps);
 
-/* As shl_ring_put() and its like, of one item: 1, or 0 for an end that was taken, or an error. */
-int shl_cells_put(const struct ring_call *call, uint64_t item);
-int shl_cells_put_end(const struct ring_call *call);
-int shl_cells_take(const struct ring_call *call, uint64_t *ret_item);
+/* Notes how the ring of what was found lies in memory, and what it is for: the calls below want
+ * that. What another process has damaged has no cells: they answer -EUCLEAN. */
+void shl_cells_learn(struct shl_found *found, struct cells_shm *ring, enum shl_items items);
+
+/* Of one item: 0, -ETIMEDOUT, -ECANCELED, -EPIPE sealed (for take: and empty, or an end), -ESTALE,
+ * -EUCLEAN. With `leaves_end` an end is not taken: there is nothing to take. */
+int shl_cells_put(struct shl_found *found, uint64_t item, shoal_deadline deadline);
+int shl_cells_put_end(struct shl_found *found, shoal_deadline deadline);
+int shl_cells_take(struct shl_found *found, bool leaves_end, shoal_deadline deadline,
+                   uint64_t *ret_item);
 
 /* From here on puts fail; 0 or -ESTALE. Wakes those who wait. */
-int shl_cells_seal(const struct ring_call *call);
+int shl_cells_seal(const struct shl_found *found);
 
 /*
  * Ends the ring's object: 0, and nobody is inside or will be; -EAGAIN if somebody is stopped
@@ -103,9 +109,9 @@ void shl_cells_settle(struct cells_shm *ring, const struct shl_dead *dead);
 bool shl_cells_visit(const struct cells_shm *ring, const struct shl_visit *visit);
 
 /* Items in it, ends too; exact while nobody puts or takes. 0 if the queue is gone. */
-uint64_t shl_cells_count(const struct ring_call *call);
-bool shl_cells_full(const struct ring_call *call);
+uint64_t shl_cells_count(struct shl_found *found);
+bool shl_cells_full(struct shl_found *found);
 /* Of all items that were ever put, and of those that were taken; unchanged if the queue is gone. */
-void shl_cells_counters(const struct ring_call *call, uint64_t *ret_put, uint64_t *ret_taken);
+void shl_cells_counters(struct shl_found *found, uint64_t *ret_put, uint64_t *ret_taken);
 
 #endif

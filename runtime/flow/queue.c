@@ -11,7 +11,6 @@
 
 #include <shoal/queue.h>
 #include <shoal/stats.h>
-#include <shoal/values.h>
 #include <string.h>
 
 #include "flow/cells.h"
@@ -64,32 +63,29 @@ static int check_items(const struct ring_call *call)
     return 0;
 }
 
-/* The queue behind a handle, for those who do not mind that it is closed here. */
-static int find_even_closed(shoal_queue handle, struct ring_call *ret_call)
+/* What the shortest ways need to know of a queue that was found. */
+static SHL_COLD void learn(struct shl_found *found)
 {
-    struct shl_segment *segment;
-    struct object_shm *object = shl_object_find(handle.ref, KIND_QUEUE, &segment);
-    struct shl_attachment *self = object ? shl_self(segment) : NULL;
-    if (!self)
-        return shl_error_code();
-    *ret_call = shl_queue_call(segment, object);
-    ret_call->self = self;
-    ret_call->ref = handle.ref;
-    ret_call->deadline = SHOAL_FOREVER;
-    return check_items(ret_call);
+    struct queue_shm *queue = (struct queue_shm *)found->object;
+    if (queue->has_cells)
+        shl_cells_learn(found, &queue->cells,
+                        queue->value_size == 0 ? ITEMS_PAYLOADS : ITEMS_VALUES);
+    else
+        found->items = ITEMS_DENSE;
 }
 
-/* The queue behind a handle, and the calling thread's slot in its segment. 0 or an error. */
-static int find(shoal_queue handle, shoal_deadline deadline, struct ring_call *ret_call)
+/* A call on the queue that was found, by the calling thread. 0 or an error. */
+static int call_on(struct shl_found *found, shoal_deadline deadline, struct ring_call *ret_call)
 {
-    struct shl_found *found = shl_find(handle.ref, KIND_QUEUE);
     if (unlikely(!found))
         return shl_error_code();
+    if (unlikely(found->items == ITEMS_UNKNOWN))
+        learn(found);
     *ret_call = (struct ring_call){ .segment = found->segment,
                                     .self = found->self,
                                     .found = found,
                                     .object = found->object,
-                                    .ref = handle.ref };
+                                    .ref = found->ref };
     ret_call->deadline.ns = deadline.ns;
     /* Else the two words are moved as one, which waits for their stores. */
     atom_compiler_barrier();
@@ -98,25 +94,24 @@ static int find(shoal_queue handle, shoal_deadline deadline, struct ring_call *r
     return check_items(ret_call);
 }
 
+int shl_queue_find(shoal_queue handle, shoal_deadline deadline, struct ring_call *ret_call)
+{
+    return call_on(shl_find(handle.ref, KIND_QUEUE), deadline, ret_call);
+}
+
+/* Likewise for those who do not mind that it is closed here. */
+static int find_even_closed(shoal_queue handle, struct ring_call *ret_call)
+{
+    return call_on(shl_find_even_closed(handle.ref, KIND_QUEUE), SHOAL_FOREVER, ret_call);
+}
+
 /* Likewise for a call that is for queues of payloads, or for those of values. */
 static int find_payloads(shoal_queue handle, shoal_deadline deadline, struct ring_call *ret_call)
 {
-    int code = find(handle, deadline, ret_call);
+    int code = shl_queue_find(handle, deadline, ret_call);
     if (likely(code == 0))
         REQUIRE(ret_call->is_owned, -EINVAL, "it is a queue of values");
     return code;
-}
-
-/* The caller's own word for a value's size: the queue's may be damaged. */
-static int find_values(shoal_queue handle, size_t size, shoal_deadline deadline,
-                       struct ring_call *ret_call)
-{
-    int code = find(handle, deadline, ret_call);
-    if (unlikely(code < 0))
-        return code;
-    REQUIRE(!ret_call->is_owned, -EINVAL, "it is a queue of payloads: see value_size");
-    REQUIRE(ret_call->item_size == size, -EINVAL, "the size is not the queue's value_size");
-    return 0;
 }
 
 /* --- either ring ---------------------------------------------------------------------------- */
@@ -128,34 +123,39 @@ static bool is_joinable(const struct ring_call *call)
 }
 
 /* In a ring of cells items have eight bytes, and are moved one by one. */
-static int ring_put(const struct ring_call *call, const void *items, uint32_t count)
+int shl_queue_put_items(const struct ring_call *call, const void *items, uint32_t count)
 {
     uint64_t item;
     if (!call->cells)
         return shl_ring_put(call, items, count);
     memcpy(&item, items, sizeof item);
-    return shl_cells_put(call, item);
+    int code = shl_cells_put(call->found, item, call->deadline);
+    return code < 0 ? code : 1;
 }
 
-static int ring_take(const struct ring_call *call, void *ret_items, uint32_t count)
+int shl_queue_take_items(const struct ring_call *call, void *ret_items, uint32_t count)
 {
     uint64_t item;
-    if (!call->cells)
-        return shl_ring_take(call, ret_items, count);
-    int code = shl_cells_take(call, &item);
-    if (likely(code > 0 && ret_items))
+    if (!call->cells) {
+        int taken = shl_ring_take(call, ret_items, count);
+        return taken == 0 ? shl_error(-EPIPE, "an end was put for this consumer") : taken;
+    }
+    int code = shl_cells_take(call->found, call->leaves_end, call->deadline, &item);
+    if (code < 0)
+        return code;
+    if (ret_items)
         memcpy(ret_items, &item, sizeof item);
-    return code;
+    return 1;
 }
 
 static int ring_seal(const struct ring_call *call)
 {
-    return call->cells ? shl_cells_seal(call) : shl_ring_seal(call);
+    return call->cells ? shl_cells_seal(call->found) : shl_ring_seal(call);
 }
 
 static uint64_t ring_count(const struct ring_call *call)
 {
-    return call->cells ? shl_cells_count(call) : shl_ring_count(call->ring);
+    return call->cells ? shl_cells_count(call->found) : shl_ring_count(call->ring);
 }
 
 static void ring_counters(const struct ring_call *call, shoal_queue_counters *ret_counters)
@@ -165,7 +165,7 @@ static void ring_counters(const struct ring_call *call, shoal_queue_counters *re
     ret_counters->put_waits = atom_load_relaxed(put_waits);
     ret_counters->get_waits = atom_load_relaxed(take_waits);
     if (call->cells)
-        shl_cells_counters(call, &ret_counters->puts, &ret_counters->gets);
+        shl_cells_counters(call->found, &ret_counters->puts, &ret_counters->gets);
     else
         shl_ring_counters(call->ring, &ret_counters->puts, &ret_counters->gets);
 }
@@ -314,6 +314,26 @@ static int check_payload(const struct ring_call *call, const void *payload, uint
     return 0;
 }
 
+/* A block of the process's goes on its way, for the time since that its header counts. */
+static inline void begin_put(const struct shl_attachment *self, uint64_t queue,
+                             struct block_shm *block, uint32_t seq, uint64_t descriptor)
+{
+    shl_journal_putting(self, queue, descriptor);
+    SHL_CHAOS("queue.journal");
+    atom_store_relaxed(&block->own, block_own_make(BLOCK_SENDING, self->process_owner, seq));
+    SHL_CHAOS("queue.sending");
+}
+
+/* It is in the queue, or with an error it is what it was. */
+static inline void end_put(const struct shl_attachment *self, struct block_shm *block,
+                           uint64_t own_before, int code)
+{
+    SHL_CHAOS("queue.put");
+    if (unlikely(code < 0))
+        atom_store_relaxed(&block->own, own_before);
+    shl_journal_done(self);
+}
+
 static int put_own(const struct ring_call *call, void *payload, uint64_t own)
 {
     struct block_shm *block = shl_block(payload);
@@ -321,21 +341,15 @@ static int put_own(const struct ring_call *call, void *payload, uint64_t own)
     if (unlikely(block_own_state(own) == BLOCK_LEASED))
         lease = shl_lease_of(call->segment, own);
     uint32_t seq = (lease ? block_own_seq_lent(own) : block_own_seq(own)) + 1;
-    uint64_t sending = block_own_make(BLOCK_SENDING, call->self->process_owner, seq);
     uint64_t descriptor = descriptor_make(shl_offset(call->segment, payload), seq);
-    if (unlikely(lease))
+    uint64_t before = block_own_make(BLOCK_OWNED, call->self->process_owner, seq);
+    if (unlikely(lease)) {
+        before = block_own_lend(BLOCK_LEASED, own, before);
         shl_lease_goes(lease, descriptor);
-    shl_journal_putting(call->self, call->ref, descriptor);
-    SHL_CHAOS("queue.journal");
-    atom_store_relaxed(&block->own, sending);
-    SHL_CHAOS("queue.sending");
-    int code = ring_put(call, &descriptor, 1);
-    SHL_CHAOS("queue.put");
-    if (unlikely(code < 0))
-        atom_store_relaxed(&block->own,
-                           lease ? block_own_lend(BLOCK_LEASED, own, sending)
-                                 : block_own_make(BLOCK_OWNED, call->self->process_owner, seq));
-    shl_journal_done(call->self);
+    }
+    begin_put(call->self, call->ref, block, seq, descriptor);
+    int code = shl_queue_put_items(call, &descriptor, 1);
+    end_put(call->self, block, before, code);
     if (unlikely(lease && code >= 0))
         shl_lease_over(call->segment, lease);
     return code < 0 ? code : 0;
@@ -363,11 +377,41 @@ int shl_queue_put(const struct ring_call *call, void *payload)
                                                           : put_own(call, payload, own);
 }
 
-int shoal_queue_put(shoal_queue queue, void *payload, shoal_deadline deadline)
+/* Is it a payload of the process's that is like most? Then `*ret_seq` counts its sends. */
+static inline bool is_plain(const struct shl_found *found, void *payload, uint64_t *ret_seq)
+{
+    struct shl_place place;
+    return GUARD_SIZE == 0 && shl_place_in_run(found->segment, shl_block(payload), &place) &&
+           shl_block_is_owned(found->self, place.block, ret_seq);
+}
+
+/* The shortest way. */
+static inline int put_plain(struct shl_found *found, void *payload, uint32_t seq,
+                            shoal_deadline deadline)
+{
+    const struct shl_attachment *self = found->self;
+    struct block_shm *block = shl_block(payload);
+    uint64_t descriptor = descriptor_make(shl_offset(found->segment, payload), seq);
+    begin_put(self, found->ref, block, seq, descriptor);
+    int code = shl_cells_put(found, descriptor, deadline);
+    end_put(self, block, self->own_of_process | seq, code);
+    return code;
+}
+
+static SHL_COLD int put_other(shoal_queue queue, void *payload, shoal_deadline deadline)
 {
     struct ring_call call;
     int code = find_payloads(queue, deadline, &call);
     return unlikely(code < 0) ? code : shl_queue_put(&call, payload);
+}
+
+int shoal_queue_put(shoal_queue queue, void *payload, shoal_deadline deadline)
+{
+    uint64_t seq;
+    struct shl_found *found = shl_queue_find_cells(queue, ITEMS_PAYLOADS);
+    if (likely(found && is_plain(found, payload, &seq)))
+        return put_plain(found, payload, (uint32_t)seq + 1, deadline);
+    return put_other(queue, payload, deadline);
 }
 
 int shl_queue_put_copy(const struct ring_call *call, const void *data, size_t size)
@@ -392,15 +436,6 @@ int shoal_queue_put_bytes(shoal_queue queue, const void *data, size_t size, shoa
     return code < 0 ? code : shl_queue_put_copy(&call, data, size);
 }
 
-/* Of several, what was moved before the first failure counts. */
-static int some_of(size_t moved, int code, size_t *ret_count)
-{
-    if (moved == 0 && code < 0)
-        return code;
-    *ret_count = moved;
-    return 0;
-}
-
 int shoal_queue_put_many(shoal_queue queue, void *const *payloads, size_t count, size_t *ret_count,
                          shoal_deadline deadline)
 {
@@ -412,52 +447,66 @@ int shoal_queue_put_many(shoal_queue queue, void *const *payloads, size_t count,
     size_t done = 0;
     while (done < count && (code = shl_queue_put(&call, payloads[done])) == 0)
         done++;
-    return some_of(done, code, ret_count);
+    return shl_queue_some_of(done, code, ret_count);
 }
 
-/* Its payload, owned by the caller from now on; NULL with an error. */
-static void *receive(const struct ring_call *call, uint64_t descriptor)
+/* The payload of a message that was taken, owned by the caller from now on; NULL with an error. */
+static inline void *receive(const struct shl_segment *segment, const struct shl_attachment *self,
+                            uint64_t descriptor)
 {
     uint64_t own;
     struct shl_place place;
-    if (unlikely(!shl_message_find(call->segment, descriptor, &place, &own))) {
+    if (unlikely(!shl_message_find(segment, descriptor, &place, &own))) {
         shl_error(-EUCLEAN, "what was queued is no payload: a process damaged the queue");
         return NULL;
     }
-    atom_store_relaxed(&place.block->own,
-                       block_own_make(BLOCK_OWNED, call->self->process_owner, block_own_seq(own)));
+    atom_store_relaxed(&place.block->own, self->own_of_process | block_own_seq(own));
     return shl_payload(place.block);
 }
 
-/* An end was taken: it is this consumer's, and gone. */
-static int take_end(void)
+/* Likewise, with all that is to be done about it. 0 or an error. */
+static inline int end_get(const struct shl_segment *segment, struct shl_attachment *self,
+                          uint64_t descriptor, void **ret_payload)
 {
-    return shl_error(-EPIPE, "an end was put for this consumer");
-}
-
-int shl_queue_get(const struct ring_call *call, void **ret_payload)
-{
-    uint64_t descriptor;
-    if (unlikely(is_joinable(call)))
-        return shl_joinable_get(call, ret_payload);
-    int code = ring_take(call, &descriptor, 1);
-    if (code > 0 && SHL_MISTAKE("queue.overtaken") && ring_put(call, &descriptor, 1) > 0)
-        code = ring_take(call, &descriptor, 1);
-    if (unlikely(code <= 0))
-        return code == 0 ? take_end() : code;
     SHL_CHAOS("queue.taken");
-    void *payload = receive(call, descriptor);
+    void *payload = receive(segment, self, descriptor);
     SHL_CHAOS("queue.owned");
-    shl_journal_done(call->self);
+    shl_journal_done(self);
     if (payload && unlikely(atom_load_relaxed(&shl_block(payload)->meta) & BLOCK_META_ENVELOPE))
-        payload = shl_share_unwrap(call->segment, payload, call->self);
+        payload = shl_share_unwrap(segment, payload, self);
     if (unlikely(!payload))
         return shl_error_code();
     *ret_payload = payload;
     return 0;
 }
 
-int shoal_queue_get(shoal_queue queue, void **ret_payload, shoal_deadline deadline)
+/* The shortest way. */
+static inline int get_from_cells(struct shl_found *found, bool leaves_end, shoal_deadline deadline,
+                                 void **ret_payload)
+{
+    uint64_t descriptor;
+    int code = shl_cells_take(found, leaves_end, deadline, &descriptor);
+    if (unlikely(code < 0))
+        return code;
+    if (SHL_MISTAKE("queue.overtaken") && shl_cells_put(found, descriptor, deadline) == 0)
+        shl_cells_take(found, false, deadline, &descriptor);
+    return end_get(found->segment, found->self, descriptor, ret_payload);
+}
+
+int shl_queue_get(const struct ring_call *call, void **ret_payload)
+{
+    uint64_t descriptor;
+    if (call->cells)
+        return get_from_cells(call->found, call->leaves_end, call->deadline, ret_payload);
+    if (unlikely(is_joinable(call)))
+        return shl_joinable_get(call, ret_payload);
+    int code = shl_queue_take_items(call, &descriptor, 1);
+    if (unlikely(code < 0))
+        return code;
+    return end_get(call->segment, call->self, descriptor, ret_payload);
+}
+
+static SHL_COLD int get_other(shoal_queue queue, void **ret_payload, shoal_deadline deadline)
 {
     struct ring_call call;
     int code = find_payloads(queue, deadline, &call);
@@ -467,11 +516,12 @@ int shoal_queue_get(shoal_queue queue, void **ret_payload, shoal_deadline deadli
     return shl_queue_get(&call, ret_payload);
 }
 
-/* After the first of several: what there is without waiting, and no end, which would go unseen. */
-static void take_no_more_than_there_is(struct ring_call *call)
+int shoal_queue_get(shoal_queue queue, void **ret_payload, shoal_deadline deadline)
 {
-    call->deadline = SHOAL_NOW;
-    call->leaves_end = true;
+    struct shl_found *found = shl_queue_find_cells(queue, ITEMS_PAYLOADS);
+    if (likely(found && ret_payload))
+        return get_from_cells(found, false, deadline, ret_payload);
+    return get_other(queue, ret_payload, deadline);
 }
 
 int shoal_queue_get_many(shoal_queue queue, void **ret_payloads, size_t count_max,
@@ -484,86 +534,17 @@ int shoal_queue_get_many(shoal_queue queue, void **ret_payloads, size_t count_ma
     REQUIRE(ret_payloads && ret_count, -EINVAL, "get_many: a place is NULL");
     size_t done = 0;
     for (; done < count_max && (code = shl_queue_get(&call, &ret_payloads[done])) == 0; done++)
-        take_no_more_than_there_is(&call);
-    return some_of(done, code, ret_count);
-}
-
-#define BYTES_AT_ONCE ((size_t)64 << 10)
-
-/* So many values are moved at once: a side is held no longer than copying them takes. */
-static uint32_t batch(const struct ring_call *call, size_t count)
-{
-    size_t most = call->item_size < BYTES_AT_ONCE ? BYTES_AT_ONCE / call->item_size : 1;
-    return (uint32_t)(count < most ? count : most);
-}
-
-int shoal_queue_put_values(shoal_queue queue, const void *values, size_t size, size_t count,
-                           size_t *ret_count, shoal_deadline deadline)
-{
-    struct ring_call call;
-    int code = find_values(queue, size, deadline, &call);
-    if (unlikely(code < 0))
-        return code;
-    REQUIRE(values && ret_count, -EINVAL, "put_values: a place is NULL");
-    size_t done = 0;
-    for (; done < count; done += (size_t)code) {
-        const char *from = (const char *)values + done * call.item_size;
-        code = ring_put(&call, from, batch(&call, count - done));
-        if (unlikely(code < 0))
-            break;
-    }
-    return some_of(done, code, ret_count);
-}
-
-int shoal_queue_get_values(shoal_queue queue, void *ret_values, size_t size, size_t count_max,
-                           size_t *ret_count, shoal_deadline deadline)
-{
-    struct ring_call call;
-    int code = find_values(queue, size, deadline, &call);
-    if (unlikely(code < 0))
-        return code;
-    REQUIRE(ret_values && ret_count, -EINVAL, "get_values: a place is NULL");
-    size_t done = 0;
-    for (; done < count_max; done += (size_t)code) {
-        char *to = (char *)ret_values + done * call.item_size;
-        code = ring_take(&call, to, batch(&call, count_max - done));
-        if (unlikely(code <= 0))
-            break;
-        take_no_more_than_there_is(&call);
-    }
-    return some_of(done, code == 0 && count_max > 0 ? take_end() : code, ret_count);
-}
-
-int shoal_queue_put_value(shoal_queue queue, const void *value, size_t size,
-                          shoal_deadline deadline)
-{
-    struct ring_call call;
-    int code = find_values(queue, size, deadline, &call);
-    if (unlikely(code < 0))
-        return code;
-    REQUIRE(value, -EINVAL, "put_value: the value is NULL");
-    code = ring_put(&call, value, 1);
-    return unlikely(code < 0) ? code : 0;
-}
-
-int shoal_queue_get_value(shoal_queue queue, void *ret_value, size_t size, shoal_deadline deadline)
-{
-    struct ring_call call;
-    int code = find_values(queue, size, deadline, &call);
-    if (unlikely(code < 0))
-        return code;
-    REQUIRE(ret_value, -EINVAL, "get_value: no place for the value");
-    code = ring_take(&call, ret_value, 1);
-    return likely(code > 0) ? 0 : code == 0 ? take_end() : code;
+        shl_queue_take_no_more(&call);
+    return shl_queue_some_of(done, code, ret_count);
 }
 
 int shoal_queue_put_end(shoal_queue queue, shoal_deadline deadline)
 {
     struct ring_call call;
-    int code = find(queue, deadline, &call);
+    int code = shl_queue_find(queue, deadline, &call);
     if (unlikely(code < 0))
         return code;
-    code = call.cells ? shl_cells_put_end(&call) : shl_ring_put_end(&call);
+    code = call.cells ? shl_cells_put_end(call.found, deadline) : shl_ring_put_end(&call);
     return code < 0 ? code : 0;
 }
 
@@ -578,7 +559,7 @@ static int drop_some(const struct ring_call *call)
 {
     void *payload = NULL;
     if (!call->is_owned)
-        return ring_take(call, NULL, BYTES_AT_ONCE);
+        return shl_queue_take_items(call, NULL, UINT16_MAX);
     int code = shl_queue_get(call, &payload);
     if (code == 0)
         shoal_free(payload);
@@ -688,7 +669,7 @@ int shoal_queue_join_thread(shoal_queue queue)
 size_t shoal_queue_qsize(shoal_queue queue)
 {
     struct ring_call call;
-    if (find(queue, SHOAL_NOW, &call) < 0)
+    if (shl_queue_find(queue, SHOAL_NOW, &call) < 0)
         return 0;
     return ring_count(&call) + (is_joinable(&call) ? shl_joinable_returned_count(&call) : 0);
 }
@@ -701,8 +682,8 @@ bool shoal_queue_empty(shoal_queue queue)
 bool shoal_queue_full(shoal_queue queue)
 {
     struct ring_call call;
-    return find(queue, SHOAL_NOW, &call) == 0 &&
-           (call.cells ? shl_cells_full(&call)
+    return shl_queue_find(queue, SHOAL_NOW, &call) == 0 &&
+           (call.cells ? shl_cells_full(call.found)
                        : ring_count(&call) >= atom_load_relaxed(&call.ring->capacity) ||
                              (call.size_max > 0 && shl_ring_size(call.ring) >= call.size_max));
 }

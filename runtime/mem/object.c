@@ -195,30 +195,45 @@ void shl_object_find_end(bool reading)
         shl_readers_leave();
 }
 
-struct shl_found *shl_find_slow(uint64_t ref, enum shl_kind kind)
+/* Notes it; unless `lasting`, for the call that asks alone. */
+static struct shl_found *note(uint64_t ref, enum shl_kind kind, struct object_shm *object,
+                              const struct shl_segment *segment, bool lasting)
+{
+    struct shl_found *found = &shl_self_pointer->found[shl_found_place(ref)];
+    found->kind = KIND_NONE; /* a signal handler may look meanwhile */
+    atom_compiler_barrier();
+    *found = (struct shl_found){ .ref = ref, .object = object, .segment = segment };
+    found->self = shl_self_attached(segment);
+    found->epoch = shl_self_pointer->detach_epoch - !lasting;
+    atom_compiler_barrier();
+    found->kind = kind;
+    return found;
+}
+
+static struct shl_found *find_slow(uint64_t ref, enum shl_kind kind, bool even_closed)
 {
     shl_self_leave_detached();
     struct shl_segment *segment;
     struct object_shm *object = shl_object_find(ref, kind, &segment);
-    struct shl_attachment *self = object ? shl_self(segment) : NULL;
-    if (!self)
+    if (!object || !shl_self(segment))
         return NULL;
-    if (unlikely(shl_closed_has(ref))) {
+    bool closed = shl_closed_has(ref);
+    if (unlikely(closed && !even_closed)) {
         shl_error(-EPIPE, "it is closed in this process");
         return NULL;
     }
-    struct shl_found *found = &shl_self_pointer->found[shl_found_place(ref)];
-    found->kind = KIND_NONE; /* a signal handler may look meanwhile */
-    atom_compiler_barrier();
-    found->ref = ref;
-    found->object = object;
-    found->segment = segment;
-    found->self = self;
-    found->epoch = shl_self_pointer->detach_epoch;
-    memset(found->sides, 0, sizeof found->sides);
-    atom_compiler_barrier();
-    found->kind = kind;
-    return found;
+    return note(ref, kind, object, segment, !closed);
+}
+
+struct shl_found *shl_find_slow(uint64_t ref, enum shl_kind kind)
+{
+    return find_slow(ref, kind, false);
+}
+
+struct shl_found *shl_find_even_closed(uint64_t ref, enum shl_kind kind)
+{
+    struct shl_found *found = shl_find_again(ref, kind);
+    return found ? found : find_slow(ref, kind, true);
 }
 
 struct object_shm *shl_object_place(const struct shl_segment *segment, uint64_t ref,

@@ -50,16 +50,25 @@ static inline bool shl_object_is(struct object_shm *object, uint64_t ref)
 /* Finds it by the words of its page, and remembers it. */
 struct shl_found *shl_find_slow(uint64_t ref, enum shl_kind kind);
 
-/* What the thread has found lately; NULL (no error told) if it has not. */
-static inline struct shl_found *shl_find_again(uint64_t ref, enum shl_kind kind)
+/* Likewise if this process has closed it: then it is remembered for this call alone. */
+struct shl_found *shl_find_even_closed(uint64_t ref, enum shl_kind kind);
+
+/* What the thread has found lately, an object of any kind, and ended or not: for who looks at both
+ * himself. NULL (no error told) if it has not. */
+static inline struct shl_found *shl_found_lately(uint64_t ref)
 {
     struct shl_self *self = shl_self_pointer;
     if (unlikely(!self))
         return NULL;
     struct shl_found *found = &self->found[shl_found_place(ref)];
-    bool good = found->ref == ref && found->kind == (uint32_t)kind &&
-                found->epoch == atom_load_relaxed(&shl_detach_epoch) &&
-                shl_object_is(found->object, ref);
+    bool good = found->ref == ref && found->epoch == atom_load_relaxed(&shl_detach_epoch);
+    return likely(good) ? found : NULL;
+}
+
+static inline struct shl_found *shl_find_again(uint64_t ref, enum shl_kind kind)
+{
+    struct shl_found *found = shl_found_lately(ref);
+    bool good = found && found->kind == (uint32_t)kind && shl_object_is(found->object, ref);
     return likely(good) ? found : NULL;
 }
 

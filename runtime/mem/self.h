@@ -24,6 +24,8 @@ struct shl_cache {
 };
 
 struct object_shm;
+struct cells_shm;
+struct cell_shm;
 
 struct shl_attachment {
     uint32_t epoch;         /* of the segment it belongs to; 0: not attached */
@@ -44,6 +46,14 @@ struct shl_side {
 };
 enum { SHL_PUTS, SHL_TAKES, SHL_SIDES };
 
+/* What a queue's ring is made for, and so what may be done with it by the shortest way. */
+enum shl_items {
+    ITEMS_UNKNOWN = 0, /* nobody has looked */
+    ITEMS_DENSE,       /* not cells: what follows does not matter */
+    ITEMS_PAYLOADS,    /* descriptors of them, in cells */
+    ITEMS_VALUES       /* of eight bytes, in cells */
+};
+
 /* An object that the thread has found by its handle: a cache, any entry may go at any time. */
 struct shl_found {
     uint64_t ref;
@@ -52,8 +62,17 @@ struct shl_found {
     struct shl_attachment *self;
     uint32_t kind;
     uint32_t epoch; /* the thread's detach_epoch of then: a detach makes all of them unsure */
-    struct shl_side sides[SHL_SIDES]; /* of a queue */
+
+    /* of a queue */
+    uint32_t items; /* enum shl_items */
+    uint32_t capacity;
+    uint64_t mask;
+    struct cells_shm *ring;
+    struct cell_shm *cells; /* so many as the capacity says lie in the segment */
+    struct shl_side sides[SHL_SIDES];
 } SHL_ALIGNED(64);
+
+static_assert(sizeof(struct shl_found) == 128, "two lines of the thread's own");
 
 enum { SHL_FOUND_PLACES = 64 };
 

@@ -25,18 +25,13 @@ static void *must_alloc(size_t size)
     return memory;
 }
 
-static struct ring_call call(void)
+/* The thread's notes, on the ring in place of the queue's. NULL: the queue is gone. */
+static struct shl_found *find(void)
 {
     struct shl_found *found = shl_find(ref, KIND_QUEUE);
-    if (!found)
-        return (struct ring_call){ .segment = NULL };
-    return (struct ring_call){ .segment = found->segment,
-                               .self = found->self,
-                               .found = found,
-                               .cells = ring,
-                               .object = found->object,
-                               .ref = ref,
-                               .deadline = SHOAL_FOREVER };
+    if (found && found->ring != ring)
+        shl_cells_learn(found, ring, ITEMS_VALUES);
+    return found;
 }
 
 /* A ring beside a queue, which lends it its handle. */
@@ -82,24 +77,24 @@ static void begin_three_round(void)
 static void begin_full(void)
 {
     begin_one();
-    struct ring_call ring_call = call();
-    if (shl_cells_put(&ring_call, 1) < 0)
+    struct shl_found *found = find();
+    if (shl_cells_put(found, 1, SHOAL_FOREVER) < 0)
         machine_bail_out("no room");
 }
 
 static void put(unsigned self, unsigned number)
 {
-    struct ring_call ring_call = call();
-    if (shl_cells_put(&ring_call, item_make(self, number)) < 0)
+    struct shl_found *found = find();
+    if (shl_cells_put(found, item_make(self, number), SHOAL_FOREVER) < 0)
         machine_fail("put failed");
     machine.ghosts[PUT] |= UINT64_C(1) << item_make(self, number);
 }
 
 static void take(unsigned self)
 {
-    struct ring_call ring_call = call();
+    struct shl_found *found = find();
     uint64_t item = 0;
-    if (shl_cells_take(&ring_call, &item) < 0)
+    if (shl_cells_take(found, false, SHOAL_FOREVER, &item) < 0)
         machine_fail("take failed");
     had(self, item);
 }
@@ -135,26 +130,26 @@ static void expect(int code, int expected)
 
 static void seal(void)
 {
-    struct ring_call ring_call = call();
-    if (shl_cells_seal(&ring_call) < 0)
+    struct shl_found *found = find();
+    if (shl_cells_seal(found) < 0)
         machine_fail("shutdown failed");
 }
 
 static void takers_sealed(unsigned self)
 {
-    struct ring_call ring_call = call();
+    struct shl_found *found = find();
     uint64_t item;
     if (self + 1 < threads_count)
-        expect(shl_cells_take(&ring_call, &item), -EPIPE);
+        expect(shl_cells_take(found, false, SHOAL_FOREVER, &item), -EPIPE);
     else
         seal();
 }
 
 static void putters_sealed(unsigned self)
 {
-    struct ring_call ring_call = call();
+    struct shl_found *found = find();
     if (self + 1 < threads_count)
-        expect(shl_cells_put(&ring_call, 1), -EPIPE);
+        expect(shl_cells_put(found, 1, SHOAL_FOREVER), -EPIPE);
     else
         seal();
 }
@@ -171,18 +166,18 @@ static const char *judge_sealed(void)
  * before. */
 static void put_beside_seal(unsigned self)
 {
-    struct ring_call ring_call = call();
+    struct shl_found *found = find();
     uint64_t item = 0;
     if (self == 0) {
-        int code = shl_cells_put(&ring_call, item_make(0, 0));
-        if (code > 0)
+        int code = shl_cells_put(found, item_make(0, 0), SHOAL_FOREVER);
+        if (code == 0)
             machine.ghosts[PUT] |= UINT64_C(1) << item_make(0, 0);
         else if (code != -EPIPE)
             machine_fail("put failed");
     } else if (self == 1) {
         seal();
     } else {
-        while (shl_cells_take(&ring_call, &item) > 0)
+        while (shl_cells_take(found, false, SHOAL_FOREVER, &item) == 0)
             had(self, item);
         machine.ghosts[ENDED] = 1;
     }
@@ -200,10 +195,15 @@ static const char *judge_beside_seal(void)
 /* From then on the cells are somebody else's memory, who happens to keep what is in it. */
 static void end(void)
 {
-    struct ring_call ring_call = call();
-    if (!ring_call.segment)
+    struct shl_found *found = find();
+    if (!found)
         return;
-    int code = shl_cells_close(&ring_call);
+    struct ring_call call = { .segment = found->segment,
+                              .self = found->self,
+                              .cells = ring,
+                              .object = found->object,
+                              .ref = ref };
+    int code = shl_cells_close(&call);
     if (code == -EAGAIN)
         return;
     if (code < 0)
@@ -226,14 +226,14 @@ static void watch_cells(void)
 
 static void put_and_end(unsigned self)
 {
-    struct ring_call ring_call = call();
+    struct shl_found *found = find();
     uint64_t item;
     if (self == 2)
         end();
-    else if (ring_call.segment && self == 0)
-        shl_cells_put(&ring_call, 1);
-    else if (ring_call.segment)
-        shl_cells_take(&ring_call, &item);
+    else if (found && self == 0)
+        shl_cells_put(found, 1, SHOAL_FOREVER);
+    else if (found)
+        shl_cells_take(found, false, SHOAL_FOREVER, &item);
     watch_cells();
 }
 

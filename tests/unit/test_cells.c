@@ -33,17 +33,13 @@ static struct ring ring_of(uint64_t capacity, uint64_t laps)
     return ring;
 }
 
-static struct ring_call call_on(const struct ring *ring, shoal_deadline deadline)
+/* The thread's notes, on the ring in place of the queue's. */
+static struct shl_found *found_of(const struct ring *ring)
 {
     struct shl_found *found = shl_find(ring->queue.ref, KIND_QUEUE);
     cr_assert_not_null(found);
-    return (struct ring_call){ .segment = found->segment,
-                               .self = found->self,
-                               .found = found,
-                               .cells = ring->shm,
-                               .object = found->object,
-                               .ref = ring->queue.ref,
-                               .deadline = deadline };
+    shl_cells_learn(found, ring->shm, ITEMS_VALUES);
+    return found;
 }
 
 static void end(struct ring *ring)
@@ -57,18 +53,18 @@ Test(cells, hold_exactly_their_capacity_wherever_they_begin, .timeout = 120)
 {
     for (uint64_t capacity = 1; capacity <= 9; capacity++) {
         struct ring ring = ring_of(capacity, LAST_LAPS);
-        const struct ring_call call = call_on(&ring, SHOAL_NOW);
+        struct shl_found *found = found_of(&ring);
         uint64_t item;
         for (uint64_t next = 0; next < 5 * capacity; next += capacity) {
-            assert_code(shl_cells_take(&call, &item), -ETIMEDOUT);
+            assert_code(shl_cells_take(found, false, SHOAL_NOW, &item), -ETIMEDOUT);
             for (uint64_t i = 0; i < capacity; i++) {
-                cr_assert_eq(shl_cells_count(&call), i);
-                assert_code(shl_cells_put(&call, next + i), 1);
+                cr_assert_eq(shl_cells_count(found), i);
+                assert_code(shl_cells_put(found, next + i, SHOAL_NOW), 0);
             }
-            assert_code(shl_cells_put(&call, 0), -ETIMEDOUT);
+            assert_code(shl_cells_put(found, 0, SHOAL_NOW), -ETIMEDOUT);
             for (uint64_t i = 0; i < capacity; i++) {
-                cr_assert_eq(shl_cells_count(&call), capacity - i);
-                assert_code(shl_cells_take(&call, &item), 1);
+                cr_assert_eq(shl_cells_count(found), capacity - i);
+                assert_code(shl_cells_take(found, false, SHOAL_NOW, &item), 0);
                 cr_assert_eq(item, next + i);
             }
         }
@@ -79,14 +75,14 @@ Test(cells, hold_exactly_their_capacity_wherever_they_begin, .timeout = 120)
 Test(cells, lagging_hints_cost_nothing_but_steps, .timeout = 120)
 {
     struct ring ring = ring_of(7, 0);
-    const struct ring_call call = call_on(&ring, SHOAL_NOW);
+    struct shl_found *found = found_of(&ring);
     uint64_t item;
     for (uint64_t i = 0; i < 100; i++) {
         ring.shm->tail = ring.shm->head = 0;
-        memset(call.found->sides, 0, sizeof call.found->sides);
-        assert_code(shl_cells_put(&call, i), 1);
-        cr_assert_eq(shl_cells_count(&call), 1);
-        assert_code(shl_cells_take(&call, &item), 1);
+        memset(found->sides, 0, sizeof found->sides);
+        assert_code(shl_cells_put(found, i, SHOAL_NOW), 0);
+        cr_assert_eq(shl_cells_count(found), 1);
+        assert_code(shl_cells_take(found, false, SHOAL_NOW, &item), 0);
         cr_assert_eq(item, i);
     }
     end(&ring);
@@ -95,35 +91,36 @@ Test(cells, lagging_hints_cost_nothing_but_steps, .timeout = 120)
 Test(cells, what_was_damaged_is_told, .timeout = 120)
 {
     struct ring ring = ring_of(4, 0);
-    const struct ring_call call = call_on(&ring, SHOAL_NOW);
+    struct shl_found *found = found_of(&ring);
     uint64_t item;
     ring.shm->tail = ring.shm->head = 100 * CELL_ONE;
-    assert_code(shl_cells_put(&call, 1), -EUCLEAN);
-    assert_code(shl_cells_take(&call, &item), -EUCLEAN);
+    assert_code(shl_cells_put(found, 1, SHOAL_NOW), -EUCLEAN);
+    assert_code(shl_cells_take(found, false, SHOAL_NOW, &item), -EUCLEAN);
     ring.shm->tail = ring.shm->head = 0;
     ring.shm->cells = UINT64_C(1) << 60;
-    assert_code(shl_cells_put(&call, 1), -EUCLEAN);
-    assert_code(shl_cells_take(&call, &item), -EUCLEAN);
+    found = found_of(&ring);
+    assert_code(shl_cells_put(found, 1, SHOAL_NOW), -EUCLEAN);
+    assert_code(shl_cells_take(found, false, SHOAL_NOW, &item), -EUCLEAN);
     end(&ring);
 }
 
 Test(cells, a_sealed_ring_is_drained_and_then_closed, .timeout = 120)
 {
     struct ring ring = ring_of(2, 0);
-    const struct ring_call call = call_on(&ring, SHOAL_NOW);
+    struct shl_found *found = found_of(&ring);
     uint64_t item;
-    assert_code(shl_cells_put(&call, 1), 1);
-    assert_code(shl_cells_put(&call, 2), 1);
-    assert_code(shl_cells_seal(&call), 0);
-    assert_code(shl_cells_put(&call, 3), -EPIPE);
-    assert_code(shl_cells_take(&call, &item), 1);
-    assert_code(shl_cells_put(&call, 3), -EPIPE);
-    assert_code(shl_cells_take(&call, &item), 1);
+    assert_code(shl_cells_put(found, 1, SHOAL_NOW), 0);
+    assert_code(shl_cells_put(found, 2, SHOAL_NOW), 0);
+    assert_code(shl_cells_seal(found), 0);
+    assert_code(shl_cells_put(found, 3, SHOAL_NOW), -EPIPE);
+    assert_code(shl_cells_take(found, false, SHOAL_NOW, &item), 0);
+    assert_code(shl_cells_put(found, 3, SHOAL_NOW), -EPIPE);
+    assert_code(shl_cells_take(found, false, SHOAL_NOW, &item), 0);
     cr_assert_eq(item, 2);
-    assert_code(shl_cells_take(&call, &item), -EPIPE);
+    assert_code(shl_cells_take(found, false, SHOAL_NOW, &item), -EPIPE);
     ring.shm->sealed = 0; /* a put that had looked before */
-    assert_code(shl_cells_put(&call, 3), -EPIPE);
-    assert_code(shl_cells_take(&call, &item), -EPIPE);
+    assert_code(shl_cells_put(found, 3, SHOAL_NOW), -EPIPE);
+    assert_code(shl_cells_take(found, false, SHOAL_NOW, &item), -EPIPE);
     end(&ring);
 }
 
@@ -140,9 +137,9 @@ struct player {
 static void *puts_items(void *argument)
 {
     struct player *player = argument;
-    const struct ring_call call = call_on(player->ring, harness_deadline());
+    struct shl_found *found = found_of(player->ring);
     for (uint64_t i = 1; i <= ITEMS; i++)
-        if (shl_cells_put(&call, player->number << 32 | i) < 0)
+        if (shl_cells_put(found, player->number << 32 | i, harness_deadline()) < 0)
             break;
     return NULL;
 }
@@ -150,8 +147,8 @@ static void *puts_items(void *argument)
 static void *takes_items(void *argument)
 {
     struct player *player = argument;
-    const struct ring_call call = call_on(player->ring, harness_deadline());
-    for (uint64_t item; shl_cells_take(&call, &item) > 0;) {
+    struct shl_found *found = found_of(player->ring);
+    for (uint64_t item; shl_cells_take(found, false, harness_deadline(), &item) == 0;) {
         uint64_t *last = &player->last[(item >> 32) % THREADS];
         player->disordered |= (uint32_t)item <= *last;
         *last = (uint32_t)item;
@@ -171,8 +168,8 @@ static void play(uint64_t capacity, size_t threads_count)
     }
     for (size_t i = 0; i < threads_count; i++)
         pthread_join(putters[i].thread, NULL);
-    const struct ring_call call = call_on(&ring, SHOAL_NOW);
-    assert_code(shl_cells_seal(&call), 0);
+    struct shl_found *found = found_of(&ring);
+    assert_code(shl_cells_seal(found), 0);
     uint64_t sum = 0;
     for (size_t i = 0; i < threads_count; i++) {
         pthread_join(takers[i].thread, NULL);
