@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "os/child.h"
 #include "mem/self.h"
+#include "os/chaos.h"
+#include "os/child.h"
 #include "proc/log.h"
 #include "proc/start.h"
 
@@ -20,9 +21,12 @@ static void leave(void)
 {
     SHOAL_LOG(SHOAL_LOG_INFO, "process shutting down");
     SHOAL_LOG(SHOAL_LOG_DEBUG, "running all \"atexit\" finalizers with priority >= 0");
+    SHL_CHAOS("exit.begins");
     shoal_shutdown(SHOAL_FOREVER);
     SHOAL_LOG(SHOAL_LOG_DEBUG, "running the remaining \"atexit\" finalizers");
+    SHL_CHAOS("exit.childless");
     shl_self_leave();
+    SHL_CHAOS("exit.left");
 }
 
 static void at_exit(int status, void *unused)

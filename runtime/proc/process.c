@@ -292,6 +292,7 @@ bool shl_child_look(struct shl_child *child, struct process_shm *process)
         return true;
     if (child->pidfd < 0 || !shl_child_reap(child->pidfd, &exitcode))
         return false;
+    SHL_CHAOS("process.reaped");
     atom_store_relaxed(&process->exitcode, (uint32_t)exitcode);
     /* [process.state] release -> state_of(): the exit code. */
     atom_store_release(&process->state, PROCESS_ENDED);
