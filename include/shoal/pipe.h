@@ -7,7 +7,10 @@
  * before, and is then told -EPIPE. An end that a child shall have is given to it between
  * shoal_process_create() and shoal_process_start(): its handle alone is not enough.
  *
- * docs/examples/pipe.c is a complete program.
+ * Open files, sockets and other descriptors are handed over beside the messages, in an order of
+ * their own: shoal_connection_send_fd(). What one is for is said in a message.
+ *
+ * docs/examples/pipe.c and handover.c are complete programs.
  */
 #ifndef SHOAL_PIPE_H
 #define SHOAL_PIPE_H
@@ -45,7 +48,8 @@ SHOAL_MUST int shoal_pipe_create(const shoal_pipe_options *options, shoal_connec
  * shoal_connection_give - hand an end to another process.
  * @connection: held by the calling process.
  * @process: who holds it from now on; it need not have been started yet.
- * Owns:    @process holds the end; here its calls answer -EPERM.
+ * Owns:    @process holds the end; here its calls answer -EPERM. Messages that have come go with
+ *          it, descriptors that have come are closed.
  * Blocks:  no.
  * Safe:    threads yes; after fork yes; signal handler no.
  * Death:   killed inside: given or not. If @process ends without having used the end, the other end
@@ -142,9 +146,48 @@ SHOAL_MUST int shoal_connection_recv_bytes(shoal_connection connection, void *re
 SHOAL_MUST int shoal_connection_poll(shoal_connection connection, shoal_deadline deadline);
 
 /*
+ * shoal_connection_send_fd - hand an open file to the other end.
+ * @connection: held by the calling process, in the family's segment.
+ * @fd: any descriptor: of a file, a socket, a pipe, a terminal.
+ * @deadline: when to give up.
+ * Owns:    the caller keeps @fd, and may close it at once; the other end gets one of its own.
+ * Blocks:  until the process at the other end has come to receive something there for the first
+ *          time, and while about 64 descriptors wait there; until @deadline.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   killed inside: it was sent or not. What was sent is received, though its sender be dead;
+ *          what is on its way to an end whose process dies is closed.
+ * Returns: 0; -ETIMEDOUT; -ECANCELED; -EPIPE the other end is closed; -EPERM another process holds
+ *          this end; -EINVAL also if @fd is not open, or for the receiving end of a one-way pipe;
+ *          -EXDEV the pipe is not in the family's segment; -EMFILE no descriptor is left, or more
+ *          of this user are on their way than RLIMIT_NOFILE; -ENOTSUP the other process is in
+ *          another network namespace; -ENOMEM; -ESTALE as shoal_connection_send().
+ * Python:  multiprocessing.reduction.send_handle(), and sending a socket or a Connection.
+ */
+SHOAL_MUST int shoal_connection_send_fd(shoal_connection connection, int fd,
+                                        shoal_deadline deadline);
+
+/*
+ * shoal_connection_recv_fd - take the oldest descriptor from the other end.
+ * @connection: held by the calling process, in the family's segment.
+ * @ret_fd: the descriptor, closed at exec.
+ * @deadline: when to give up.
+ * Owns:    the caller closes *@ret_fd.
+ * Blocks:  until one comes, the other end is closed or its process dies, or @deadline.
+ * Safe:    threads yes; after fork yes; signal handler no.
+ * Death:   killed inside: it is closed with the process.
+ * Returns: 0; -ETIMEDOUT; -ECANCELED; -EPIPE the other end is closed and nothing is left; -EPERM
+ *          another process holds this end; -EINVAL also for the sending end of a one-way pipe;
+ *          -EXDEV as shoal_connection_send_fd(); -EMFILE this process can have no more: the one
+ *          that has come stays; -ENOMEM; -ESTALE this end is closed, or the cancel event is gone.
+ * Python:  multiprocessing.reduction.recv_handle().
+ */
+SHOAL_MUST int shoal_connection_recv_fd(shoal_connection connection, int *ret_fd,
+                                        shoal_deadline deadline);
+
+/*
  * shoal_connection_close - end this end.
  * @connection: none and a closed one are fine.
- * Owns:    what has come and was not received is freed.
+ * Owns:    what has come and was not received is freed, or closed.
  * Blocks:  no longer than a send under way.
  * Safe:    threads yes; after fork yes; signal handler no. Calls under way in other threads end
  *          with -ESTALE.

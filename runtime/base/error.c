@@ -73,6 +73,7 @@ int shl_error_of_errno(int number)
     case EAGAIN: /* of mmap: locked memory; of fork, see os/child.c */
         return -ENOMEM;
     case ENFILE:
+    case ETOOMANYREFS: /* descriptors on their way */
         return -EMFILE;
     case EACCES:
         return -EPERM;

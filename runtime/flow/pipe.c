@@ -11,6 +11,17 @@
  * ends the object too. After either, what had come before is received first. Who waits for room at
  * the other end is also told when another thread of his closes his own.
  *
+ * Descriptors go beside the messages, in an order of their own: only the kernel can keep one whose
+ * sender is dead. The holder of an end opens a door when he first receives a descriptor there, or
+ * has come to know that one is wanted; the other one hands descriptors into it. That is the commit,
+ * of which the counts and the bells only tell: who waits sleeps at the other one's life as well.
+ *   D1 wanted = 1, and whoever receives at the other end is woken; wait until door is its holder's
+ *   D2 hand it in; if as many wait there as may, wait until `taken` changes
+ *   D3 handed + 1, wake those who wait for one, whose bell was pending meanwhile
+ *   R1 open the door, unless it is open; wanted = 0, wake those who wait for it
+ *   R2 take one, or wait until `handed` changes
+ *   R3 taken + 1, wake those who wait for room
+ *
  * Killed inside close before its object has ended, the holder is dead and so is his end; after it
  * the bell of the other end is pending.
  *
@@ -23,11 +34,14 @@
 #include <shoal/queue.h>
 #include <string.h>
 
+#include "flow/doors.h"
 #include "flow/pipe_shm.h"
 #include "flow/queue.h"
 #include "flow/settle.h"
 #include "mem/share.h"
 #include "os/chaos.h"
+#include "os/door.h"
+#include "os/fd.h"
 
 static struct connection_shm *connection_of(struct object_shm *object)
 {
@@ -44,6 +58,12 @@ static uint64_t given_to(uint64_t process_ref)
 static uint64_t given_ref(const struct shl_segment *segment, uint64_t holder)
 {
     return (uint64_t)segment->id << 48 | (holder & BLOCK_REF_MASK);
+}
+
+/* The slot, short; 0 of one that was given. */
+static uint32_t owner_of(uint64_t holder)
+{
+    return holder & HOLDER_GIVEN ? 0 : (uint32_t)holder & 0xffff;
 }
 
 /* At its first use an end that was given to this process names the process's slot. */
@@ -81,6 +101,60 @@ static bool is_abandoned(const struct shl_segment *segment, struct connection_sh
     return false;
 }
 
+/* --- doors ---------------------------------------------------------------------------------- */
+
+/* After a change that those who wait at the bell watch. */
+static void wake_all(struct bell_shm *bell)
+{
+    /* [park.flag] seq_cst: who is about to sleep sees the change. */
+    if (atom_load_seq_cst(&bell->flag))
+        shl_park_ring_slow(bell, INT32_MAX);
+}
+
+/* R1, of an end that this process holds. */
+static int open_door(struct connection_shm *end, uint64_t ref, uint32_t owner)
+{
+    uint32_t number;
+    uint64_t secret;
+    /* relaxed: our own */
+    if (DOOR_OWNER(atom_load_relaxed(&end->door)) == owner)
+        return 0;
+    int code = shl_doors_open(ref, &number, &secret);
+    if (code < 0)
+        return code;
+    atom_store_relaxed(&end->secret, secret);
+    SHL_CHAOS("pipe.R1");
+    /* [pipe.door] release -> D1: the secret. seq_cst for [park.flag]. */
+    atom_exchange_seq_cst(&end->door, (uint64_t)owner << 48 | DOOR_OPEN | number);
+    atom_store_relaxed(&end->wanted, 0);
+    wake_all(&end->has_room);
+    return 0;
+}
+
+/* If that fails now, it is tried again by the next one who waits here. */
+static void open_if_wanted(struct connection_shm *end, uint64_t ref, uint32_t owner)
+{
+    /* [park.flag] seq_cst: who is about to sleep sees it, or is woken. */
+    if (unlikely(atom_load_seq_cst(&end->wanted)))
+        (void)open_door(end, ref, owner);
+}
+
+/* D1: true if the door is there, else with what tells of it. */
+static bool find_door(struct connection_shm *end, uint64_t holder, struct shl_watches *watches,
+                      uint64_t *ret_door)
+{
+    struct shl_futex_watch *watch = shl_watch(watches, (atom32 *)(void *)&end->door);
+    /* [pipe.door] acquire <- R1; seq_cst for [park.flag]. */
+    *ret_door = atom_load_seq_cst(&end->door);
+    watch->expected = (uint32_t)*ret_door;
+    if (*ret_door != 0 && DOOR_OWNER(*ret_door) == holder)
+        return true;
+    /* [park.flag] seq_cst: who is about to sleep there sees it. */
+    if (atom_exchange_seq_cst(&end->wanted, 1) == 0)
+        wake_all(&end->queue.ring.not_empty);
+    return false;
+}
+
 /* --- finding -------------------------------------------------------------------------------- */
 
 /* A call on one's own end. */
@@ -96,6 +170,7 @@ struct end_call {
 static bool receiver_is_alone(const struct ring_call *call, struct shl_watches *watches)
 {
     const struct end_call *end = (const struct end_call *)call;
+    open_if_wanted(end->own, end->own_ref, call->self->process_owner);
     return !end->other || is_abandoned(call->segment, end->other, end->other_ref, watches);
 }
 
@@ -194,6 +269,8 @@ static uint64_t publish(struct connection_shm *end, struct connection_shm *other
     atom_store_relaxed(&end->holder, holder);
     end->peer = atom_load_relaxed(&other->queue.object.self);
     end->ways = ways;
+    atom_store_relaxed(&end->wanted, 0);
+    atom_store_relaxed(&end->door, 0);
     return shl_object_publish(&end->queue.object, KIND_CONNECTION);
 }
 
@@ -234,6 +311,8 @@ int shoal_connection_give(shoal_connection connection, shoal_process process)
         return shl_error_code();
     REQUIRE(segment == call.ring.segment, -EXDEV, "the pipe is not in the family's segment");
     struct connection_shm *end = connection_of(call.ring.object);
+    atom_store_relaxed(&end->door, 0);
+    shl_doors_close(connection.ref);
     /* relaxed: who gets it learns of it by its handle */
     REQUIRE(atom_cas_relaxed_64(&end->holder, call.ring.self->process_owner, given_to(process.ref)),
             -EPERM, "another thread gave it away");
@@ -306,11 +385,169 @@ int shoal_connection_poll(shoal_connection connection, shoal_deadline deadline)
     return code < 0 ? code : shl_ring_wait(&call.ring);
 }
 
-static void wake_all(struct bell_shm *bell)
+/* --- descriptors ---------------------------------------------------------------------------- */
+
+struct fd_call {
+    struct end_call end;
+    int fd;
+};
+
+/* Only who has been given an end can be another process: see shoal_connection_give(). */
+static int check_family(const struct end_call *call)
+{
+    REQUIRE(call->ring.segment == shl_segment_family(), -EXDEV,
+            "the pipe is not in the family's segment");
+    return 0;
+}
+
+static int unreachable(const struct fd_call *call, struct shl_watches *watches, uint64_t door)
+{
+    struct connection_shm *other = call->end.other;
+    if (sender_is_alone(&call->end.ring, watches))
+        return shl_error(-EPIPE, "the other end is closed");
+    /* relaxed: if it has changed, the watch tells so */
+    if (watches->soon || atom_load_relaxed(&other->door) != door)
+        return -EAGAIN;
+    return shl_error(-ENOTSUP, "the other end's process cannot be reached from here: "
+                               "is it in another network namespace?");
+}
+
+/* D2 and D3. */
+static int hand_over(const struct fd_call *call, uint64_t door, struct shl_watches *watches)
+{
+    const struct shl_segment *segment = call->end.ring.segment;
+    struct connection_shm *other = call->end.other;
+    struct shl_futex_watch *watch = shl_watch(watches, &other->taken);
+    /* [park.flag] seq_cst. */
+    watch->expected = atom_load_seq_cst(&other->taken);
+    pid_t pid = shl_process_pid(segment, PEER_OWNER_SLOT(DOOR_OWNER(door)));
+    SHL_CHAOS("pipe.D2");
+    struct robust_list *before = shl_pending_set(&other->has_come.bell);
+    int code = shl_door_hand(DOOR_NUMBER(door), pid, atom_load_relaxed(&other->secret), call->fd);
+    if (code == 0) {
+        SHL_CHAOS("pipe.D3");
+        /* [park.flag] seq_cst. */
+        atom_add_seq_cst(&other->handed, 1);
+        wake_all(&other->has_come);
+    }
+    shl_pending_clear(before);
+    return code;
+}
+
+/* D1 to D3. */
+static int try_send_fd(void *context, struct shl_watches *watches)
+{
+    struct fd_call *call = context;
+    struct connection_shm *other = call->end.other;
+    uint32_t owner = call->end.ring.self->process_owner;
+    if (sender_is_alone(&call->end.ring, watches))
+        return shl_error(-EPIPE, "the other end is closed");
+    uint64_t door, holder = atom_load_relaxed(&other->holder);
+    int code = holder == owner ? open_door(other, call->end.other_ref, owner) : 0;
+    if (code < 0)
+        return code;
+    if (!find_door(other, holder, watches, &door))
+        return -EAGAIN;
+    code = hand_over(call, door, watches);
+    return code == -ENOENT ? unreachable(call, watches, door) : code;
+}
+
+/* R2 and R3. */
+static int try_recv_fd(struct fd_call *call, struct shl_watches *watches)
+{
+    struct connection_shm *own = call->end.own;
+    struct shl_futex_watch *watch = shl_watch(watches, &own->handed);
+    /* [park.flag] seq_cst. */
+    watch->expected = atom_load_seq_cst(&own->handed);
+    uint32_t holder = call->end.other ? owner_of(atom_load_relaxed(&call->end.other->holder)) : 0;
+    pid_t from = shl_process_pid(call->end.ring.segment, PEER_OWNER_SLOT(holder));
+    int code = shl_doors_take(call->end.own_ref, from, &call->fd);
+    if (!shl_object_is(&own->queue.object, call->end.own_ref) && code == -EAGAIN) {
+        shl_doors_close(call->end.own_ref);
+        return shl_error(-ESTALE, "this end was closed");
+    }
+    if (code < 0)
+        return code;
+    SHL_CHAOS("pipe.R3");
+    /* [park.flag] seq_cst. */
+    atom_add_seq_cst(&own->taken, 1);
+    wake_all(&own->has_room);
+    return 0;
+}
+
+/* Whoever finds himself alone tries once more, for what the other one did before he went. */
+static int attempt_recv_fd(void *context, struct shl_watches *watches)
+{
+    struct fd_call *call = context;
+    int code = try_recv_fd(call, watches);
+    if (code != -EAGAIN || !receiver_is_alone(&call->end.ring, watches))
+        return code;
+    code = try_recv_fd(call, watches);
+    return code == -EAGAIN ? shl_error(-EPIPE, "the other end is closed") : code;
+}
+
+/* Attempts it until the deadline. */
+static int wait_for(struct fd_call *call, int (*attempt)(void *, struct shl_watches *),
+                    struct bell_shm *bell, const char *in_vain)
+{
+    const struct ring_call *ring = &call->end.ring;
+    struct shl_park_for what = {
+        .attempt = attempt, .context = call, .object = ring->object, .ref = ring->ref
+    };
+    struct shl_watches watches;
+    shl_watches_init(&watches);
+    int code = attempt(call, &watches);
+    if (code == -EAGAIN)
+        code = shl_park(bell, &what, ring->deadline);
+    return code == -ETIMEDOUT ? shl_error(code, in_vain) : code;
+}
+
+int shoal_connection_send_fd(shoal_connection connection, int fd, shoal_deadline deadline)
+{
+    struct fd_call call = { .fd = fd };
+    int code = find_other(connection, deadline, &call.end);
+    if (code == 0)
+        code = check_family(&call.end);
+    if (code < 0)
+        return code;
+    REQUIRE(shl_fds_are_open(&fd, 1), -EINVAL, "the descriptor is not open");
+    code = wait_for(&call, try_send_fd, &call.end.other->has_room,
+                    "nobody took descriptors at the other end");
+    return send_code(&call.end, code);
+}
+
+int shoal_connection_recv_fd(shoal_connection connection, int *ret_fd, shoal_deadline deadline)
+{
+    struct fd_call call;
+    int code = find(connection, CONNECTION_RECEIVES, deadline, &call.end);
+    if (code == 0)
+        code = check_family(&call.end);
+    if (code < 0)
+        return code;
+    REQUIRE(ret_fd, -EINVAL, "no place for the descriptor");
+    code = open_door(call.end.own, connection.ref, call.end.ring.self->process_owner);
+    if (code == 0)
+        code = wait_for(&call, attempt_recv_fd, &call.end.own->has_come, "no descriptor has come");
+    if (code == 0)
+        *ret_fd = call.fd;
+    return code;
+}
+
+/* --- closing -------------------------------------------------------------------------------- */
+
+static void wake_for_good(struct bell_shm *bell)
 {
     /* [park.flag] seq_cst: who is about to sleep sees the flag gone. */
     atom_exchange_seq_cst(&bell->flag, 0);
     shl_futex_wake(&bell->bell, INT32_MAX);
+}
+
+static void wake_all_at(struct connection_shm *end)
+{
+    wake_for_good(&end->queue.ring.not_empty);
+    wake_for_good(&end->queue.ring.not_full);
+    wake_for_good(&end->has_come);
+    wake_for_good(&end->has_room);
 }
 
 /* Wakes those who wait at the other end: who receives there, and our own who send to it. If it is a
@@ -318,8 +555,7 @@ static void wake_all(struct bell_shm *bell)
 static void leave_other(const struct end_call *end)
 {
     struct shl_watches none = { .count = 0 };
-    wake_all(&end->other->queue.ring.not_empty);
-    wake_all(&end->other->queue.ring.not_full);
+    wake_all_at(end->other);
     if (!is_abandoned(end->ring.segment, end->other, end->other_ref, &none))
         return;
     struct ring_call call = shl_queue_call(end->ring.segment, &end->other->queue.object);
@@ -339,6 +575,8 @@ int shoal_connection_close(shoal_connection connection)
     if (call.other)
         before = shl_pending_set(&call.other->queue.ring.not_empty.bell);
     code = shl_queue_end(&call.ring);
+    shl_doors_close(connection.ref);
+    wake_all_at(call.own);
     if (call.other) {
         if (!SHL_MISTAKE("pipe.leave"))
             leave_other(&call);

@@ -89,11 +89,17 @@ struct peer_shm *shl_thread_peer(const struct shl_segment *segment, uint32_t num
     return thread_at(segment, number);
 }
 
+pid_t shl_process_pid(const struct shl_segment *segment, uint32_t number)
+{
+    uint64_t word = atom_load_relaxed(&process_at(segment, number)->word);
+    return word_state(word) == PEER_LIVE ? word_pid(word) : 0;
+}
+
 void shl_process_who(const struct shl_segment *segment, uint32_t number, pid_t *ret_pid,
                      char *ret_name, size_t name_size)
 {
     uint64_t word = atom_load_relaxed(&process_at(segment, number)->word);
-    *ret_pid = word_state(word) == PEER_LIVE ? word_pid(word) : 0;
+    *ret_pid = shl_process_pid(segment, number);
     ret_name[0] = '\0';
     for (uint32_t i = 0; i < PEERS_MAX && *ret_pid; i++) {
         struct peer_shm *peer = thread_at(segment, i);

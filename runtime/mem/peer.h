@@ -35,6 +35,9 @@ struct peer_shm *shl_thread_peer(const struct shl_segment *segment, uint32_t num
 void shl_process_who(const struct shl_segment *segment, uint32_t number, pid_t *ret_pid,
                      char *ret_name, size_t name_size);
 
+/* Likewise its pid alone. */
+pid_t shl_process_pid(const struct shl_segment *segment, uint32_t number);
+
 /* An owner as a word names it. */
 struct shl_owner {
     uint32_t number, generation, mask;

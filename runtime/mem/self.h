@@ -99,6 +99,10 @@ struct shl_shared {
     uint64_t *closed; /* mem/closed.c */
     atom32 closed_count;
 
+    /* of flow/doors.c */
+    pthread_mutex_t doors_lock;
+    bool doors_own; /* the table of doors is this process's, not its parent's */
+
     /* of proc/ */
     pthread_mutex_t starts_lock, children_lock; /* locked in this order */
     bool children_own;     /* the table of children is this process's, not its parent's */

@@ -53,7 +53,7 @@ int shl_channel_send(int end, const void *data, size_t size, const int *fds, siz
         return 0;
     if (errno == EPIPE || errno == ECONNRESET)
         return -EPIPE;
-    return shl_error(shl_error_of_errno(errno), "the new process could not be told what to do");
+    return shl_error(shl_error_of_errno(errno), "a packet could not be sent to another process");
 }
 
 static size_t take_fds(struct msghdr *message, int *ret_fds)

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/heap.h"
+#include "flow/doors.h"
 #include "mem/self.h"
 
 static struct shl_children table;
@@ -19,6 +20,7 @@ static void forget_parents(void)
     table.finalizers = (struct shl_finalizers){ 0 };
     shl_lifeline_close(&table.lifeline);
     shl_server_forget(&table.server);
+    shl_doors_leave();
 }
 
 /* If the table is locked, whoever locked it has seen to that: perhaps we, further up. */

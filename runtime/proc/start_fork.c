@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/heap.h"
+#include "flow/doors.h"
 #include "mem/readers.h"
 
 /* What was copied of the parent's table is closed: these are the parent's children. */
@@ -20,6 +21,7 @@ static void close_parents(struct shl_children *children)
     shl_heap_free(children->list);
     shl_heap_free(children->finalizers.list);
     shl_server_forget(&children->server);
+    shl_doors_leave();
 }
 
 /* The child has the table as it is between two changes, and its lock open. */

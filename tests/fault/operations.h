@@ -13,7 +13,7 @@ struct table {
 };
 
 extern const struct table memory_table, segments_table, objects_table, waiting_table,
-    processes_table;
+    processes_table, descriptors_table;
 
 /* What several tables use. */
 extern shoal_queue queue;

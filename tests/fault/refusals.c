@@ -75,9 +75,23 @@ const struct refusal refusals[REFUSALS_MAX] = {
     { "linkat", EEXIST, -EEXIST, 0 },
     { "lstat64", EACCES, -EPERM, 0 },
     { "unlink", EACCES, -EPERM, 0 },
-    { "fcntl a look", EBADF, 0, 0 },
+    { "fcntl a look", EBADF, 0, -EINVAL }, /* of one that is to be sent */
     { "socketpair", EMFILE, -EMFILE, 0 },
+    { "socket", EMFILE, -EMFILE, 0 },
+    { "socket", ENOBUFS, -EIO, 0 },
+    { "bind", EADDRINUSE, -EADDRINUSE, 0 }, /* every name is taken */
+    { "bind", ENOMEM, -ENOMEM, 0 },
+    { "getsockname", ENOBUFS, -EIO, 0 },
+    { "listen", EIO, -EIO, 0 },
+    { "connect", ENOMEM, -ENOMEM, 0 },
+    { "connect", EPERM, -EPERM, 0 },
+    { "connect", EAGAIN, 0, 0 },
+    { "connect", ECONNREFUSED, -ENOTSUP, 0 },
+    { "getsockopt", ENOPROTOOPT, -ENOTSUP, 0 },
+    { "accept4", EMFILE, -EMFILE, 0 },
+    { "accept4", ENOMEM, -ENOMEM, 0 },
     { "sendmsg", EINTR, 0, 0 },
+    { "sendmsg", ETOOMANYREFS, -EMFILE, 0 },
     { "sendmsg", ENOMEM, -ENOMEM, 0 },
     { "sendmsg", EPIPE, 0, -EIO }, /* to a server: another one is told; to a spawned child */
     { "recvmsg", EINTR, 0, 0 },
@@ -115,7 +129,7 @@ const struct refusal refusals[REFUSALS_MAX] = {
     { "fflush", EIO, 0, 0 },
     { "realloc", ENOMEM, -ENOMEM, 0 },
     { "getrandom", EINTR, 0, 0 },
-    { "getrandom", ENOSYS, 0, 0 },
+    { "getrandom", ENOSYS, 0, -EIO }, /* for a segment's number; for a secret */
     { "getrlimit64", EPERM, 0, 0 },
     { "sched_getaffinity", EINVAL, 0, 0 },
     { "sysconf", EINVAL, 0, 0 },
@@ -223,6 +237,18 @@ WRAPPED(int, -1, lstat64, "lstat64", (const char *path, struct stat *status), (p
 WRAPPED(int, -1, unlink, "unlink", (const char *path), (path))
 WRAPPED(int, -1, socketpair, "socketpair", (int domain, int type, int protocol, int *ends),
         (domain, type, protocol, ends))
+WRAPPED(int, -1, socket, "socket", (int domain, int type, int protocol), (domain, type, protocol))
+WRAPPED(int, -1, bind, "bind", (int fd, const struct sockaddr *address, socklen_t size),
+        (fd, address, size))
+WRAPPED(int, -1, getsockname, "getsockname", (int fd, struct sockaddr *address, socklen_t *size),
+        (fd, address, size))
+WRAPPED(int, -1, listen, "listen", (int fd, int count), (fd, count))
+WRAPPED(int, -1, connect, "connect", (int fd, const struct sockaddr *address, socklen_t size),
+        (fd, address, size))
+WRAPPED(int, -1, getsockopt, "getsockopt",
+        (int fd, int level, int name, void *value, socklen_t *size), (fd, level, name, value, size))
+WRAPPED(int, -1, accept4, "accept4", (int fd, struct sockaddr *address, socklen_t *size, int flags),
+        (fd, address, size, flags))
 WRAPPED(ssize_t, -1, sendmsg, "sendmsg", (int fd, const struct msghdr *message, int flags),
         (fd, message, flags))
 WRAPPED(ssize_t, -1, recvmsg, "recvmsg", (int fd, struct msghdr *message, int flags),

@@ -17,7 +17,7 @@ struct refusal {
     int other_code; /* another answer that is right; 0: none */
 };
 
-enum { REFUSALS_MAX = 128 };
+enum { REFUSALS_MAX = 160 };
 extern const struct refusal refusals[REFUSALS_MAX]; /* up to one without a function */
 
 /* Who is refused: the calling process, or the children that it starts. */

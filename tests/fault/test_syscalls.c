@@ -12,8 +12,10 @@
 
 TestSuite(syscalls, .timeout = 180);
 
-static const struct table *const tables[] = { &memory_table, &segments_table, &objects_table,
-                                              &waiting_table, &processes_table };
+static const struct table *const tables[] = {
+    &memory_table,  &segments_table,  &objects_table,
+    &waiting_table, &processes_table, &descriptors_table
+};
 
 static const struct operation *find_operation(const char *name)
 {
@@ -36,6 +38,7 @@ SURVIVES(segments)
 SURVIVES(objects)
 SURVIVES(waiting)
 SURVIVES(processes)
+SURVIVES(descriptors)
 
 /* What the driver must find; each breaks one of its promises. */
 static const struct {
