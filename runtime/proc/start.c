@@ -156,11 +156,13 @@ static void become(const struct process_shm *process, const char *name)
  * somebody to say it. */
 static void wait_for_word(struct process_shm *process)
 {
-    while (!has_left(process, PROCESS_TIED))
+    while (!has_left(process, PROCESS_TIED)) {
+        SHL_CHAOS("start.unheard");
         if (getppid() != (pid_t)process->creator_pid &&
             /* [process.state] acquire <- shl_start_set_state(): what he said last. */
             atom_load_acquire(&process->state) == PROCESS_TIED)
             _exit(EXIT_FAILURE);
+    }
 }
 
 int shl_start_tie(struct shl_lifeline *lifeline)

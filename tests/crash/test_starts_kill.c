@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -14,6 +15,7 @@
 #include "mem/peer.h"
 #include "mem/segment.h"
 #include "os/chaos.h"
+#include "os/futex.h"
 
 TestSuite(starts_kill, .timeout = 120);
 
@@ -273,6 +275,70 @@ Test(starts_kill, stopped_server_and_its_stopped_child_are_replaced_2_9, .timeou
         assert_code(shoal_shutdown(harness_deadline()), 0);
         cr_assert(waitpid(-1, NULL, WNOHANG | __WALL) < 0, "%s", served[i].point);
     }
+}
+
+/* --- the creator says his word and goes ------------------------------------------------------ */
+
+struct hurried {
+    atom32 stalled, released;
+    int pipe[2];
+};
+
+static void says_that_it_runs(void *argument)
+{
+    (void)argument;
+    CHILD_CHECK(write(shoal_process_fd(0), "r", 1) == 1);
+}
+
+static int says_his_word_and_goes(void *argument)
+{
+    struct hurried *hurried = argument;
+    const shoal_process_options options = { .target = says_that_it_runs,
+                                            .outlives_parent = true,
+                                            .start_method = SHOAL_START_SPAWN,
+                                            .fds = &hurried->pipe[1],
+                                            .fds_count = 1,
+                                            .auto_close = true };
+    CHILD_CHECK(harness_init(NULL) == 0);
+    CHILD_CHECK(setenv(STOP_POINT, "start.unheard", 1) == 0);
+    shl_chaos_plan(&(struct shl_chaos_plan){ .point = "start.adopt",
+                                             .action = SHL_CHAOS_STALL,
+                                             .stalled = &hurried->stalled,
+                                             .released = &hurried->released });
+    CHILD_CHECK(shoal_process_start_new(&options, NULL) == 0);
+    _exit(0);
+}
+
+static pid_t only_child_of(pid_t pid)
+{
+    char path[64];
+    int child = 0;
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", pid, pid);
+    FILE *file = fopen(path, "re");
+    cr_assert(file && fscanf(file, "%d", &child) == 1);
+    fclose(file);
+    return child;
+}
+
+/* It has waited in vain, and looks who its parent is when he has said it after all, and gone. */
+Test(starts_kill, survivor_runs_though_its_creator_is_gone_with_his_word, .timeout = 120)
+{
+    char byte;
+    struct hurried *hurried = harness_shared(sizeof *hurried);
+    cr_assert_eq(pipe(hurried->pipe), 0);
+    cr_assert_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0); /* orphans come to us */
+    const pid_t creator = harness_child(says_his_word_and_goes, hurried);
+    cr_assert(harness_until(atom_load_relaxed(&hurried->stalled)));
+    const pid_t child = only_child_of(creator);
+    cr_assert(harness_until(harness_state(child) == 'T'));
+    atom_store_relaxed(&hurried->released, 1);
+    shl_futex_wake(&hurried->released, 1);
+    cr_assert_eq(harness_wait(creator), 0);
+    cr_assert_eq(kill(child, SIGCONT), 0);
+    close(hurried->pipe[1]);
+    cr_assert_eq(read(hurried->pipe[0], &byte, 1), 1, "it has ended");
+    cr_assert_eq(harness_wait(child), 0);
+    close(hurried->pipe[0]);
 }
 
 /* --- trees ----------------------------------------------------------------------------------- */

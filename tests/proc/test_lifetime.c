@@ -387,6 +387,37 @@ Test(lifetime, child_may_outlive_its_creator, .timeout = 120)
     }
 }
 
+static void has_no_pidfd(void *argument)
+{
+    char path[64], name[64] = "";
+    (void)argument;
+    for (int fd = 3; fd < 100; fd++) {
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        CHILD_CHECK(readlink(path, name, sizeof name - 1) < 0 || !strstr(name, "pidfd"));
+        memset(name, 0, sizeof name);
+    }
+}
+
+/* 2.9: of its siblings, who stay their creator's. */
+Test(lifetime, child_that_may_outlive_its_creator_watches_no_siblings_2_9, .timeout = 120)
+{
+    shoal_process siblings[2], survivor;
+    const shoal_process_options options = { .target = has_no_pidfd,
+                                            .outlives_parent = true,
+                                            .start_method = SHOAL_START_FORK };
+    for (int i = 0; i < 2; i++)
+        siblings[i] = child_start(target_pauses, NULL, 0);
+    const int sentinel = shoal_process_sentinel(siblings[0]);
+    assert_code(shoal_process_start_new(&options, &survivor), 0);
+    child_ends(survivor, 0);
+    cr_assert_eq(shoal_process_sentinel(siblings[0]), sentinel);
+    for (int i = 0; i < 2; i++) {
+        cr_assert(shoal_process_is_alive(siblings[i]));
+        assert_code(shoal_process_kill(siblings[i]), 0);
+        child_ends(siblings[i], -SIGKILL);
+    }
+}
+
 Test(lifetime, daemon_cannot_outlive_its_creator, .timeout = 120)
 {
     shoal_process process = { 0 };
