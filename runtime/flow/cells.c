@@ -42,9 +42,9 @@ static uint64_t lap_of(const struct shl_found *found)
 /* The position after that of a turn, FREE. */
 static uint64_t next_of(const struct shl_found *found, uint64_t turn)
 {
-    uint64_t last_in_lap = found->mask << CELL_STATE_BITS | CELL_STATE_MASK;
-    bool is_last = index_of(found, turn) + 1 >= found->capacity;
-    return unlikely(is_last) ? (turn | last_in_lap) + 1 : (turn | CELL_STATE_MASK) + 1;
+    uint64_t next = (turn | CELL_STATE_MASK) + 1;
+    bool is_beyond = index_of(found, next) == found->capacity;
+    return unlikely(is_beyond) ? (next | (lap_of(found) - 1)) + 1 : next;
 }
 
 /* How many positions lie between two turns. */
@@ -88,14 +88,6 @@ static atom64 *hint_of(const struct shl_found *found, unsigned side)
     return side == SHL_PUTS ? &found->ring->tail : &found->ring->head;
 }
 
-/* The thread's own, as long as it has one: the other's line is left alone. */
-static uint64_t first_turn(const struct shl_found *found, unsigned side)
-{
-    uint64_t own = found->sides[side].turn;
-    /* [cells.hint] acquire <- remember(): what its writer had seen. */
-    return likely(own) ? own : atom_load_acquire(hint_of(found, side));
-}
-
 /* Who has found that it lags goes on from there, or from the hint that all share. */
 static uint64_t further(const struct shl_found *found, unsigned side, uint64_t turn)
 {
@@ -110,7 +102,7 @@ static void remember(struct shl_found *found, unsigned side, uint64_t turn)
     found->sides[side].turn = turn;
     shl_pace_hit(&found->sides[side].pace);
     if ((turn & 3 * CELL_ONE) == 0)
-        /* [cells.hint] release -> first_turn(): all before it is filled, or emptied. */
+        /* [cells.hint] release -> further(): all before it is filled, or emptied. */
         atom_store_release(hint_of(found, side), turn);
 }
 
@@ -189,16 +181,15 @@ static inline bool fill(const struct attempt *attempt, bool slept)
     return done;
 }
 
-/* Likewise for a cell that is full. */
-static inline bool empty(struct attempt *attempt, bool slept)
+/* Likewise for a cell that holds something. */
+static inline bool empty(struct attempt *attempt, uint64_t turn, enum cell_state state, bool slept)
 {
     struct shl_found *found = attempt->found;
     struct cell_shm *cell = attempt->cell;
     uint64_t lap = SHL_MISTAKE("cells.same_turn") ? 0 : lap_of(found);
-    uint64_t turn = attempt->seen - state_of(attempt->seen);
     attempt->item = atom_load_relaxed(&cell->item);
-    attempt->state = (enum cell_state)state_of(attempt->seen);
-    bool is_message = found->items == ITEMS_PAYLOADS && attempt->state == CELL_FULL;
+    attempt->state = state;
+    bool is_message = found->items == ITEMS_PAYLOADS && state == CELL_FULL;
     if (is_message)
         shl_journal_taking(found->self, found->ref, attempt->item);
     if (unlikely(slept) && !SHL_MISTAKE("cells.slept"))
@@ -206,7 +197,7 @@ static inline bool empty(struct attempt *attempt, bool slept)
     struct robust_list *pending = shl_pending_set(&found->ring->not_full.bell);
     SHL_CHAOS("cells.P4");
     /* [cells.drain] release; seq_cst for [park.flag]. */
-    bool done = atom_cas_seq_cst_64(&cell->turn, attempt->seen, turn + lap);
+    bool done = atom_cas_seq_cst_64(&cell->turn, turn | state, turn + lap);
     if (likely(done)) {
         SHL_CHAOS("cells.P5");
         remember(found, SHL_TAKES, next_of(found, turn));
@@ -218,7 +209,7 @@ static inline bool empty(struct attempt *attempt, bool slept)
     return done;
 }
 
-static SHL_COLD void pause_lost(void)
+static void pause_lost(void)
 {
     for (int i = 0; i < PAUSES_LOST; i++)
         atom_pause();
@@ -242,18 +233,28 @@ static inline bool look_at(struct attempt *attempt, uint64_t turn)
     return true;
 }
 
-static inline int put_once(struct attempt *attempt, bool slept)
+/* P2 to P5 in a straight line: the thread's notes are right, and nothing is in the way. */
+static inline bool put_next(struct attempt *attempt)
+{
+    uint64_t turn = attempt->found->sides[SHL_PUTS].turn;
+    return likely(look_at(attempt, turn) && attempt->seen == (turn | CELL_FREE) &&
+                  !is_sealed(attempt->found)) &&
+           fill(attempt, false);
+}
+
+/* P2 to P5 as far as one comes without waiting: 0 or an error, -EAGAIN if the ring is full. */
+static int put_once(struct attempt *attempt, bool slept)
 {
     const struct shl_found *found = attempt->found;
-    uint64_t turn = first_turn(found, SHL_PUTS);
-    for (uint64_t steps = 0; likely(steps == 0) || steps < steps_max(found); steps++) {
-        if (unlikely(!look_at(attempt, turn)))
+    uint64_t turn = found->sides[SHL_PUTS].turn;
+    for (uint64_t steps = 0; steps < steps_max(found); steps++) {
+        if (!look_at(attempt, turn))
             return shl_error(-EUCLEAN, damaged);
         uint64_t seen = attempt->seen;
-        if (likely(seen == (turn | CELL_FREE))) {
-            if (unlikely(is_sealed(found)))
+        if (seen == (turn | CELL_FREE)) {
+            if (is_sealed(found))
                 return -EPIPE;
-            if (likely(fill(attempt, slept)))
+            if (fill(attempt, slept))
                 return 0;
             pause_lost();
         } else if (seen == (turn | CELL_CLOSED)) {
@@ -284,18 +285,25 @@ static int end_at(const struct attempt *attempt, uint64_t turn)
     return atom_cas_seq_cst_pair(&cell->turn, turn, item, turn | CELL_CLOSED, 0) ? -EPIPE : -EBUSY;
 }
 
-static inline int take_once(struct attempt *attempt, bool slept)
+static inline bool take_next(struct attempt *attempt)
+{
+    uint64_t turn = attempt->found->sides[SHL_TAKES].turn;
+    return likely(look_at(attempt, turn) && attempt->seen == (turn | CELL_FULL)) &&
+           empty(attempt, turn, CELL_FULL, false);
+}
+
+static int take_once(struct attempt *attempt, bool slept)
 {
     const struct shl_found *found = attempt->found;
-    uint64_t turn = first_turn(found, SHL_TAKES);
-    for (uint64_t steps = 0; likely(steps == 0) || steps < steps_max(found); steps++) {
-        if (unlikely(!look_at(attempt, turn)))
+    uint64_t turn = found->sides[SHL_TAKES].turn;
+    for (uint64_t steps = 0; steps < steps_max(found); steps++) {
+        if (!look_at(attempt, turn))
             return shl_error(-EUCLEAN, damaged);
         uint64_t seen = attempt->seen;
-        if (likely(seen == (turn | CELL_FULL)) || seen == (turn | CELL_END)) {
-            if (unlikely(attempt->leaves_end && state_of(seen) == CELL_END))
+        if (seen == (turn | CELL_FULL) || seen == (turn | CELL_END)) {
+            if (attempt->leaves_end && state_of(seen) == CELL_END)
                 return -EAGAIN;
-            if (likely(empty(attempt, slept)))
+            if (empty(attempt, turn, (enum cell_state)state_of(seen), slept))
                 return 0;
             pause_lost();
         } else if (seen == (turn | CELL_CLOSED)) {
@@ -334,7 +342,7 @@ static SHL_COLD int tell(unsigned side, int code)
     return code;
 }
 
-static inline int try(struct attempt *attempt, unsigned side, bool slept)
+static int try(struct attempt *attempt, unsigned side, bool slept)
 {
     return side == SHL_TAKES ? take_once(attempt, slept) : put_once(attempt, slept);
 }
@@ -398,55 +406,71 @@ static int wait_for(struct attempt *attempt, unsigned side, shoal_deadline deadl
     return shl_park(side == SHL_PUTS ? &ring->not_full : &ring->not_empty, &what, deadline);
 }
 
-/* With notes of its own: the thread may look for an event, and find it in the same place. */
-static SHL_COLD int wait_apart(struct attempt *attempt, unsigned side, shoal_deadline deadline)
-{
-    struct shl_found *found = attempt->found, apart = *found;
-    attempt->found = &apart;
-    int code = wait_for(attempt, side, deadline);
-    attempt->found = found;
-    *found = apart;
-    return code;
-}
-
-static inline int move(struct attempt *attempt, unsigned side, shoal_deadline deadline)
+/* Whatever else there is to it, for who is inside, and leaves. Who waits does so with notes of his
+ * own: the thread may look for an event, and find it in the same place. */
+static SHL_COLD int move(struct attempt *attempt, unsigned side, shoal_deadline deadline)
 {
     struct shl_found *found = attempt->found;
-    int code = enter(found);
-    if (unlikely(code < 0))
-        return code;
-    code = try(attempt, side, false);
-    if (unlikely(code == -EAGAIN)) {
-        struct attempt copy = *attempt; /* so that the first one stays in registers */
-        code = wait_apart(&copy, side, deadline);
-        attempt->item = copy.item;
-        attempt->state = copy.state;
+    int code = try(attempt, side, false);
+    if (code == -EAGAIN) {
+        struct shl_found apart = *found;
+        attempt->found = &apart;
+        code = wait_for(attempt, side, deadline);
+        attempt->found = found;
+        *found = apart;
     }
     leave(found);
-    return likely(code == 0) ? 0 : tell(side, code);
+    return code == 0 ? 0 : tell(side, code);
+}
+
+static SHL_COLD int put_slowly(struct shl_found *found, uint64_t item, enum cell_state state,
+                               shoal_deadline deadline)
+{
+    struct attempt attempt = { .found = found, .item = item, .state = state };
+    return move(&attempt, SHL_PUTS, deadline);
+}
+
+static SHL_COLD int take_slowly(struct shl_found *found, bool leaves_end, shoal_deadline deadline,
+                                uint64_t *ret_item)
+{
+    struct attempt attempt = { .found = found, .leaves_end = leaves_end };
+    int code = move(&attempt, SHL_TAKES, deadline);
+    if (code < 0)
+        return code;
+    if (attempt.state == CELL_END)
+        return shl_error(-EPIPE, "an end was put for this consumer");
+    *ret_item = attempt.item;
+    return 0;
 }
 
 int shl_cells_put(struct shl_found *found, uint64_t item, shoal_deadline deadline)
 {
     struct attempt attempt = { .found = found, .item = item, .state = CELL_FULL };
-    return move(&attempt, SHL_PUTS, deadline);
+    int code = enter(found);
+    if (unlikely(code < 0))
+        return code;
+    if (unlikely(!put_next(&attempt)))
+        return put_slowly(found, item, CELL_FULL, deadline);
+    leave(found);
+    return 0;
 }
 
 int shl_cells_put_end(struct shl_found *found, shoal_deadline deadline)
 {
-    struct attempt attempt = { .found = found, .state = CELL_END };
-    return move(&attempt, SHL_PUTS, deadline);
+    int code = enter(found);
+    return code < 0 ? code : put_slowly(found, 0, CELL_END, deadline);
 }
 
 int shl_cells_take(struct shl_found *found, bool leaves_end, shoal_deadline deadline,
                    uint64_t *ret_item)
 {
-    struct attempt attempt = { .found = found, .leaves_end = leaves_end };
-    int code = move(&attempt, SHL_TAKES, deadline);
+    struct attempt attempt = { .found = found };
+    int code = enter(found);
     if (unlikely(code < 0))
         return code;
-    if (unlikely(attempt.state == CELL_END))
-        return shl_error(-EPIPE, "an end was put for this consumer");
+    if (unlikely(!take_next(&attempt)))
+        return take_slowly(found, leaves_end, deadline, ret_item);
+    leave(found);
     *ret_item = attempt.item;
     return 0;
 }
@@ -488,6 +512,9 @@ void shl_cells_learn(struct shl_found *found, struct cells_shm *ring, enum shl_i
     found->mask = mask_of(found->capacity);
     found->cells = shl_at(found->segment, possible ? cells : 0);
     found->items = items;
+    for (unsigned side = 0; side < SHL_SIDES; side++)
+        /* [cells.hint] acquire <- remember(): what its writer had seen. */
+        found->sides[side].turn = atom_load_acquire(hint_of(found, side));
 }
 
 int shl_cells_seal(const struct shl_found *found)
@@ -573,7 +600,7 @@ void shl_cells_settle(struct cells_shm *ring, const struct shl_dead *dead)
 static uint64_t walk(struct shl_found *found, unsigned side)
 {
     struct attempt attempt = { .found = found };
-    uint64_t turn = first_turn(found, side);
+    uint64_t turn = found->sides[side].turn;
     for (uint64_t step = steps_max(found); step > 0 && look_at(&attempt, turn); step--) {
         uint64_t seen = attempt.seen;
         if (!is_later(seen, side == SHL_TAKES ? turn | CELL_STATE_MASK : turn) ||

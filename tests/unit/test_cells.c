@@ -91,9 +91,9 @@ Test(cells, lagging_hints_cost_nothing_but_steps, .timeout = 120)
 Test(cells, what_was_damaged_is_told, .timeout = 120)
 {
     struct ring ring = ring_of(4, 0);
-    struct shl_found *found = found_of(&ring);
     uint64_t item;
     ring.shm->tail = ring.shm->head = 100 * CELL_ONE;
+    struct shl_found *found = found_of(&ring);
     assert_code(shl_cells_put(found, 1, SHOAL_NOW), -EUCLEAN);
     assert_code(shl_cells_take(found, false, SHOAL_NOW, &item), -EUCLEAN);
     ring.shm->tail = ring.shm->head = 0;
