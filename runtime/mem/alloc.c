@@ -12,12 +12,9 @@
 
 /* ---- what lies where */
 
-bool shl_place_at(const struct shl_segment *segment, uint64_t payload_offset,
-                  struct shl_place *ret_place)
+bool shl_place_large(const struct shl_segment *segment, struct block_shm *block,
+                     struct shl_place *ret_place)
 {
-    struct block_shm *block = shl_block(shl_at(segment, payload_offset));
-    if (likely(shl_place_in_run(segment, block, ret_place)))
-        return true;
     uint64_t offset = shl_offset(segment, block) - BLOCKS_AT;
     *ret_place = (struct shl_place){ segment, block, CLASS_LARGE };
     return offset % CHUNK_SIZE == 0 &&

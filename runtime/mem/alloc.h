@@ -13,8 +13,15 @@
 /* The place of the block whose payload begins at this address, whoever owns it; false (no error
  * told) for every other address. */
 bool shl_place_find(const void *payload, struct shl_place *ret_place);
-bool shl_place_at(const struct shl_segment *segment, uint64_t payload_offset,
-                  struct shl_place *ret_place);
+bool shl_place_large(const struct shl_segment *segment, struct block_shm *block,
+                     struct shl_place *ret_place);
+static inline bool shl_place_at(const struct shl_segment *segment, uint64_t payload_offset,
+                                struct shl_place *ret_place)
+{
+    struct block_shm *block = shl_block(shl_at(segment, payload_offset));
+    return likely(shl_place_in_run(segment, block, ret_place)) ||
+           shl_place_large(segment, block, ret_place);
+}
 
 /* Likewise, for a block that another thread may give back: what holds it is named in the slot of
  * `owner` (short; 0: nowhere), so that it stays memory until shl_pages_leave(). */

@@ -1,6 +1,5 @@
 #include "mem/journal.h"
 
-#include "mem/alloc.h"
 #include "mem/lease.h"
 #include "mem/object.h"
 
@@ -75,18 +74,6 @@ uint32_t shl_journal_taker(const struct shl_segment *segment, uint32_t number, u
     return is_taking_from(segment, number, word, queue)
                ? PEER_OWNER_MAKE(number, (uint32_t)(word >> 56 & 0x3f))
                : 0;
-}
-
-bool shl_message_find(const struct shl_segment *segment, uint64_t descriptor,
-                      struct shl_place *ret_place, uint64_t *ret_own)
-{
-    uint64_t offset = descriptor_offset(descriptor);
-    if (unlikely(offset >= segment->size || !shl_place_at(segment, offset, ret_place)))
-        return false;
-    /* [journal.message] acquire: before a look at queue and journals. */
-    *ret_own = atom_load_acquire(&ret_place->block->own);
-    return block_own_state(*ret_own) == BLOCK_SENDING &&
-           descriptor_make(offset, block_own_seq(*ret_own)) == descriptor;
 }
 
 void shl_journal_void(const struct shl_segment *segment, uint32_t owner, uint64_t queue)

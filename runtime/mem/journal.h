@@ -46,6 +46,7 @@
 #ifndef SHL_MEM_JOURNAL_H
 #define SHL_MEM_JOURNAL_H
 
+#include "mem/alloc.h"
 #include "mem/peer.h"
 #include "mem/self.h"
 #include "os/chaos.h"
@@ -109,9 +110,17 @@ void shl_journal_void(const struct shl_segment *segment, uint32_t owner, uint64_
 uint32_t shl_journal_taker(const struct shl_segment *segment, uint32_t number, uint64_t queue);
 
 /* The block a message's descriptor names, as long as it is SENDING so: false if it cannot be. */
-struct shl_place;
-bool shl_message_find(const struct shl_segment *segment, uint64_t descriptor,
-                      struct shl_place *ret_place, uint64_t *ret_own);
+static inline bool shl_message_find(const struct shl_segment *segment, uint64_t descriptor,
+                                    struct shl_place *ret_place, uint64_t *ret_own)
+{
+    uint64_t offset = descriptor_offset(descriptor);
+    if (unlikely(offset >= segment->size || !shl_place_at(segment, offset, ret_place)))
+        return false;
+    /* [journal.message] acquire: before a look at queue and journals. */
+    *ret_own = atom_load_acquire(&ret_place->block->own);
+    return block_own_state(*ret_own) == BLOCK_SENDING &&
+           descriptor_make(offset, block_own_seq(*ret_own)) == descriptor;
+}
 
 /* Frees the message, unless it is not that any more: whoever settles a death may have freed it. */
 void shl_message_free(const struct shl_segment *segment, const struct shl_attachment *self,
