@@ -4,8 +4,12 @@
  *     [INFO/Process-1] child process calling self.run()
  *
  * Silent until a program asks for it, here or by the environment: SHOAL_LOG=INFO, or any other
- * level by name or number, is shoal_log_to_stderr() in shoal_init(). A child begins with the level
- * of its creator, and writes to stderr if he does; his handler it has by SHOAL_START_FORK alone.
+ * level by name or number, is shoal_log_to_stderr() in shoal_init().
+ *
+ * A child begins with the level of its creator, and writes to stderr if he does. It has his handler
+ * too: by SHOAL_START_FORK any; by the other methods one that is a function of the program itself,
+ * and not of a library, if its context is NULL or lies in memory of shoal_alloc(). In place of any
+ * other it has there what the program sets before shoal_init().
  *
  * docs/examples/logging.c is a complete program.
  */
@@ -68,7 +72,8 @@ SHOAL_API int shoal_log_set_level(int level);
  * shoal_log_set_handler - give records to a function, whether or not they go to stderr.
  * @handler: called by the thread that logs, perhaps several at once; NULL: none any more.
  * @context: handed to it.
- * Owns:    @context stays the caller's, and must live as long as the handler is set.
+ * Owns:    @context stays the caller's, and must live as long as the handler is set, here and in
+ *          children that were started meanwhile.
  * Blocks:  no.
  * Safe:    threads one at a time, while no other logs; after fork yes; signal handler no.
  * Death:   nothing to leave.

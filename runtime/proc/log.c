@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "mem/segment.h"
+#include "proc/target.h"
 
 #include <shoal/process.h>
 
@@ -83,6 +85,38 @@ void shl_log_take_over(const struct process_shm *process)
 {
     atom_store_relaxed(&logger.level, process->log_level);
     atom_store_relaxed(&logger.to_stderr, process->log_to_stderr);
+}
+
+static bool describe_handler(struct shl_log_handler *ret_handler)
+{
+    struct shl_target target;
+    const struct shl_segment *family = shl_segment_family();
+    uint64_t context = family && logger.context ? shl_offset(family, logger.context) : 0;
+    if (!family || context >= family->size ||
+        shl_target_describe((void (*)(void *))(void (*)(void))logger.handler, &target) < 0 ||
+        !shl_target_is_certain(&target))
+        return false;
+    *ret_handler = (struct shl_log_handler){ SHL_LOG_HANDLER, target.offset, context };
+    return true;
+}
+
+void shl_log_describe(bool same_program, struct shl_log_handler *ret_handler)
+{
+    *ret_handler = (struct shl_log_handler){ .told = SHL_LOG_NO_HANDLER };
+    if (logger.handler && !(same_program && describe_handler(ret_handler)))
+        ret_handler->told = SHL_LOG_OWN_HANDLER;
+}
+
+void shl_log_adopt(const struct shl_log_handler *handler)
+{
+    if (handler->told == SHL_LOG_OWN_HANDLER)
+        return;
+    void (*function)(void *) = NULL;
+    const struct shl_target target = { .offset = handler->at };
+    if (handler->told == SHL_LOG_HANDLER)
+        shl_target_find(&target, &function);
+    shoal_log_set_handler((shoal_log_handler)(void (*)(void))function,
+                          handler->context ? shl_at(shl_segment_family(), handler->context) : NULL);
 }
 
 /* --- a record ------------------------------------------------------------------------------- */

@@ -9,8 +9,8 @@
 #include "mem/self.h"
 #include "os/chaos.h"
 #include "os/futex.h"
-#include "proc/log.h"
 #include "proc/setup.h"
+#include "proc/setup_shm.h"
 
 enum shoal_start_method shl_start_method = SHOAL_START_FORK;
 char *const *shl_start_argv;
@@ -102,6 +102,9 @@ int shl_start_describe(const struct shl_start *start, struct shl_request *ret_re
                                          .ref = start->child->ref,
                                          .argument = start->child->argument };
     memcpy(ret_request->name, start->process->name, sizeof ret_request->name);
+    uint64_t setup = start->child->setup;
+    bool other = setup && shl_setup_text(start->segment, setup, SETUP_EXECUTABLE);
+    shl_log_describe(!other, &ret_request->log);
     return shl_target_describe(start->child->target, &ret_request->target);
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "proc/log.h"
 #include "proc/process.h"
 #include "proc/target.h"
 
@@ -69,6 +70,7 @@ struct shl_request {
     uint32_t streams; /* bit 1: stdout; bit 2: stderr */
     uint64_t ref;
     uint64_t argument;
+    struct shl_log_handler log;
     char name[SHOAL_PROCESS_NAME_MAX + 1]; /* as it is now: the creator may change his */
     struct shl_target target;              /* ends where its path does */
 };

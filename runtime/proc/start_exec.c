@@ -122,6 +122,7 @@ void shl_start_run_request(const struct shl_request *request, struct shl_lifelin
     if (!process)
         _exit(EXIT_FAILURE);
     SHL_CHAOS("start.begins");
+    shl_log_adopt(&request->log);
     struct shl_child child = { .argument = request->argument };
     int code = shl_target_find(&request->target, &child.target);
     int tied = lifeline ? shl_start_tie(lifeline) : 0;

@@ -195,11 +195,47 @@ static int sets_handler(void *argument)
     exit(0);
 }
 
-/* By fork alone: elsewhere the function may not be. */
+/* By exec it cannot be had: its context is private. */
 Test(log, forked_children_have_the_handler_of_their_creator_1_8_6, .timeout = 90)
 {
-    cr_assert_str_eq(said_by(sets_handler, (struct program){ .method = SHOAL_START_FORK }),
-                     "it says: too little\nit says: enough\n");
+    for (size_t i = 0; i < COUNT_OF(methods); i++)
+        cr_assert_str_eq(said_by(sets_handler, (struct program){ .method = methods[i] }),
+                         i == 0 ? "it says: too little\nit says: enough\n" : "");
+}
+
+static void tells(const char *text)
+{
+    CHILD_CHECK(write(STDERR_FILENO, text, strlen(text)) == (ssize_t)strlen(text));
+}
+
+static void tells_level(const shoal_log_record *record, void *context)
+{
+    CHILD_CHECK(context == NULL && record->pid == getpid());
+    tells(record->level == 31 ? "31\n" : "32\n");
+}
+
+static int sets_handlers_that_can_be_told(void *argument)
+{
+    begins(argument);
+    char *context = shoal_alloc(16);
+    strcpy(context, "it says:");
+    CHILD_CHECK(shoal_log_set_handler(prints_record, context) == 0);
+    starts_one(tells_at_31_and_32);
+    CHILD_CHECK(shoal_log_set_handler(tells_level, NULL) == 0);
+    CHILD_CHECK(shoal_log_set_level(32) == 0);
+    starts_one(tells_at_31_and_32);
+    CHILD_CHECK(shoal_log_set_handler(NULL, NULL) == 0);
+    starts_one(tells_at_31_and_32);
+    exit(0);
+}
+
+/* A function of the program, with shared memory or none: as it is at each start, by each method. */
+Test(log, children_have_a_handler_that_they_can_have_1_8_6, .timeout = 90)
+{
+    for (size_t i = 0; i < COUNT_OF(methods); i++)
+        cr_assert_str_eq(
+            said_by(sets_handlers_that_can_be_told, (struct program){ .method = methods[i] }),
+            "it says: too little\nit says: enough\n32\n");
 }
 
 /* --- records -------------------------------------------------------------------------------- */
