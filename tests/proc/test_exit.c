@@ -149,7 +149,7 @@ Test(ending, signals_to_an_ended_process_hit_nobody_1_6_2, .timeout = 90)
     child_ends(unreaped, 9);
 }
 
-/* 1.6.3 */
+/* 1.6.3, 2.2 */
 Test(ending, kill_is_reported_1_6_3, .timeout = 90)
 {
     const shoal_process process = child_start(target_pauses, NULL, 0);

@@ -72,7 +72,7 @@ static int debugs(void *program)
     exit(0);
 }
 
-/* 1.8.2, 1.8.3 */
+/* 1.8.2, 1.8.3, 1.8.9 */
 Test(log, debug_tells_all_that_happens_1_8_3, .timeout = 90)
 {
     for (size_t i = 0; i < COUNT_OF(methods); i++)

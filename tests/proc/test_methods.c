@@ -138,7 +138,7 @@ static void pauses(void *argument)
     target_pauses(argument);
 }
 
-/* 1.6.3: the same by each method. */
+/* 1.6.3, 2.2: the same by each method. */
 Test(methods, killed_at_once_is_reported_as_killed_1_6_3, .timeout = 90)
 {
     init();
@@ -148,6 +148,51 @@ Test(methods, killed_at_once_is_reported_as_killed_1_6_3, .timeout = 90)
         assert_code(shoal_process_join(process, harness_deadline()), 0);
         child_ends(process, i % 2 ? -SIGKILL : -SIGTERM);
     }
+    shut_down();
+}
+
+/* 1.1.6: each goes on when all are there, so all of them run at once. */
+static void meets(void *argument)
+{
+    CHILD_CHECK(shoal_barrier_wait(*(shoal_barrier *)argument, NULL, harness_deadline()) == 0);
+}
+
+Test(methods, five_children_run_at_once_1_1_6, .timeout = 90)
+{
+    init();
+    shoal_barrier barrier;
+    shoal_process children[5];
+    assert_code(shoal_barrier_create(COUNT_OF(children), NULL, &barrier), 0);
+    for (int i = 0; i < METHODS; i++) {
+        for (size_t k = 0; k < COUNT_OF(children); k++)
+            children[k] = start_by(methods[i], meets, &barrier, sizeof barrier);
+        for (size_t k = 0; k < COUNT_OF(children); k++)
+            child_ends(children[k], 0);
+    }
+    assert_code(shoal_barrier_destroy(barrier), 0);
+    shut_down();
+}
+
+static void *thread_pauses(void *unused)
+{
+    target_pauses(unused);
+    return NULL;
+}
+
+/* Beside one that would never end. */
+static void returns_beside_a_thread(void *argument)
+{
+    pthread_t thread;
+    (void)argument;
+    CHILD_CHECK(pthread_create(&thread, NULL, thread_pauses, NULL) == 0);
+}
+
+/* 1.7.4: the return of a target is exit(), which ends the threads that still run. */
+Test(methods, return_of_the_target_ends_its_threads_1_7_4, .timeout = 90)
+{
+    init();
+    for (int i = 0; i < METHODS; i++)
+        child_ends(start_by(methods[i], returns_beside_a_thread, NULL, 0), 0);
     shut_down();
 }
 
