@@ -51,7 +51,8 @@
 #ifndef SPIN_ROUNDS /* checkers spin less: every step counts */
 #define SPIN_ROUNDS 20u
 #endif
-enum { PAUSES_FIRST = 4, PAUSES_DOUBLINGS = 5 };
+/* Who waits for a message looks again soon; who waits for a lock lets its owner work. */
+enum { PAUSES_SOON = 1, PAUSES_BUSY = 4, PAUSES_MOST = 128 };
 
 /* More threads than processors: who spins keeps the one it waits for from running. */
 static bool is_crowded(void)
@@ -68,17 +69,22 @@ static bool is_crowded(void)
 }
 
 /* Doubling, so that the line stays with who works; where it is crowded others run in between. */
-bool shl_park_spin(unsigned round)
+static bool spin_once(unsigned round, unsigned pauses_first)
 {
     bool crowded = is_crowded();
     if (round >= (crowded ? SPIN_ROUNDS / 2 : SPIN_ROUNDS))
         return false;
-    int pauses = PAUSES_FIRST << (round < PAUSES_DOUBLINGS ? round : PAUSES_DOUBLINGS);
-    for (int i = 0; i < pauses; i++)
+    unsigned pauses = pauses_first << round;
+    for (unsigned i = 0; i < pauses && i < PAUSES_MOST; i++)
         atom_pause();
     if (crowded)
         sched_yield();
     return true;
+}
+
+bool shl_park_spin(unsigned round)
+{
+    return spin_once(round, PAUSES_BUSY);
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -184,7 +190,7 @@ static int attempt_or_sleep(struct bell_shm *bell, const struct shl_park_for *wh
 static int spin(const struct shl_park_for *what, shoal_deadline deadline,
                 const struct cancel *cancel)
 {
-    for (unsigned round = 0; shl_park_spin(round); round++) {
+    for (unsigned round = 0; spin_once(round, PAUSES_SOON); round++) {
         struct shl_watches watches;
         shl_watches_init(&watches);
         int code = what->attempt(what->context, &watches);
