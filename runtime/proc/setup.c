@@ -207,13 +207,17 @@ int shl_setup_strings(const struct shl_segment *segment, uint64_t offset, uint32
 
 /* --- the child: each answers 0, or -1 with errno --------------------------------------------- */
 
-static int enter_cgroup(const char *path)
+static int enter_cgroup(const struct record *record)
 {
+    static const char name[] = "/cgroup.procs";
     char file[PATH_MAX];
-    if (snprintf(file, sizeof file, "%s/cgroup.procs", path) >= (int)sizeof file) {
+    size_t length = record->size - 1;
+    if (length + sizeof name > sizeof file) {
         errno = ENAMETOOLONG;
         return -1;
     }
+    memcpy(file, record->bytes, length); /* not as a string: its end may be gone by now */
+    memcpy(file + length, name, sizeof name);
     int fd = open(file, O_WRONLY | O_CLOEXEC);
     int result = fd < 0 || pwrite(fd, "0", 1, 0) != 1 ? -1 : 0; /* 0: who writes it */
     int number = errno;
@@ -259,8 +263,10 @@ static int be_limited(const struct record *record)
 static int live_with(const struct record *record)
 {
     char **strings = strings_of(record);
-    if (!strings)
+    if (!strings) {
+        errno = ENOMEM; /* which jemalloc does not say */
         return -1;
+    }
     environ = strings;
     return 0;
 }
@@ -270,7 +276,7 @@ static int apply(const struct record *record)
     errno = EUCLEAN; /* if it is not what it says */
     switch (record->kind) {
     case SETUP_CGROUP:
-        return is_text(record) ? enter_cgroup(record->bytes) : -1;
+        return is_text(record) ? enter_cgroup(record) : -1;
     case SETUP_NICENESS:
         return be_nice(record);
     case SETUP_PROCESSORS:
