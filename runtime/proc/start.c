@@ -78,11 +78,13 @@ int shl_start_failure(int code)
         return shl_error(code, "the fork server: no more processes");
     case -ENOMEM:
         return shl_error(code, "no memory in the new process, or in the fork server");
+    case -EMFILE:
+        return shl_error(code, "no descriptor in the fork server, or in its child");
     case -ENOTSUP:
         return shl_error(code, "the kernel does not tell what the fork server needs");
     default:
-        return shl_error(-EIO,
-                         "the new process could not be tied to its creator: /proc is not readable");
+        return shl_error(-EIO, "the new process could not be tied to its creator: /proc is not "
+                               "readable there, or the system refused");
     }
 }
 

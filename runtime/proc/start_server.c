@@ -309,11 +309,17 @@ static pid_t fork_sibling(void)
     return pid;
 }
 
+/* For want of descriptors, or of /proc. */
+static int cannot_hang(int code)
+{
+    return shl_error_of_errno(-code) == -EMFILE ? -EMFILE : -EIO;
+}
+
 /* P2. Answers 0 in the child. */
 static pid_t fork_for(const struct birth *birth)
 {
     SHL_CHAOS("server.P2");
-    const pid_t pid = birth->hanging < 0 ? -EIO : fork_sibling();
+    const pid_t pid = birth->hanging < 0 ? cannot_hang(birth->hanging) : fork_sibling();
     if (pid == 0)
         return 0;
     SHL_CHAOS("server.forked");
