@@ -53,7 +53,8 @@ SHOAL_API int shoal_process_signal(shoal_process process, int signal_number);
  * @process: started by this process.
  * Owns:    unchanged.
  * Blocks:  until all were found: all are stopped (SIGSTOP) meanwhile, so that nobody starts others;
- *          milliseconds, or 100 if one cannot be stopped at once.
+ *          milliseconds; but a tenth of a second and more if one cannot be stopped, and then what
+ *          that one starts still is left out.
  * Safe:    threads yes; after fork creator only; signal handler no.
  * Death:   killed inside: descendants that do not die with this process may be left stopped.
  * Returns: as shoal_process_kill_tree().

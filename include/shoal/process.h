@@ -83,9 +83,9 @@ SHOAL_MUST int shoal_process_create(const shoal_process_options *options,
  *          outlive it only while this call has not returned. A process forked by other means delays
  *          that until it uses shoal, execs or ends; a child that execs or closes descriptors that
  *          are not its own is not killed.
- * Returns: 0; -EALREADY started before; -ECHILD not the creator; -EUSERS no process to be had;
- *          -EMFILE; -ENOMEM; -ESTALE; -EINVAL, also a target that is no function of a loaded file;
- *          -ENOTSUP a file without build id;
+ * Returns: 0; -EALREADY started before; -ECHILD not the creator; -EPERM a daemon where those may
+ *          have no children; -EUSERS no process to be had; -EMFILE; -ENOMEM; -ESTALE; -EINVAL, also
+ *          a target that is no function of a loaded file; -ENOTSUP a file without build id;
  *          -EPROTO the target's library was replaced; -ENOENT it is gone, or its name not known;
  *          -EIO the child ended on its way, or could not be tied to this process; what its setup
  *          asks for may also be refused with -EPERM, -ENOENT, -EINVAL or another code of errno's.

@@ -101,7 +101,8 @@ void shl_finalizers_run(int priority_min)
 
 /* --- hooks of forked children ---------------------------------------------------------------- */
 
-/* Only ever appended to, by one store: whole at whatever instant somebody forks. */
+/* Only ever appended to, with the table of children locked, as it is when we fork: whole in a
+ * child. */
 static struct hook {
     struct hook *next;
     void (*run)(void *);

@@ -8,8 +8,9 @@
  * state: CREATED -> STARTING  by the one thread that starts it
  *        STARTING -> TIED     by the child, when it is certain to die with its creator and has
  *                             its target
- *        STARTING -> FAILED   by the child, when it cannot be: the exit code says why, and the
- *                             creator ends it
+ *        STARTING -> FAILED   by the child, when it cannot have what it was to have: the exit code
+ *                             is the error, `refused` says of what, and the creator ends it; or, if
+ *                             he is gone, it ends itself
  *        TIED -> RUNNING      by the creator, when it has a descriptor for the child; the child
  *                             waits for it, so that it cannot end and be reaped before
  *        STARTING -> RUNNING  by the creator, before a child of the fork server that is tied and
@@ -38,7 +39,7 @@ struct process_shm {
     struct object_shm object;
     atom32 state;
     atom32 pid;
-    atom32 exitcode; /* written before ENDED and FAILED */
+    atom32 exitcode; /* written before ENDED; before FAILED the error, below 0 */
     uint32_t creator_pid;
     atom64 owners;     /* {heir:32, owner:32}, slots of processes, short: with the owner's death the
                         * object is the heir's, or goes. The owner is its creator, or of one that
