@@ -110,15 +110,6 @@ static void creator(void *argument)
     starts_and_joins(step->method, &(struct step){ .code = 0 });
 }
 
-/* Of the family's memory, by objects and payloads. */
-static uint64_t used(void)
-{
-    shoal_audit audit;
-    cr_assert_eq(shoal_segment_audit((shoal_segment){ 0 }, &audit), 0);
-    cr_assert_eq(audit.lost + audit.damaged, 0);
-    return audit.owned + audit.objects;
-}
-
 static bool all_are_gone(void)
 {
     while (waitpid(-1, NULL, WNOHANG | __WALL) > 0) {}
@@ -130,7 +121,7 @@ Test(starts_kill, nobody_is_left_whoever_is_killed_at_any_step_1_4_7, .timeout =
     assert_code(harness_init(NULL), 0);
     cr_assert_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);     /* orphans come to us */
     cr_assert_not(SHOAL_IS_NONE(shoal_current_process())); /* whose object stays */
-    const uint64_t before = used();
+    const uint64_t before = memory_used();
     for (size_t i = 0; i < 2 * COUNT_OF(steps); i++) {
         const struct step *step = &steps[i / 2];
         outlives = i % 2;
@@ -146,7 +137,7 @@ Test(starts_kill, nobody_is_left_whoever_is_killed_at_any_step_1_4_7, .timeout =
         assert_code(shoal_process_close(process), 0);
         cr_assert(harness_until(all_are_gone()), "%s by method %d", step->point, step->method);
         shl_peer_recover_all(shl_segment_family());
-        cr_assert_eq(used(), before, "%s by method %d", step->point, step->method);
+        cr_assert_eq(memory_used(), before, "%s by method %d", step->point, step->method);
     }
 }
 
@@ -237,12 +228,12 @@ Test(starts_kill, half_started_child_is_stopped_and_holds_up_no_other_call_1_5_7
 {
     assert_code(harness_init(&(shoal_init_options){ .start_method = SHOAL_START_FORK }), 0);
     is_stopped_and(&half_started[0], SIGCONT);
-    const uint64_t before = used();
+    const uint64_t before = memory_used();
     const unsigned fds_before = harness_fds_count();
     for (size_t i = 0; i < 2 * COUNT_OF(half_started); i++) {
         is_stopped_and(&half_started[i / 2], i % 2 ? SIGKILL : SIGCONT);
         shl_peer_recover_all(shl_segment_family());
-        cr_assert_eq(used(), before, "%s", half_started[i / 2].point);
+        cr_assert_eq(memory_used(), before, "%s", half_started[i / 2].point);
         cr_assert_eq(harness_fds_count(), fds_before, "%s", half_started[i / 2].point);
     }
 }

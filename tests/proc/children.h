@@ -31,6 +31,15 @@ static inline shoal_process child_start(void (*target)(void *argument), const vo
         assert_code(shoal_process_close(ended_), 0);                         \
     } while (0)
 
+/* Of the family's memory, by objects and payloads: bytes. */
+static inline uint64_t memory_used(void)
+{
+    shoal_audit audit;
+    assert_code(shoal_segment_audit((shoal_segment){ 0 }, &audit), 0);
+    cr_assert_eq(audit.lost + audit.damaged, 0);
+    return audit.owned + audit.objects;
+}
+
 static inline void target_nothing(void *argument)
 {
     (void)argument;
