@@ -5,10 +5,14 @@ usage: calls.py ARCHIVE FUNCTION...
 The functions are those that tests/fault/refusals.c wraps. What the archive needs besides them must
 stand here with the reason why it is not made to fail: a new call cannot be forgotten.
 """
+import re
 import subprocess
 import sys
 
-from lint import Tap
+from lint import ROOT, Tap, files, read_tree
+
+sys.path.insert(0, str(ROOT / "tests/proc"))
+from confined_calls import listed
 
 NOT_WRAPPED = {
     "has no failure": """
@@ -51,6 +55,26 @@ def problems_of(needed, wrapped):
         yield f"{name} is wrapped and excused"
 
 
+# Where the C library's function is not the system call of its name.
+CALLS = {"fork": "clone", "getrlimit64": "prlimit64", "lstat64": "newfstatat",
+         "nanosleep": "clock_nanosleep", "nice": "setpriority", "open64": "openat",
+         "opendir": "openat", "raise": "tgkill", "readdir64": "getdents64",
+         "setrlimit64": "prlimit64", "sigaction": "rt_sigaction"}
+
+
+def unlisted(functions, tree, page):
+    """System calls that docs/embedding.md, from which filters are made, does not list."""
+    macros = subprocess.run(["cc", "-E", "-dM", "-include", "sys/syscall.h", "-x", "c",
+                             "/dev/null"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    known = set(re.findall(r"define SYS_(\w+)", macros))
+    made = {CALLS.get(name, name if name in known else name.removesuffix("64"))
+            for name in functions} & known
+    for _, text in files(tree, "runtime/*.c"):
+        made |= set(re.findall(r"SYS_(\w+)", text))
+    for name in sorted(made - set(listed(page))):
+        yield f"{name}: made by the library, but not listed in docs/embedding.md"
+
+
 def symbols(archive, option):
     text = subprocess.run(["nm", option, archive], stdout=subprocess.PIPE, text=True, timeout=60,
                           check=True).stdout
@@ -67,6 +91,11 @@ def main(archive, *wrapped):
                          ("a function that is not wrapped any more",
                           problems_of(needed, set(wrapped) - {"poll"}))):
         tap.result(f"{what} is noticed", [] if list(seeded) else ["it is not"])
+    tree = read_tree()
+    page = tree["docs/embedding.md"]
+    tap.result("every system call is listed", list(unlisted(needed, tree, page)))
+    tap.result("one that is not listed is noticed",
+               [] if list(unlisted(needed | {"mlock"}, tree, page)) else ["it is not"])
     tap.end()
 
 
