@@ -417,7 +417,7 @@ static SHL_COLD int move(struct attempt *attempt, unsigned side, shoal_deadline 
         attempt->found = &apart;
         code = wait_for(attempt, side, deadline);
         attempt->found = found;
-        *found = apart;
+        shl_found_write(found, apart);
     }
     leave(found);
     return code == 0 ? 0 : tell(side, code);

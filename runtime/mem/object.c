@@ -195,18 +195,28 @@ void shl_object_find_end(bool reading)
         shl_readers_leave();
 }
 
+void shl_found_write(struct shl_found *found, struct shl_found notes)
+{
+    uint32_t kind = notes.kind;
+    found->kind = notes.kind = KIND_NONE; /* a signal handler may look meanwhile */
+    atom_compiler_barrier();
+    *found = notes;
+    atom_compiler_barrier();
+    found->kind = kind;
+}
+
 /* Notes it; unless `lasting`, for the call that asks alone. */
 static struct shl_found *note(uint64_t ref, enum shl_kind kind, struct object_shm *object,
                               const struct shl_segment *segment, bool lasting)
 {
     struct shl_found *found = &shl_self_pointer->found[shl_found_place(ref)];
-    found->kind = KIND_NONE; /* a signal handler may look meanwhile */
-    atom_compiler_barrier();
-    *found = (struct shl_found){ .ref = ref, .object = object, .segment = segment };
-    found->self = shl_self_attached(segment);
-    found->epoch = shl_self_pointer->detach_epoch - !lasting;
-    atom_compiler_barrier();
-    found->kind = kind;
+    shl_found_write(found,
+                    (struct shl_found){ .ref = ref,
+                                        .object = object,
+                                        .segment = segment,
+                                        .self = shl_self_attached(segment),
+                                        .kind = kind,
+                                        .epoch = shl_self_pointer->detach_epoch - !lasting });
     return found;
 }
 

@@ -47,6 +47,9 @@ static inline bool shl_object_is(struct object_shm *object, uint64_t ref)
     return atom_load_acquire(&object->self) == ref;
 }
 
+/* Remembers it there; a signal handler that looks meanwhile finds nothing. */
+void shl_found_write(struct shl_found *found, struct shl_found notes);
+
 /* Finds it by the words of its page, and remembers it. */
 struct shl_found *shl_find_slow(uint64_t ref, enum shl_kind kind);
 
