@@ -23,7 +23,8 @@ typedef struct {
     void (*action)(void *context); /* run by one party when all have come, before any goes on: a
                                       function that is there in every process that waits */
     void *context;                 /* handed to it: valid in every process that waits */
-    uint64_t reserved[4];          /* zero */
+    bool ends_with_creator; /* as his process does: waits answer -ESTALE at once, others soon */
+    uint64_t reserved[4];   /* zero */
 } shoal_barrier_options;
 
 /*

@@ -24,10 +24,11 @@ SHOAL_BEGIN_DECLS
 #define SHOAL_CONDITION_WAITERS_MAX 1024u
 
 typedef struct {
-    shoal_segment segment; /* none: the family's */
-    shoal_lock lock;       /* of the same segment; several conditions may share one. None: its own,
+    shoal_segment segment;  /* none: the family's */
+    shoal_lock lock;        /* of the same segment; several conditions may share one. None: its own,
                               which is recursive */
-    uint64_t reserved[4];  /* zero */
+    bool ends_with_creator; /* as his process does: waits answer -ESTALE at once, others soon */
+    uint64_t reserved[4];   /* zero */
 } shoal_condition_options;
 
 /*

@@ -15,8 +15,9 @@
 SHOAL_BEGIN_DECLS
 
 typedef struct {
-    shoal_segment segment; /* none: the family's */
-    uint64_t reserved[4];  /* zero */
+    shoal_segment segment;  /* none: the family's */
+    bool ends_with_creator; /* as his process does: waits answer -ESTALE at once, others soon */
+    uint64_t reserved[4];   /* zero */
 } shoal_event_options;
 
 /*

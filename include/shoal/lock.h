@@ -24,7 +24,8 @@ SHOAL_BEGIN_DECLS
 enum { SHOAL_OWNER_DIED = 1 };
 
 typedef struct {
-    shoal_segment segment; /* none: the family's */
+    shoal_segment segment;  /* none: the family's */
+    bool ends_with_creator; /* as his process does: waits answer -ESTALE at once, others soon */
     bool recursive;
     uint64_t reserved[4]; /* zero */
 } shoal_lock_options;

@@ -36,6 +36,7 @@ typedef struct {
     bool joinable;            /* what is got is leased: <shoal/joinable.h>. Not of values */
     unsigned deliveries_max;  /* of a joinable one: how often a message is given out; 0: 3 */
     shoal_queue dead_letters; /* what was given out as often goes here; none: it is dropped */
+    bool ends_with_creator;   /* as his process does: waits answer -ESTALE at once, others soon */
     uint64_t reserved[8];     /* zero */
 } shoal_queue_options;
 

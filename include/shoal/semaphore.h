@@ -20,10 +20,11 @@ SHOAL_BEGIN_DECLS
 #define SHOAL_SEMAPHORE_OWNED_MAX 1024u /* the most permits of an owned one */
 
 typedef struct {
-    shoal_segment segment; /* none: the family's */
-    bool bounded;          /* the initial value is the most */
-    bool owned;            /* permits come back when their holder dies; implies bounded */
-    uint64_t reserved[4];  /* zero */
+    shoal_segment segment;  /* none: the family's */
+    bool bounded;           /* the initial value is the most */
+    bool ends_with_creator; /* as his process does: waits answer -ESTALE at once, others soon */
+    bool owned;             /* permits come back when their holder dies; implies bounded */
+    uint64_t reserved[4];   /* zero */
 } shoal_semaphore_options;
 
 /*

@@ -290,6 +290,8 @@ int shoal_queue_create(const shoal_queue_options *options, shoal_queue *ret_queu
             shl_object_free(segment, object);
         return code;
     }
+    if (chosen.ends_with_creator)
+        shl_object_tie(segment, object);
     ret_queue->ref = shl_object_publish(object, KIND_QUEUE);
     return 0;
 }
@@ -763,7 +765,19 @@ static void settle(const struct shl_segment *segment, struct object_shm *object,
         shl_ring_settle(&queue->ring, dead);
 }
 
+static void wake(struct object_shm *object)
+{
+    struct queue_shm *queue = (struct queue_shm *)object;
+    bool cells = queue->has_cells;
+    struct bell_shm *not_empty = cells ? &queue->cells.not_empty : &queue->ring.not_empty;
+    struct bell_shm *not_full = cells ? &queue->cells.not_full : &queue->ring.not_full;
+    shl_park_ring_slow(not_empty, INT32_MAX);
+    shl_park_ring_slow(not_full, INT32_MAX);
+    shl_joinable_wake(object);
+}
+
 const struct shl_settler shl_queue_settler = { .settle = settle,
+                                               .wake = wake,
                                                .finish = finish,
                                                .visit = visit,
                                                .lease_over = shl_joinable_over,

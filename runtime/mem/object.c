@@ -38,10 +38,16 @@ struct object_shm *shl_object_create(const struct shl_segment *segment, enum shl
     if (!object)
         return NULL;
     atom_store_relaxed(&object->kind, KIND_NONE);
+    atom_store_relaxed(&object->creator, 0);
     if (atom_load_relaxed(&object->self) == 0) /* the place was never used */
         atom_store_relaxed(&object->self,
                            shl_ref_make(segment->id, 1, shl_offset(segment, object)));
     return object;
+}
+
+void shl_object_tie(const struct shl_segment *segment, struct object_shm *object)
+{
+    atom_store_relaxed(&object->creator, shl_self(segment)->process_owner);
 }
 
 uint64_t shl_object_publish(struct object_shm *object, enum shl_kind kind)
@@ -357,6 +363,21 @@ static bool has_ended(struct object_shm *object, uint64_t own)
     return own != block_own_make_ref(BLOCK_OBJECT, atom_load_relaxed(&object->self));
 }
 
+/* The kernel wakes one of those who sleep at the dead one's life: the others are woken here. */
+static void end_with_creator(struct object_shm *object, uint64_t own,
+                             const struct shl_settler *settler, const struct shl_dead *dead)
+{
+    uint64_t ref = atom_load_relaxed(&object->self);
+    if (!shl_is_dead_process(dead, atom_load_relaxed(&object->creator)) ||
+        own != block_own_make_ref(BLOCK_OBJECT, ref))
+        return;
+    shl_object_expire(object, ref);
+    if (settler->wake)
+        settler->wake(object);
+    if (settler->bell)
+        shl_futex_wake((atom32 *)(void *)((char *)object + settler->bell), INT32_MAX);
+}
+
 static void settle(const struct shl_segment *segment, struct object_shm *object, enum shl_kind kind,
                    const struct shl_dead *dead)
 {
@@ -368,8 +389,11 @@ static void settle(const struct shl_segment *segment, struct object_shm *object,
     uint64_t own = atom_load_acquire(&object->own);
     if (block_own_state(own) != BLOCK_OBJECT)
         return;
-    if (!has_ended(object, own) && settler->settle)
-        settler->settle(segment, object, dead);
+    if (!has_ended(object, own)) {
+        if (settler->settle)
+            settler->settle(segment, object, dead);
+        end_with_creator(object, own, settler, dead);
+    }
     if (has_ended(object, own) && !dead->left) /* who leaves takes nothing in his hands */
         finish(segment, object, own, settler);
 }

@@ -10,6 +10,9 @@
  * an error. */
 struct object_shm *shl_object_create(const struct shl_segment *segment, enum shl_pool pool);
 
+/* Before that: it ends with the calling process, which is in the segment. */
+void shl_object_tie(const struct shl_segment *segment, struct object_shm *object);
+
 /* Makes it visible: answers its handle's reference. */
 uint64_t shl_object_publish(struct object_shm *object, enum shl_kind kind);
 

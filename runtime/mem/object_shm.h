@@ -7,6 +7,7 @@
  *          belongs to it has still to be freed by whoever comes, as who ended it may be dead
  *   self = the place's own reference, with the generation of its object or of the next one
  *   kind = what lives here; NONE: nothing
+ *   creator = the process (short) with whose death it ends; 0: it has a life of its own
  *
  * A handle is good if it equals `self` and the kind is the one it says. Ending an object moves the
  * generation on: from then on no handle of it is good, for 4095 reuses of the place.
@@ -59,7 +60,7 @@ struct object_shm {
     atom64 own;
     atom64 self;
     atom32 kind;
-    uint32_t zero;
+    atom32 creator;
 };
 
 static_assert(sizeof(struct object_shm) == 24, "the object's own fields follow");

@@ -136,6 +136,8 @@ struct shl_settler {
      * that is told. */
     void (*lease_over)(struct object_shm *object, atom64 *lease, uint64_t word);
     void (*lease_returned)(struct object_shm *object);
+    /* Wakes all who wait at an object that has more bells than one. */
+    void (*wake)(struct object_shm *object);
     uint32_t bell; /* where the object's bell lies, if its waiters are to be told of its end */
 };
 extern SHL_HIDDEN const struct shl_settler *const shl_settlers[]; /* NULL: nothing to do */

@@ -480,6 +480,8 @@ int shoal_barrier_create(unsigned parties, const shoal_barrier_options *options,
     barrier->action = (uint64_t)(uintptr_t)chosen.action;
     barrier->context = (uint64_t)(uintptr_t)chosen.context;
     atom_store_relaxed(&barrier->state, state_make(round, BARRIER_FILLING));
+    if (chosen.ends_with_creator)
+        shl_object_tie(segment, object);
     ret_barrier->ref = shl_object_publish(object, KIND_BARRIER);
     return 0;
 }

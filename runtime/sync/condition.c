@@ -311,7 +311,10 @@ static int choose_lock(const shoal_condition_options *options, struct shl_segmen
         return shl_error_code();
     if (SHOAL_IS_NONE(options->lock))
         return shoal_lock_create(
-            &(shoal_lock_options){ .segment = options->segment, .recursive = true }, ret_lock);
+            &(shoal_lock_options){ .segment = options->segment,
+                                   .recursive = true,
+                                   .ends_with_creator = options->ends_with_creator },
+            ret_lock);
     const struct shl_found *found = shl_find_inside(options->lock.ref, KIND_LOCK);
     if (!found)
         return shl_error_code();
@@ -340,6 +343,8 @@ int shoal_condition_create(const shoal_condition_options *options, shoal_conditi
     atom_store_relaxed(&condition->notifier, 0);
     condition->lock = lock.ref;
     condition->own_lock = SHOAL_IS_NONE(chosen.lock);
+    if (chosen.ends_with_creator)
+        shl_object_tie(segment, object);
     ret_condition->ref = shl_object_publish(object, KIND_CONDITION);
     return 0;
 }

@@ -46,6 +46,8 @@ int shoal_event_create(const shoal_event_options *options, shoal_event *ret_even
     uint32_t word = atom_load_relaxed(&event->word) & ~EVENT_SET;
     atom_store_relaxed(&event->word, word);
     atom_store_relaxed(&event->told, word >> 1);
+    if (chosen.ends_with_creator)
+        shl_object_tie(segment, object);
     ret_event->ref = shl_object_publish(object, KIND_EVENT);
     return 0;
 }

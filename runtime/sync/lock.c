@@ -321,6 +321,8 @@ int shoal_lock_create(const shoal_lock_options *options, shoal_lock *ret_lock)
     atom_store_relaxed(&lock->depth, 0);
     atom_store_relaxed(&lock->owner_died, 0);
     atom_store_relaxed(&lock->word, 0);
+    if (chosen.ends_with_creator)
+        shl_object_tie(segment, object);
     ret_lock->ref = shl_object_publish(object, KIND_LOCK);
     return 0;
 }

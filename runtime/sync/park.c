@@ -142,6 +142,26 @@ void shl_watch_end(struct shl_watches *watches, struct object_shm *object, uint6
         shl_watch(watches, (atom32 *)(void *)&object->self + 1)->expected = (uint32_t)(ref >> 32);
 }
 
+/* Has the one died with whom the object ends? Then it does, and all that was his. */
+static bool creator_is_gone(const struct shl_park_for *what, struct shl_watches *watches)
+{
+    uint32_t alive = 0, creator = atom_load_relaxed(&what->object->creator);
+    if (likely(creator == 0) || SHL_MISTAKE("park.creator"))
+        return false;
+    const struct shl_segment *segment = shl_segment_by_id(shl_ref_id(what->ref));
+    atom32 *life = segment ? shl_process_life(segment, creator, &alive) : NULL;
+    if (life)
+        shl_watch(watches, life)->expected = alive;
+    if (life || !segment)
+        return false;
+    watches->soon = !shl_process_owner_is_gone(segment, shl_owner_short(creator));
+    if (watches->soon)
+        return false;
+    shl_peer_recover_all(segment); /* which tells all who wait for something of his */
+    shl_object_expire(what->object, what->ref);
+    return true;
+}
+
 /* W1 at both bells, W2 and W3 once. */
 static int attempt_or_sleep(struct bell_shm *bell, const struct shl_park_for *what,
                             shoal_deadline deadline, const struct cancel *cancel, bool *ret_slept)
@@ -165,6 +185,8 @@ static int attempt_or_sleep(struct bell_shm *bell, const struct shl_park_for *wh
         atom_exchange_seq_cst(&cancel->event->bell.flag, 1);
     }
     SHL_CHAOS("park.W2");
+    if (creator_is_gone(what, &watches))
+        return shl_error(-ESTALE, "its creator has ended, and it with him");
     int code = what->attempt(what->context, &watches);
     if (code != -EAGAIN)
         return code;

@@ -305,6 +305,8 @@ int shoal_semaphore_create(unsigned value, const shoal_semaphore_options *option
     atom_store_relaxed(&semaphore->count, value);
     for (uint32_t i = 0; chosen.owned && i < value; i++)
         atom_store_relaxed(&cells_of(semaphore)[i], 0);
+    if (chosen.ends_with_creator)
+        shl_object_tie(segment, object);
     ret_semaphore->ref = shl_object_publish(object, KIND_SEMAPHORE);
     return 0;
 }
