@@ -202,6 +202,32 @@ Test(joinable_kill, getting_again_1_10_13, .timeout = 60)
     assert_code(shoal_queue_destroy(next), 0);
 }
 
+/* A get that does not wait settles a death before it answers that there is nothing: also if the
+ * dead one is not reaped yet. */
+Test(joinable_kill, get_without_waiting_finds_what_the_dead_had, .timeout = 60)
+{
+    static const char *const points[] = { "joinable.taken", "lease.named", "lease.held" };
+    begin(&(shoal_queue_options){ .joinable = true });
+    for (unsigned i = 0; i < 2 * COUNT_OF(points); i++) {
+        void *payload = NULL;
+        board->point = points[i / 2];
+        assert_code(shoal_queue_put_bytes(queue, "message", 8, SHOAL_NOW), 0);
+        const pid_t pid = harness_child(gets_and_ends, NULL);
+        if (i % 2)
+            cr_assert_eq(harness_wait(pid), -SIGKILL);
+        else
+            cr_assert(harness_until(harness_state(pid) == 'Z'));
+        assert_code(shoal_queue_get(queue, &payload, SHOAL_NOW), 0);
+        cr_assert_eq(shoal_queue_deliveries(payload), 2, "%s", points[i / 2]);
+        assert_code(shoal_queue_task_done(queue, payload), 0);
+        assert_code(shoal_queue_join(queue, SHOAL_NOW), 0);
+        if (i % 2 == 0)
+            cr_assert_eq(harness_wait(pid), -SIGKILL);
+    }
+    assert_code(shoal_queue_destroy(queue), 0);
+    assert_code(shoal_queue_destroy(next), 0);
+}
+
 /* --- with two leases of one message ---------------------------------------------------------- */
 
 static shoal_queue last;
