@@ -1,6 +1,7 @@
 #include "flow/cells.h"
 
 #include <shoal/queue.h>
+#include <string.h>
 
 #include "mem/alloc.h"
 #include "mem/journal.h"
@@ -431,7 +432,7 @@ static SHL_COLD int put_slowly(struct shl_found *found, uint64_t item, enum cell
 }
 
 static SHL_COLD int take_slowly(struct shl_found *found, bool leaves_end, shoal_deadline deadline,
-                                uint64_t *ret_item)
+                                void *ret_item)
 {
     struct attempt attempt = { .found = found, .leaves_end = leaves_end };
     int code = move(&attempt, SHL_TAKES, deadline);
@@ -439,7 +440,7 @@ static SHL_COLD int take_slowly(struct shl_found *found, bool leaves_end, shoal_
         return code;
     if (attempt.state == CELL_END)
         return shl_error(-EPIPE, "an end was put for this consumer");
-    *ret_item = attempt.item;
+    memcpy(ret_item, &attempt.item, sizeof attempt.item);
     return 0;
 }
 
@@ -462,7 +463,7 @@ int shl_cells_put_end(struct shl_found *found, shoal_deadline deadline)
 }
 
 int shl_cells_take(struct shl_found *found, bool leaves_end, shoal_deadline deadline,
-                   uint64_t *ret_item)
+                   void *ret_item)
 {
     struct attempt attempt = { .found = found };
     int code = enter(found);
@@ -471,7 +472,7 @@ int shl_cells_take(struct shl_found *found, bool leaves_end, shoal_deadline dead
     if (unlikely(!take_next(&attempt)))
         return take_slowly(found, leaves_end, deadline, ret_item);
     leave(found);
-    *ret_item = attempt.item;
+    memcpy(ret_item, &attempt.item, sizeof attempt.item);
     return 0;
 }
 

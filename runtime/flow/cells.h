@@ -85,7 +85,7 @@ void shl_cells_learn(struct shl_found *found, struct cells_shm *ring, enum shl_i
 int shl_cells_put(struct shl_found *found, uint64_t item, shoal_deadline deadline);
 int shl_cells_put_end(struct shl_found *found, shoal_deadline deadline);
 int shl_cells_take(struct shl_found *found, bool leaves_end, shoal_deadline deadline,
-                   uint64_t *ret_item);
+                   void *ret_item);
 
 /* From here on puts fail; 0 or -ESTALE. Wakes those who wait. */
 int shl_cells_seal(const struct shl_found *found);

@@ -140,12 +140,9 @@ int shl_queue_take_items(const struct ring_call *call, void *ret_items, uint32_t
         int taken = shl_ring_take(call, ret_items, count);
         return taken == 0 ? shl_error(-EPIPE, "an end was put for this consumer") : taken;
     }
-    int code = shl_cells_take(call->found, call->leaves_end, call->deadline, &item);
-    if (code < 0)
-        return code;
-    if (ret_items)
-        memcpy(ret_items, &item, sizeof item);
-    return 1;
+    int code = shl_cells_take(call->found, call->leaves_end, call->deadline,
+                              ret_items ? ret_items : &item);
+    return code < 0 ? code : 1;
 }
 
 static int ring_seal(const struct ring_call *call)

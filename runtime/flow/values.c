@@ -100,12 +100,8 @@ static SHL_COLD int get_other_value(shoal_queue queue, void *ret_value, size_t s
 
 int shoal_queue_get_value(shoal_queue queue, void *ret_value, size_t size, shoal_deadline deadline)
 {
-    uint64_t item;
     struct shl_found *found = shl_queue_find_cells(queue, ITEMS_VALUES);
-    if (unlikely(!found || size != sizeof item || !ret_value))
+    if (unlikely(!found || size != sizeof(uint64_t) || !ret_value))
         return get_other_value(queue, ret_value, size, deadline);
-    int code = shl_cells_take(found, false, deadline, &item);
-    if (likely(code == 0))
-        memcpy(ret_value, &item, sizeof item);
-    return code;
+    return shl_cells_take(found, false, deadline, ret_value);
 }

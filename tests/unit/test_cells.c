@@ -124,6 +124,24 @@ Test(cells, a_sealed_ring_is_drained_and_then_closed, .timeout = 120)
     end(&ring);
 }
 
+Test(cells, a_wait_keeps_the_notes_whose_place_its_event_takes, .timeout = 120)
+{
+    struct ring ring = ring_of(2, 0);
+    shoal_deadline deadline = SHOAL_FOREVER;
+    do
+        assert_code(shoal_event_create(NULL, &deadline.cancel), 0);
+    while (shl_found_place(deadline.cancel.ref) != shl_found_place(ring.queue.ref));
+    assert_code(shoal_event_set(deadline.cancel), 0);
+    struct shl_found *found = found_of(&ring);
+    uint64_t item = 0;
+    assert_code(shl_cells_take(found, false, deadline, &item), -ECANCELED);
+    cr_assert_eq(found->ref, ring.queue.ref);
+    assert_code(shl_cells_put(found, 7, deadline), 0);
+    assert_code(shl_cells_take(found, false, deadline, &item), 0);
+    cr_assert_eq(item, 7);
+    end(&ring);
+}
+
 /* --- several at once ------------------------------------------------------------------------- */
 
 struct player {
