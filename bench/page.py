@@ -201,6 +201,8 @@ us less is better. What grows, and why: [scaling.md](scaling.md).
   line's round trip takes at most 160 ns, if the processors come so near within 40 tries;
 - every message is counted and summed on both sides: a lost or doubled one fails the run;
 - `shoal` of a queue are values, copied into the queue; `shoal payloads` blocks that it hands over;
+- the cost of a fork grows with what the program that forks has touched, here what the rows before
+  have left: `small program` is the same call in a program that does nothing else;
 - `bare word` and `bare futex` are no rivals but what the machine can do at most, and `ck mpmc, our
   wait` is a rival given our way of waiting, to tell its part: they do not count as the best rival.
 
