@@ -3,6 +3,7 @@
 #include "proc/children.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/mount.h>
@@ -65,6 +66,24 @@ static int lives(void *unused)
 
 enum { NO_CONTAINER = 77 };
 
+static bool writes(const char *path, const char *text)
+{
+    const int fd = open(path, O_WRONLY | O_CLOEXEC);
+    const bool is_written = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+    close(fd);
+    return is_written;
+}
+
+/* As anybody may: who has made a namespace of users is root in it, and nowhere else. */
+static bool becomes_root(void)
+{
+    char users[32], groups[32];
+    snprintf(users, sizeof users, "0 %d 1", (int)geteuid());
+    snprintf(groups, sizeof groups, "0 %d 1", (int)getegid());
+    return unshare(CLONE_NEWUSER) == 0 && writes("/proc/self/setgroups", "deny") &&
+           writes("/proc/self/uid_map", users) && writes("/proc/self/gid_map", groups);
+}
+
 static bool enters_container(void)
 {
     return unshare(CLONE_NEWNS | CLONE_NEWPID) == 0 &&
@@ -77,16 +96,16 @@ static bool enters_container(void)
 static int lives_as_the_first(void *unused)
 {
     CHILD_CHECK(getpid() == 1);
-    CHILD_CHECK(mount("proc", "/proc", "proc", 0, NULL) == 0);
+    if (mount("proc", "/proc", "proc", 0, NULL) < 0) /* where another container hides parts of it */
+        return NO_CONTAINER;
     CHILD_CHECK(fopen("/tmp/file", "w") == NULL && fopen("/dev/shm/file", "w") == NULL);
     CHILD_CHECK(fopen("/file", "w") == NULL && errno == EROFS);
     return lives(unused);
 }
 
-static int lives_in_a_container(void *unused)
+static int lives_in_a_container(void *is_rootless)
 {
-    (void)unused;
-    if (!enters_container())
+    if ((*(bool *)is_rootless && !becomes_root()) || !enters_container())
         return NO_CONTAINER;
     const pid_t first = fork(); /* whose parent has no number there: the harness's looks for it */
     if (first == 0)
@@ -94,10 +113,20 @@ static int lives_in_a_container(void *unused)
     return harness_wait(first);
 }
 
-Test(embedding, first_process_of_a_container_without_a_place_to_write, .timeout = 90)
+static void is_lived_in(bool is_rootless)
 {
-    const int code = harness_wait(harness_child(lives_in_a_container, NULL));
+    const int code = harness_wait(harness_child(lives_in_a_container, &is_rootless));
     if (code == NO_CONTAINER)
         cr_skip_test("namespaces of mounts and processes are not to be had here");
     cr_assert_eq(code, 0);
+}
+
+Test(embedding, first_process_of_a_container_without_a_place_to_write, .timeout = 90)
+{
+    is_lived_in(false);
+}
+
+Test(embedding, first_process_of_a_container_that_a_user_has_made, .timeout = 90)
+{
+    is_lived_in(true);
 }
