@@ -238,7 +238,7 @@ static inline bool look_at(struct attempt *attempt, uint64_t turn)
 static inline bool put_next(struct attempt *attempt)
 {
     uint64_t turn = attempt->found->sides[SHL_PUTS].turn;
-    return likely(look_at(attempt, turn) && attempt->seen == (turn | CELL_FREE) &&
+    return likely(look_at(attempt, turn) && attempt->seen == turn + CELL_FREE &&
                   !is_sealed(attempt->found)) &&
            fill(attempt, false);
 }
@@ -252,13 +252,13 @@ static int put_once(struct attempt *attempt, bool slept)
         if (!look_at(attempt, turn))
             return shl_error(-EUCLEAN, damaged);
         uint64_t seen = attempt->seen;
-        if (seen == (turn | CELL_FREE)) {
+        if (seen == turn + CELL_FREE) {
             if (is_sealed(found))
                 return -EPIPE;
             if (fill(attempt, slept))
                 return 0;
             pause_lost();
-        } else if (seen == (turn | CELL_CLOSED)) {
+        } else if (seen == turn + CELL_CLOSED) {
             return -EPIPE;
         } else if (is_later(seen, turn)) {
             turn = further(found, SHL_PUTS, step_on(found, seen));
@@ -289,7 +289,7 @@ static int end_at(const struct attempt *attempt, uint64_t turn)
 static inline bool take_next(struct attempt *attempt)
 {
     uint64_t turn = attempt->found->sides[SHL_TAKES].turn;
-    return likely(look_at(attempt, turn) && attempt->seen == (turn | CELL_FULL)) &&
+    return likely(look_at(attempt, turn) && attempt->seen == turn + CELL_FULL) &&
            empty(attempt, turn, CELL_FULL, false);
 }
 
@@ -301,15 +301,15 @@ static int take_once(struct attempt *attempt, bool slept)
         if (!look_at(attempt, turn))
             return shl_error(-EUCLEAN, damaged);
         uint64_t seen = attempt->seen;
-        if (seen == (turn | CELL_FULL) || seen == (turn | CELL_END)) {
+        if (seen == turn + CELL_FULL || seen == turn + CELL_END) {
             if (attempt->leaves_end && state_of(seen) == CELL_END)
                 return -EAGAIN;
             if (empty(attempt, turn, (enum cell_state)state_of(seen), slept))
                 return 0;
             pause_lost();
-        } else if (seen == (turn | CELL_CLOSED)) {
+        } else if (seen == turn + CELL_CLOSED) {
             return -EPIPE;
-        } else if (seen == (turn | CELL_FREE)) {
+        } else if (seen == turn + CELL_FREE) {
             int code = end_at(attempt, turn);
             if (code != -EBUSY)
                 return code;
@@ -605,7 +605,7 @@ static uint64_t walk(struct shl_found *found, unsigned side)
     for (uint64_t step = steps_max(found); step > 0 && look_at(&attempt, turn); step--) {
         uint64_t seen = attempt.seen;
         if (!is_later(seen, side == SHL_TAKES ? turn | CELL_STATE_MASK : turn) ||
-            seen == (turn | CELL_CLOSED))
+            seen == turn + CELL_CLOSED)
             break;
         turn = side == SHL_TAKES ? next_of(found, seen - lap_of(found)) : step_on(found, seen);
     }
