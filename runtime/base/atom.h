@@ -33,6 +33,7 @@ _Static_assert(sizeof(atom32) == 4 && sizeof(atom64) == 8, "atomics have a fixed
 #define atom_and_relaxed(place, bits) atomic_fetch_and_explicit(place, bits, memory_order_relaxed)
 #define atom_or_seq_cst(place, bits) atomic_fetch_or_explicit(place, bits, memory_order_seq_cst)
 #define atom_add_seq_cst(place, value) atomic_fetch_add_explicit(place, value, memory_order_seq_cst)
+#define atom_add_release(place, value) atomic_fetch_add_explicit(place, value, memory_order_release)
 #define atom_sub_relaxed(place, value) atomic_fetch_sub_explicit(place, value, memory_order_relaxed)
 #define atom_add_relaxed(place, value) atomic_fetch_add_explicit(place, value, memory_order_relaxed)
 

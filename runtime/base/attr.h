@@ -10,6 +10,7 @@
 #define SHL_ALIGNED(bytes) __attribute__((aligned(bytes)))
 #define SHL_TLS_FAST __attribute__((tls_model("initial-exec"))) /* no call to find it */
 #define SHL_HIDDEN __attribute__((visibility("hidden")))        /* no detour through a table */
+#define SHL_NOINLINE __attribute__((noinline))
 #define SHL_COLD __attribute__((cold, noinline))
 #define SHL_PRINTF(text, first) __attribute__((format(printf, text, first)))
 

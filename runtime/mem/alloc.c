@@ -89,7 +89,7 @@ static bool refill(const struct shl_segment *segment, struct shl_attachment *sel
     raise_limit(cache, &shl_sizes[size_class]);
     uint32_t count = shl_runs_take(segment, self->owner, size_class, taken, cache->limit / 2);
     for (uint32_t i = 0; i < count; i++) /* the first is used first */
-        cache->blocks[i] = taken[count - 1 - i];
+        self->kept[size_class][i] = taken[count - 1 - i];
     cache->count = count;
     return count > 0;
 }
@@ -107,7 +107,7 @@ void shl_alloc_flush(const struct shl_segment *segment, struct shl_attachment *s
 {
     for (uint32_t size_class = 0; size_class < CLASSES_COUNT; size_class++) {
         struct shl_cache *cache = &self->caches[size_class];
-        shl_runs_give(segment, self->owner, size_class, cache->blocks, cache->count);
+        shl_runs_give(segment, self->owner, size_class, self->kept[size_class], cache->count);
         cache->count = 0;
         cache->limit = 0;
     }
@@ -131,10 +131,11 @@ static void make_room(const struct shl_segment *segment, struct shl_attachment *
 {
     struct shl_cache *cache = &self->caches[size_class];
     uint32_t count = (cache->count + 1) / 2;
-    bool whole = shl_runs_give(segment, self->owner, size_class, cache->blocks, count);
+    struct block_shm **blocks = self->kept[size_class];
+    bool whole = shl_runs_give(segment, self->owner, size_class, blocks, count);
     cache->count -= count;
     for (uint32_t i = 0; i < cache->count; i++)
-        cache->blocks[i] = cache->blocks[count + i];
+        blocks[i] = blocks[count + i];
     raise_limit(cache, &shl_sizes[size_class]);
     if (unlikely(whole))
         decay(segment, self);

@@ -119,6 +119,13 @@ static inline uint64_t block_meta_make(uint32_t generation, uint64_t size)
     return (uint64_t)(generation & 0xfff) << BLOCK_SIZE_BITS | size;
 }
 
+/* Of the block's next payload. */
+static inline uint64_t block_meta_next(uint64_t meta, uint64_t size)
+{
+    uint64_t generation = meta + (UINT64_C(1) << BLOCK_SIZE_BITS);
+    return (generation & UINT64_C(0xfff) << BLOCK_SIZE_BITS) | size;
+}
+
 static inline uint32_t block_meta_generation(uint64_t meta)
 {
     return (uint32_t)(meta >> BLOCK_SIZE_BITS) & 0xfff;

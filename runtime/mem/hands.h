@@ -53,6 +53,30 @@ static inline bool shl_place_in_run(const struct shl_segment *segment, struct bl
     return shl_block_begins(size, offset % CHUNK_SIZE - first * PAGE_SIZE_SHM);
 }
 
+/*
+ * Runs that the thread has found lately, by the page where one of their blocks lies: what the words
+ * of chunk and page would say again. A run ends before its pages are given back, and that is
+ * counted before they are anything else; who is handed a block of what comes then has seen the
+ * count. So while it is the same as before the run was found, the run is what it was.
+ */
+static inline struct shl_known_run *shl_known_run(struct shl_attachment *self,
+                                                  const struct block_shm *block)
+{
+    return &self->known[(uintptr_t)block / PAGE_SIZE_SHM % SHL_KNOWN_RUNS];
+}
+
+/* Likewise as shl_place_in_run(), but true only if the run is known. */
+static inline bool shl_place_known(const struct shl_segment *segment, struct shl_attachment *self,
+                                   struct block_shm *block, uint32_t *ret_size_class)
+{
+    const struct shl_known_run *run = shl_known_run(self, block);
+    uint64_t inside = (uintptr_t)block - run->begin;
+    *ret_size_class = run->size_class;
+    return likely(inside < run->end && inside * run->inverse < run->inverse &&
+                  /* Relaxed: see above. */
+                  atom_load_relaxed(&segment->shm->pages_given) == run->given);
+}
+
 /* Does the block's header say that it is this process's? Then `*ret_seq` counts its sends. */
 static inline bool shl_block_is_owned(const struct shl_attachment *self,
                                       const struct block_shm *block, uint64_t *ret_seq)
@@ -71,7 +95,7 @@ static inline bool shl_hands_keep(struct shl_attachment *self, uint32_t size_cla
         return false;
     atom_store_relaxed(&block->own, self->own_of_thread | seq);
     SHL_CHAOS("alloc.kept");
-    cache->blocks[count] = block;
+    self->kept[size_class][count] = block;
     cache->count = count + 1;
     return true;
 }
@@ -80,7 +104,7 @@ static inline bool shl_hands_keep(struct shl_attachment *self, uint32_t size_cla
 static inline struct block_shm *shl_hands_take(struct shl_attachment *self, uint32_t size_class)
 {
     struct shl_cache *cache = &self->caches[size_class];
-    return likely(cache->count) ? cache->blocks[--cache->count] : NULL;
+    return likely(cache->count) ? self->kept[size_class][--cache->count] : NULL;
 }
 
 /* Makes a free block a payload of the process's. */
@@ -98,16 +122,20 @@ static inline void *shl_hand_out(const struct shl_attachment *self, struct block
 static inline void *shl_hands_give_out(const struct shl_attachment *self, struct block_shm *block,
                                        uint64_t size)
 {
-    uint32_t generation = block_meta_generation(atom_load_relaxed(&block->meta)) + 1;
+    uint64_t meta = block_meta_next(atom_load_relaxed(&block->meta), size);
     uint32_t seq = block_own_seq(atom_load_relaxed(&block->own));
-    return shl_hand_out(self, block, block_meta_make(generation, size), seq);
+    return shl_hand_out(self, block, meta, seq);
 }
 
 /* alloc, out of the thread's hands. */
 static inline void *shl_hands_alloc(struct shl_attachment *self, uint64_t size)
 {
-    uint32_t size_class = shl_class_of(shl_guarded(size));
-    if (unlikely(size_class > CLASS_LAST || self->caches[size_class].count == 0))
+    uint32_t size_class;
+    if (likely(shl_guarded(size) <= SIZES_OFTEN))
+        size_class = shl_classes_often[(shl_guarded(size) + 15) / 16];
+    else if ((size_class = shl_class_of(shl_guarded(size))) > CLASS_LAST)
+        return NULL;
+    if (unlikely(self->caches[size_class].count == 0))
         return NULL;
     struct block_shm *block = shl_hands_take(self, size_class);
     return shl_hands_give_out(self, block, size);
@@ -117,13 +145,13 @@ static inline void *shl_hands_alloc(struct shl_attachment *self, uint64_t size)
 static inline bool shl_hands_free(const struct shl_segment *segment, struct shl_attachment *self,
                                   const void *payload)
 {
-    struct shl_place place;
     uint64_t seq;
-    return likely(GUARD_SIZE == 0 && shl_place_in_run(segment, shl_block(payload), &place) &&
-                  shl_block_is_owned(self, place.block, &seq) &&
-                  !(atom_load_relaxed(&place.block->meta) &
-                    (BLOCK_META_PARENT | BLOCK_META_ENVELOPE))) &&
-           shl_hands_keep(self, place.size_class, place.block, seq);
+    uint32_t size_class;
+    struct block_shm *block = shl_block(payload);
+    return likely(GUARD_SIZE == 0 && shl_place_known(segment, self, block, &size_class) &&
+                  shl_block_is_owned(self, block, &seq) &&
+                  !(atom_load_relaxed(&block->meta) & (BLOCK_META_PARENT | BLOCK_META_ENVELOPE))) &&
+           shl_hands_keep(self, size_class, block, seq);
 }
 
 #endif

@@ -336,6 +336,9 @@ void shl_pages_give(const struct shl_segment *segment, uint64_t number, uint32_t
 {
     uint64_t chunk = number / PAGES_PER_CHUNK;
     atom64 *words = shl_page_words(segment, chunk);
+    if (!SHL_MISTAKE("pages.given"))
+        /* [pages.given] release -> shl_run_learn(): they are no run. */
+        atom_add_release(&segment->shm->pages_given, 1);
     for (uint64_t i = count; i-- > 0;)
         /* [pages.free] release -> take_run(): we are done with it. */
         atom_store_release(&words[number % PAGES_PER_CHUNK + i], PAGE_DIRTY);

@@ -81,6 +81,22 @@ static void free_other(const struct shl_place *place, uint64_t own, struct shl_a
         free_own(place, self);
 }
 
+/* The next ones of the run are freed quickly. Who owns a block of it sees either the run, and then
+ * no later count, or that it is none. */
+static void learn(const struct shl_place *place, struct shl_attachment *self, uint64_t given)
+{
+    const struct shl_size *size = &shl_sizes[place->size_class];
+    uint64_t inside = shl_offset(place->segment, place->block) - BLOCKS_AT;
+    uint32_t first = page_word_first(shl_page_word(place->segment, inside));
+    uint64_t begin = inside / CHUNK_SIZE * CHUNK_SIZE + first * PAGE_SIZE_SHM + BLOCKS_AT;
+    *shl_known_run(self, place->block) =
+        (struct shl_known_run){ .begin = (uintptr_t)shl_at(place->segment, begin),
+                                .inverse = size->inverse,
+                                .given = given,
+                                .end = size->end,
+                                .size_class = place->size_class };
+}
+
 static SHL_COLD void free_slow(void *payload)
 {
     struct shl_place place;
@@ -98,11 +114,29 @@ static SHL_COLD void free_slow(void *payload)
         free_other(&place, own, self);
 }
 
+/* Also one of a run that is not known yet, or for which the hands have no room. */
+static SHL_NOINLINE void free_any(void *payload)
+{
+    struct shl_attachment *self = shl_self_in_family();
+    const struct shl_segment *family = &shl_segments[SHL_FAMILY];
+    struct shl_place place;
+    uint64_t seq;
+    /* [pages.given] acquire <- shl_pages_give(): before the look at the page's word. */
+    uint64_t given = self && family->shm ? atom_load_acquire(&family->shm->pages_given) : 0;
+    if (self && shl_place_in_run(family, shl_block(payload), &place) &&
+        shl_block_is_owned(self, place.block, &seq))
+        learn(&place, self, given);
+    else
+        self = NULL;
+    if (!self || !shl_hands_free(family, self, payload))
+        free_slow(payload);
+}
+
 void shoal_free(void *payload)
 {
     struct shl_attachment *self = shl_self_in_family();
     if (unlikely(!self || !shl_hands_free(&shl_segments[SHL_FAMILY], self, payload)))
-        free_slow(payload);
+        free_any(payload);
 }
 
 static int owner_error(const struct shl_segment *segment, uint32_t slot)

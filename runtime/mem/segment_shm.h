@@ -70,7 +70,10 @@ struct segment_shm {
     uint8_t padding_1[SHL_LINE - 32];
 
     atom64 names[NAME_BUCKETS]; /* of objects: name_shm.h. No hints but truth */
-    uint8_t padding_2[4096 - 2 * SHL_LINE - 8 * NAME_BUCKETS];
+
+    /* written by: whoever gives pages back */
+    atom64 pages_given; /* how often: a run that was seen before may be gone since, see hands.h */
+    uint8_t padding_2[4096 - 2 * SHL_LINE - 8 * NAME_BUCKETS - 8];
 
     struct class_shm classes[CLASSES_COUNT];
 };

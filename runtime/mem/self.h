@@ -16,12 +16,22 @@
 #define SHL_CACHE_BLOCKS_MAX 64u
 #endif
 
-/* Free blocks of one size class, in this thread's hands. */
+/* Of the free blocks of one size class in this thread's hands. */
 struct shl_cache {
     uint32_t count;
     uint32_t limit; /* how many may be kept for now: more, the more they are wanted */
-    struct block_shm *blocks[SHL_CACHE_BLOCKS_MAX]; /* last in, first out */
 };
+
+/* A run that the thread has found: where its blocks begin, see mem/hands.h. A cache. */
+struct shl_known_run {
+    uintptr_t begin;  /* the address of the first one */
+    uint64_t inverse; /* of the class, as in mem/sizes.h */
+    uint64_t given;   /* it is this run as long as no more pages were given back */
+    uint32_t end;     /* bytes of it that are blocks; 0: none is known */
+    uint32_t size_class;
+};
+
+enum { SHL_KNOWN_RUNS = 64 };
 
 struct object_shm;
 struct cells_shm;
@@ -36,7 +46,9 @@ struct shl_attachment {
     struct journal_shm *journal;
     uint64_t own_of_process; /* a header, but for the sends, of a payload of the process's, */
     uint64_t own_of_thread;  /* and of a free block in the thread's hands */
+    struct shl_known_run known[SHL_KNOWN_RUNS];
     struct shl_cache caches[CLASSES_COUNT];
+    struct block_shm *kept[CLASSES_COUNT][SHL_CACHE_BLOCKS_MAX]; /* last in, first out */
 };
 
 /* Of a ring that the thread puts into or takes from: where it was last, and how it waits there. */

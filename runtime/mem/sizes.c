@@ -131,6 +131,15 @@ const struct shl_size shl_sizes[CLASSES_COUNT] = {
     PLACE(POOL_LEASE, OBJECT_SMALL_SIZE),
 };
 
+/* By sixteenths, rounded up. */
+const uint8_t shl_classes_often[SIZES_OFTEN / 16 + 1] = {
+    0,  0,  1,  2,  3,  4,  5,  6,  7,                              /* to 128 */
+    8,  8,  9,  9,  10, 10, 11, 11,                                 /* to 256 */
+    12, 12, 12, 12, 13, 13, 13, 13, 14, 14, 14, 14, 15, 15, 15, 15, /* to 512 */
+    16, 16, 16, 16, 16, 16, 16, 16, 17, 17, 17, 17, 17, 17, 17, 17,
+    18, 18, 18, 18, 18, 18, 18, 18, 19, 19, 19, 19, 19, 19, 19, 19,
+};
+
 uint32_t shl_class_of_lines(uint64_t size)
 {
     for (uint32_t i = CLASS_LINES_FIRST; i <= CLASS_PAYLOAD_LAST; i++)

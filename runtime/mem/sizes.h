@@ -52,6 +52,10 @@ static inline uint32_t shl_class_of(uint64_t size)
     return (uint32_t)(bits >> 50) - (1023 + 7 - 2) * 4;
 }
 
+/* Likewise of the sizes that are asked for most, in steps of 16 bytes. */
+#define SIZES_OFTEN 1024u
+extern SHL_HIDDEN const uint8_t shl_classes_often[SIZES_OFTEN / 16 + 1];
+
 /* Likewise of those whose payloads are aligned to a line; CLASSES_COUNT: chunks. */
 uint32_t shl_class_of_lines(uint64_t size);
 

@@ -55,16 +55,16 @@ static void add_leases(void)
     for (unsigned i = 0; i < threads_count; i++) {
         machine_become(i);
         struct shl_attachment *self = &current->self->attachments[SHL_FAMILY];
-        struct shl_cache *cache = &self->caches[CLASS_OF_POOL(POOL_LEASE)];
+        struct block_shm **kept = self->kept[CLASS_OF_POOL(POOL_LEASE)];
         struct lease_shm *lease = shl_lease_prepare(shl_segment_family(), self, queue().ref);
         if (!lease)
             machine_bail_out("no lease");
         shl_lease_unused(shl_segment_family(), lease);
-        cache->count = HANDS;
+        self->caches[CLASS_OF_POOL(POOL_LEASE)].count = HANDS;
         for (unsigned j = 0; j < HANDS; j++)
-            machine_add_region(cache->blocks[j], sizeof *lease);
+            machine_add_region(kept[j], sizeof *lease);
         if (i == 0)
-            machine_add_block(cache->blocks[0]);
+            machine_add_block(kept[0]);
     }
     machine_become(0);
 }
@@ -97,10 +97,10 @@ static void begin_three(void)
 {
     begin(3, (shoal_queue_options){ .deliveries_max = 9 });
     struct shl_attachment *self = &machine.threads[VICTIM].self->attachments[SHL_FAMILY];
-    struct shl_cache *cache = &self->caches[CLASS_OF_POOL(POOL_LEASE)];
-    struct block_shm *second = cache->blocks[0];
-    cache->blocks[0] = cache->blocks[1];
-    cache->blocks[1] = second;
+    struct block_shm **kept = self->kept[CLASS_OF_POOL(POOL_LEASE)];
+    struct block_shm *second = kept[0];
+    kept[0] = kept[1];
+    kept[1] = second;
 }
 
 /* With another queue, to which messages are handed on, or which are given up. */

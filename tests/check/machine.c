@@ -408,14 +408,20 @@ void *machine_add_object(uint64_t ref, enum shl_kind kind, size_t size)
     return object;
 }
 
+static void add_hands_of(uint32_t size_class)
+{
+    for (unsigned i = 0; i < threads_count; i++) {
+        struct shl_attachment *self = &machine.threads[i].self->attachments[SHL_FAMILY];
+        machine_add_region(&self->caches[size_class], sizeof self->caches[size_class]);
+        machine_add_region(self->kept[size_class], sizeof self->kept[size_class]);
+    }
+}
+
 void machine_add_hands(uint64_t ref)
 {
     const struct shl_segment *segment = shl_segment_family();
     int pool = shl_object_pool(segment, shl_ref_offset(ref));
-    for (unsigned i = 0; i < threads_count; i++)
-        machine_add_region(
-            &machine.threads[i].self->attachments[SHL_FAMILY].caches[CLASS_OF_POOL(pool)],
-            sizeof(struct shl_cache));
+    add_hands_of(CLASS_OF_POOL(pool));
 }
 
 void machine_add_block(void *block)
@@ -427,9 +433,7 @@ void machine_add_block(void *block)
     machine_add_region(&segment->shm->classes[at.size_class], 3 * sizeof(atom64));
     machine_add_region(at.word, sizeof *at.word);
     machine_add_region(at.bits, sizeof *at.bits);
-    for (unsigned i = 0; i < threads_count; i++)
-        machine_add_region(&machine.threads[i].self->attachments[SHL_FAMILY].caches[at.size_class],
-                           sizeof(struct shl_cache));
+    add_hands_of(at.size_class);
 }
 
 shoal_event machine_make_event(struct event_shm **ret_shm)

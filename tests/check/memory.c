@@ -47,6 +47,7 @@ static void begin(void)
     machine_add_region(shl_chunk_words(segment()), (chunk + 1) * sizeof(atom64));
     machine_add_region(shl_page_words(segment(), chunk), PAGES_PER_CHUNK * sizeof(atom64));
     machine_add_region(run.bits, sizeof(atom64));
+    machine_add_region(&segment()->shm->pages_given, sizeof(atom64));
     for (uint32_t i = 0; i < shl_sizes[CLASS].blocks; i++)
         machine_add_region(shl_run_block(&run, i), sizeof(struct block_shm));
 }

@@ -475,6 +475,39 @@ Test(memory_points, what_somebody_counts_stays_memory, .timeout = 120)
     assert_code(shoal_segment_detach(segment), 0);
 }
 
+/* --- a run that is known -------------------------------------------------------------------- */
+
+/* A payload is freed quickly as long as its run is known. The run goes, and where it was there is a
+ * larger payload, in which the process itself has what looks like a header: 1 if that is taken for
+ * one when the old payload is freed again. */
+static int frees_what_was_a_payload(void *unused)
+{
+    (void)unused;
+    enum { LARGER = 50000 };
+    char *first = shoal_alloc(100), *old = shoal_alloc(100), *larger = NULL;
+    shoal_free(first);
+    shoal_free(old);
+    memory_give_back((shoal_segment){ 0 });
+    for (int i = 0; i < 100 && !(larger && old - larger > 16 && old - larger < LARGER); i++)
+        larger = shoal_alloc(LARGER);
+    CHILD_CHECK(old - larger > 16 && old - larger < LARGER);
+    CHILD_CHECK(shoal_alloc(100)); /* the thread's hands have room for such blocks */
+    struct block_shm *const block = shl_block(old);
+    const uint64_t own = shl_self(shl_segment_family())->own_of_process;
+    atom_store_relaxed(&block->own, own);
+    atom_store_relaxed(&block->meta, 0);
+    shoal_free(old);
+    return atom_load_relaxed(&block->own) == own ? 0 : 1;
+}
+
+Test(memory_points, a_run_that_is_gone_is_not_taken_for_known, .timeout = 120)
+{
+    cr_expect_eq(harness_wait(harness_child(frees_what_was_a_payload, NULL)), 0);
+    shl_mistake = "pages.given";
+    cr_expect_eq(harness_wait(harness_child(frees_what_was_a_payload, NULL)), 1);
+    shl_mistake = NULL;
+}
+
 /* Marks its slot, and is told when the other one, who may have written there, has gone on. */
 static int keeps_its_start_time(void *step)
 {

@@ -83,6 +83,7 @@ Test(sizes, the_class_is_the_smallest_with_room, .timeout = 120)
     for (uint64_t size = 0; size <= room_of(CLASS_LAST); size++) {
         expected += size > room_of(expected);
         cr_assert(shl_class_of(size) == expected, "%llu bytes", (unsigned long long)size);
+        cr_assert(size > SIZES_OFTEN || shl_classes_often[(size + 15) / 16] == expected);
     }
     for (unsigned bits = 21; bits < 64; bits++)
         cr_assert_gt(shl_class_of(UINT64_C(1) << bits), CLASS_LAST);

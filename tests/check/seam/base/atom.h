@@ -44,6 +44,7 @@ bool check_cas_pair(uint64_t *first, uint64_t expected, uint64_t expected_second
 #define atom_store_release(place, value) check_store(place, sizeof *(place), value, SPOT(place))
 #define atom_exchange_seq_cst(place, value) CHECK_CHANGE(place, CHANGE_SET, value)
 #define atom_add_seq_cst(place, value) CHECK_CHANGE(place, CHANGE_ADD, value)
+#define atom_add_release(place, value) CHECK_CHANGE(place, CHANGE_ADD, value)
 #define atom_add_relaxed(place, value) CHECK_CHANGE(place, CHANGE_ADD, value)
 #define atom_sub_relaxed(place, value) CHECK_CHANGE(place, CHANGE_SUB, value)
 #define atom_or_relaxed(place, bits) CHECK_CHANGE(place, CHANGE_OR, bits)
