@@ -73,11 +73,16 @@ uint64_t shl_room(const struct shl_place *place)
 
 /* ---- the thread's hands */
 
-/* They hold more of what was missing in them, or too much. */
-static void raise_limit(struct shl_cache *cache, const struct shl_size *size)
+/* They hold more of what the thread lacks and has too much of by turns. Who only allocates, or only
+ * frees what others allocate, holds little: the fewer blocks go round between two threads, the more
+ * of them are in the processors' caches. */
+static void raise_limit(struct shl_attachment *self, uint32_t size_class)
 {
-    uint32_t limit = cache->limit == 0 ? size->kept : cache->limit * 2;
-    cache->limit = limit < size->kept_most ? limit : size->kept_most;
+    const struct shl_size *size = &shl_sizes[size_class];
+    struct shl_cache *cache = &self->caches[size_class];
+    uint32_t more = self->lacked[size_class] ? cache->limit * 2 : cache->limit;
+    self->lacked[size_class] = false;
+    cache->limit = more < size->kept ? size->kept : more < size->kept_most ? more : size->kept_most;
 }
 
 /* False with an error if there is no memory. */
@@ -86,8 +91,12 @@ static bool refill(const struct shl_segment *segment, struct shl_attachment *sel
 {
     struct shl_cache *cache = &self->caches[size_class];
     struct block_shm *taken[SHL_CACHE_BLOCKS_MAX];
-    raise_limit(cache, &shl_sizes[size_class]);
-    uint32_t count = shl_runs_take(segment, self->owner, size_class, taken, cache->limit / 2);
+    if (cache->limit == 0)
+        raise_limit(self, size_class);
+    self->lacked[size_class] = true;
+    uint32_t limit = cache->limit; /* to take may flush the hands */
+    uint32_t count = shl_runs_take(segment, self->owner, size_class, taken, (limit + 1) / 2);
+    cache->limit = limit;
     for (uint32_t i = 0; i < count; i++) /* the first is used first */
         self->kept[size_class][i] = taken[count - 1 - i];
     cache->count = count;
@@ -136,7 +145,7 @@ static void make_room(const struct shl_segment *segment, struct shl_attachment *
     cache->count -= count;
     for (uint32_t i = 0; i < cache->count; i++)
         blocks[i] = blocks[count + i];
-    raise_limit(cache, &shl_sizes[size_class]);
+    raise_limit(self, size_class);
     if (unlikely(whole))
         decay(segment, self);
 }

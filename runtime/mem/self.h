@@ -48,6 +48,7 @@ struct shl_attachment {
     uint64_t own_of_thread;  /* and of a free block in the thread's hands */
     struct shl_known_run known[SHL_KNOWN_RUNS];
     struct shl_cache caches[CLASSES_COUNT];
+    bool lacked[CLASSES_COUNT]; /* the hands were empty since they were last full */
     struct block_shm *kept[CLASSES_COUNT][SHL_CACHE_BLOCKS_MAX]; /* last in, first out */
 };
 
