@@ -75,7 +75,8 @@ SHOAL_API int shoal_log_set_level(int level);
  * Owns:    @context stays the caller's, and must live as long as the handler is set, here and in
  *          children that were started meanwhile.
  * Blocks:  no.
- * Safe:    threads one at a time, while no other logs; after fork yes; signal handler no.
+ * Safe:    threads one at a time, while no other logs or starts a process; after fork yes; signal
+ *          handler no.
  * Death:   nothing to leave.
  * Returns: 0.
  * Python:  multiprocessing.get_logger().addHandler(handler).
