@@ -130,8 +130,8 @@ static void make_bits_again(const struct shl_run *run)
 static void count_some(const struct shl_run *run)
 {
     SHL_CHAOS("runs.some");
-    /* [runs.gives] seq_cst, release -> claim_some(): SOME is set. */
-    atom_add_seq_cst(&class_of(run)->gives, 1);
+    /* [runs.gives] release -> claim_some(): SOME is set. */
+    atom_add_release(&class_of(run)->gives, 1);
 }
 
 static bool become_owner(const struct shl_run *run, uint32_t owner, uint64_t flags)
