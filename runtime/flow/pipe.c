@@ -63,7 +63,7 @@ static uint64_t given_ref(const struct shl_segment *segment, uint64_t holder)
 /* The slot, short; 0 of one that was given. */
 static uint32_t owner_of(uint64_t holder)
 {
-    return holder & HOLDER_GIVEN ? 0 : (uint32_t)holder & 0xffff;
+    return (holder & HOLDER_GIVEN) ? 0 : (uint32_t)holder & 0xffff;
 }
 
 /* At its first use an end that was given to this process names the process's slot. */
