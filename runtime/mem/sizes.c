@@ -1,7 +1,7 @@
 #include "mem/sizes.h"
 
 /* What a thread may keep: at first little memory, in the end enough for a burst of messages. */
-#define KEPT_BYTES (UINT64_C(1) << 20)
+#define KEPT_BYTES (UINT64_C(4) << 20)
 #define KEPT_BYTES_MOST (UINT64_C(8) << 20)
 #define KEPT_PLACES 4u
 #define BETWEEN(least, count, most) \
