@@ -12,7 +12,8 @@ from pathlib import Path
 
 from lint import ROOT, check, files, main, matching_lines, read_tree
 
-# RIVAL_BOOST, START_ALONE and BENCH_FOLDER are paths that meson says; where DPDK is, pkg-config would say.
+# RIVAL_BOOST, START_ALONE and BENCH_FOLDER are paths that meson says; where DPDK is, pkg-config
+# would say.
 INCLUDES = ["-Iinclude", "-Iruntime", "-Ibench", "-isystem/usr/include/dpdk",
             "-isystem/usr/include/x86_64-linux-gnu/dpdk", "-D_GNU_SOURCE",
             '-DRIVAL_BOOST="rival_boost.so"', '-DSTART_ALONE="start_alone"',
