@@ -664,8 +664,11 @@ bool shoal_process_is_alive(shoal_process handle)
     struct process_shm *process = shl_process_find(handle, &segment);
     if (!process || current_state(handle, process) != PROCESS_RUNNING)
         return false;
-    return !shl_process_is_gone((pid_t)atom_load_relaxed(&process->pid),
-                                atom_load_relaxed(&process->start_time));
+    pid_t pid = (pid_t)atom_load_relaxed(&process->pid);
+    /* As join_parent(): the kernel finds us another parent just before ours is seen to be gone. */
+    if (SHOAL_SAME(handle, shoal_parent_process()) && getppid() != pid)
+        return false;
+    return !shl_process_is_gone(pid, atom_load_relaxed(&process->start_time));
 }
 
 void *shoal_process_argument(shoal_process handle)
