@@ -103,7 +103,7 @@ static void remember(struct shl_found *found, unsigned side, uint64_t turn)
     found->sides[side].turn = turn;
     shl_pace_hit(&found->sides[side].pace);
     if ((turn & 3 * CELL_ONE) == 0)
-        /* [cells.hint] release -> further(): all before it is filled, or emptied. */
+        /* [cells.hint] release -> further(), shl_cells_learn(): all before is behind. */
         atom_store_release(hint_of(found, side), turn);
 }
 
@@ -487,9 +487,9 @@ void shl_cells_init(const struct shl_segment *segment, struct cells_shm *ring, u
                     uint64_t capacity, uint64_t laps)
 {
     ring->capacity = capacity;
-    ring->mask = mask_of(capacity);
     ring->cells = cells;
-    uint64_t first = laps * ((ring->mask + 1) << CELL_STATE_BITS);
+    atom_store_relaxed(&ring->number, atom_load_relaxed(&ring->number) + 1);
+    uint64_t first = laps * ((mask_of(capacity) + 1) << CELL_STATE_BITS);
     ring->first = first;
     atom_store_relaxed(&ring->sealed, 0);
     atom_store_relaxed(&ring->closer, 0);
@@ -509,6 +509,7 @@ void shl_cells_learn(struct shl_found *found, struct cells_shm *ring, enum shl_i
                     cells <= size - shl_cells_size(capacity) &&
                     cells % sizeof(struct cell_shm) == 0;
     found->ring = ring;
+    found->number = atom_load_relaxed(&ring->number);
     found->capacity = possible ? (uint32_t)capacity : 0;
     found->mask = mask_of(found->capacity);
     found->cells = shl_at(found->segment, possible ? cells : 0);
@@ -601,7 +602,7 @@ void shl_cells_settle(struct cells_shm *ring, const struct shl_dead *dead)
 static uint64_t walk(struct shl_found *found, unsigned side)
 {
     struct attempt attempt = { .found = found };
-    uint64_t turn = found->sides[side].turn;
+    uint64_t turn = further(found, side, found->sides[side].turn);
     for (uint64_t step = steps_max(found); step > 0 && look_at(&attempt, turn); step--) {
         uint64_t seen = attempt.seen;
         if (!is_later(seen, side == SHL_TAKES ? turn | CELL_STATE_MASK : turn) ||

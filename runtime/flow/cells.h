@@ -76,6 +76,13 @@ static inline uint64_t shl_cells_size(uint64_t capacity)
 void shl_cells_init(const struct shl_segment *segment, struct cells_shm *ring, uint64_t cells,
                     uint64_t capacity, uint64_t laps);
 
+/* Are the notes of this ring? The generation of a handle comes round; a thread that has used the
+ * queue of that handle long ago has notes of another one. */
+static inline bool shl_cells_are_known(const struct shl_found *found)
+{
+    return atom_load_relaxed(&found->ring->number) == found->number;
+}
+
 /* Notes how the ring of what was found lies in memory, and what it is for: the calls below want
  * that. What another process has damaged has no cells: they answer -EUCLEAN. */
 void shl_cells_learn(struct shl_found *found, struct cells_shm *ring, enum shl_items items);

@@ -11,7 +11,7 @@
  *   FULL   the item is there, and is taken by a compare-and-set of the turn to {a lap on, FREE}
  *   END    likewise, but there is no item: one taker is told the end
  *   CLOSED from FREE, by whoever found the ring empty and sealed: nothing is put here or later
- * position = {lap, index}: the index of the cell in as many low bits as `mask` has.
+ * position = {lap, index}: the index of the cell in as many low bits as the capacity needs.
  */
 enum cell_state { CELL_FREE = 0, CELL_FULL = 1, CELL_END = 2, CELL_CLOSED = 3 };
 #define CELL_STATE_BITS 3
@@ -26,8 +26,8 @@ struct cell_shm {
 struct cells_shm {
     /* written once, before the ring is visible */
     uint64_t capacity; /* cells */
-    uint64_t mask;     /* all bits that an index below the capacity can have */
     uint64_t cells;    /* their offset in the segment */
+    atom64 number;     /* of rings that were in this place: notes of an earlier one are void */
     uint64_t first;    /* the turn at which both sides began: what was moved since counts itself */
     /* written once: by who shuts the ring down */
     atom32 sealed; /* 1: nothing more is put */

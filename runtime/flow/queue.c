@@ -39,7 +39,8 @@ static void set_items(struct ring_call *call)
 {
     struct queue_shm *queue = queue_of(call);
     uint32_t value_size = queue->value_size;
-    bool has_cells = queue->has_cells;
+    /* What was noted decides: there are no cells to go to if another process says otherwise now. */
+    bool has_cells = call->found ? call->found->items != ITEMS_DENSE : queue->has_cells;
     call->ring = has_cells ? NULL : &queue->ring;
     call->cells = has_cells ? &queue->cells : NULL;
     call->is_owned = value_size == 0;
@@ -79,7 +80,8 @@ static int call_on(struct shl_found *found, shoal_deadline deadline, struct ring
 {
     if (unlikely(!found))
         return shl_error_code();
-    if (unlikely(found->items == ITEMS_UNKNOWN))
+    bool has_cells = found->items == ITEMS_PAYLOADS || found->items == ITEMS_VALUES;
+    if (unlikely(found->items == ITEMS_UNKNOWN || (has_cells && !shl_cells_are_known(found))))
         learn(found);
     *ret_call = (struct ring_call){ .segment = found->segment,
                                     .self = found->self,

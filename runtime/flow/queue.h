@@ -4,6 +4,7 @@
 
 #include <shoal/queue.h>
 
+#include "flow/cells.h"
 #include "flow/queue_shm.h"
 #include "flow/ring.h"
 
@@ -18,7 +19,8 @@ int shl_queue_find(shoal_queue handle, shoal_deadline deadline, struct ring_call
 static inline struct shl_found *shl_queue_find_cells(shoal_queue handle, enum shl_items items)
 {
     struct shl_found *found = shl_found_lately(handle.ref);
-    return likely(found && found->items == (uint32_t)items) ? found : NULL;
+    bool good = found && found->items == (uint32_t)items && shl_cells_are_known(found);
+    return likely(good) ? found : NULL;
 }
 
 /* As shl_ring_put() and shl_ring_take(), of either ring; an end is -EPIPE. */

@@ -60,7 +60,7 @@ struct shl_found *shl_find_slow(uint64_t ref, enum shl_kind kind);
 struct shl_found *shl_find_even_closed(uint64_t ref, enum shl_kind kind);
 
 /* What the thread has found lately, an object of any kind, and ended or not: for who looks at both
- * himself. NULL (no error told) if it has not. */
+ * himself; not for signal handlers. NULL (no error told) if it has not. */
 static inline struct shl_found *shl_found_lately(uint64_t ref)
 {
     struct shl_self *self = shl_self_pointer;

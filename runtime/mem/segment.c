@@ -251,7 +251,6 @@ static void publish(struct shl_segment *place, const struct segment_shm *header,
     atom_store_release_pointer(&place->shm, shm);
 }
 
-/* A name appears when all behind it is whole. */
 int shl_segment_file(const struct shl_segment *segment, struct shl_file_identity *ret_file)
 {
     int code = shl_file_identify(segment->fd, ret_file);
@@ -260,6 +259,7 @@ int shl_segment_file(const struct shl_segment *segment, struct shl_file_identity
     return 0;
 }
 
+/* A name appears when all behind it is whole. */
 static int create_mapped(struct shl_segment *place, uint64_t size,
                          const shoal_segment_options *options, int fd)
 {

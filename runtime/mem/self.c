@@ -53,6 +53,8 @@ void shl_self_leave(void)
     for (uint32_t i = 0; self && i < SHL_SEGMENTS_MAX; i++)
         if (self->attachments[i].epoch != 0)
             leave(&shl_segments[i], &self->attachments[i]);
+    if (self) /* with whose slot it was found */
+        memset(self->found, 0, sizeof self->found);
 }
 
 void shl_self_leave_detached_slow(struct shl_self *self, uint32_t epoch)

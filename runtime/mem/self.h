@@ -81,6 +81,7 @@ struct shl_found {
     uint32_t capacity;
     uint64_t mask;
     struct cells_shm *ring;
+    uint64_t number;        /* of the ring: see flow/cells_shm.h */
     struct cell_shm *cells; /* so many as the capacity says lie in the segment */
     struct shl_side sides[SHL_SIDES];
 } SHL_ALIGNED(64);

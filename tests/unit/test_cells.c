@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "flow/queue.h"
 #include "harness.h"
 #include "mem/pages.h"
 
@@ -86,6 +87,62 @@ Test(cells, lagging_hints_cost_nothing_but_steps, .timeout = 120)
         cr_assert_eq(item, i);
     }
     end(&ring);
+}
+
+enum { GENERATIONS = 0xfff };
+
+/* Until the handle is good again, of another queue in the same place. */
+static void *use_up_generations(void *argument)
+{
+    shoal_queue *queue = argument;
+    shoal_queue_options options = { .value_size = sizeof(uint64_t), .capacity_count = 8 };
+    int code = 0;
+    for (unsigned i = 1; code == 0 && i <= GENERATIONS; i++) {
+        options.capacity_count = i < GENERATIONS ? 8 : 1000;
+        code = shoal_queue_destroy(*queue);
+        if (code == 0)
+            code = shoal_queue_create(&options, queue);
+    }
+    return code == 0 ? NULL : argument;
+}
+
+Test(cells, notes_of_an_earlier_queue_of_the_same_handle_are_void, .timeout = 120)
+{
+    shoal_queue queue = values_of(sizeof(uint64_t), 8);
+    const uint64_t ref = queue.ref;
+    uint64_t value = 1;
+    pthread_t other;
+    void *failed;
+    for (int i = 0; i < 3; i++)
+        assert_code(shoal_queue_put_value(queue, &value, sizeof value, SHOAL_NOW), 0);
+    cr_assert_eq(pthread_create(&other, NULL, use_up_generations, &queue), 0);
+    pthread_join(other, &failed);
+    cr_assert_null(failed);
+    cr_assert_eq(queue.ref, ref);
+    value = 99;
+    assert_code(shoal_queue_put_value(queue, &value, sizeof value, SHOAL_NOW), 0);
+    cr_assert_eq(shoal_queue_qsize(queue), 1);
+    value = 0;
+    assert_code(shoal_queue_get_value(queue, &value, sizeof value, SHOAL_NOW), 0);
+    cr_assert_eq(value, 99);
+    assert_code(shoal_queue_destroy(queue), 0);
+}
+
+Test(cells, which_ring_a_queue_has_is_not_asked_again, .timeout = 120)
+{
+    for (unsigned bulk = 0; bulk <= 1; bulk++) {
+        shoal_queue queue;
+        shoal_queue_options options = { .value_size = sizeof(uint64_t), .bulk = bulk };
+        shoal_queue_counters counters;
+        assert_code(shoal_queue_create(&options, &queue), 0);
+        cr_assert(shoal_queue_empty(queue));
+        struct queue_shm *shm = (struct queue_shm *)shl_find(queue.ref, KIND_QUEUE)->object;
+        shm->has_cells = bulk; /* another process says so */
+        assert_code(shoal_queue_stats(queue, &counters), 0);
+        assert_code(shoal_queue_shutdown(queue), 0);
+        shm->has_cells = !bulk;
+        assert_code(shoal_queue_destroy(queue), 0);
+    }
 }
 
 Test(cells, what_was_damaged_is_told, .timeout = 120)
