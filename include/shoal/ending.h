@@ -107,7 +107,8 @@ typedef struct {
  * Owns:    unchanged; exit codes can be asked for, and handles are to be closed.
  * Blocks:  until all have ended, or @deadline. What is left in queues holds up nobody.
  * Safe:    threads yes; after fork creator only; signal handler no.
- * Death:   killed inside, between two steps: those processes die with this one.
+ * Death:   killed inside, between two steps: those processes die with this one, unless they may
+ *          outlive it.
  * Returns: 0 all have ended; -ETIMEDOUT one has not gone yet, though killed; what a step answers
  *          that could not be taken, such as -ESTALE for the queue, though the others were; or, and
  *          nothing was done: -ESRCH not started; -ECHILD not the creator; -EINVAL; -ESTALE a
