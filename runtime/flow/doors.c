@@ -1,16 +1,17 @@
 #include "flow/doors.h"
 
 #include <errno.h>
-#include <stdbool.h>
 
+#include "base/atom.h"
 #include "base/check.h"
 #include "base/heap.h"
 #include "mem/self.h"
 #include "os/door.h"
 
 /*
- * Never freed and only ever put in front, so that a forked child can go through its parent's list,
- * whatever another thread of his was doing to it.
+ * Never freed and only ever put in front, so that a child that the host has forked can go through
+ * its parent's list, whatever another thread of his was doing to it; of what that one was just
+ * opening or closing it may keep a descriptor. Our own forks hold the lock.
  */
 static struct place {
     struct place *next;
@@ -27,16 +28,21 @@ static void leave_parents(void)
         }
 }
 
-static struct shl_shared *lock(void)
+bool shl_doors_lock(void)
 {
     struct shl_shared *shared = shl_shared();
     if (!shared)
-        return NULL;
+        return false;
     pthread_mutex_lock(&shared->doors_lock);
     if (!shared->doors_own)
         leave_parents();
     shared->doors_own = true;
-    return shared;
+    return true;
+}
+
+void shl_doors_unlock(void)
+{
+    pthread_mutex_unlock(&shl_shared()->doors_lock);
 }
 
 static struct place *find(uint64_t ref)
@@ -56,6 +62,7 @@ static struct place *make_place(void)
     }
     place->next = places;
     place->ref = 0;
+    atom_compiler_barrier(); /* see above */
     places = place;
     return place;
 }
@@ -74,46 +81,34 @@ static int open_door(uint64_t ref, struct place **ret_place)
 
 int shl_doors_open(uint64_t ref, uint32_t *ret_number, uint64_t *ret_secret)
 {
-    struct shl_shared *shared = lock();
-    if (!shared)
-        return shl_error_code();
     struct place *place = find(ref);
     int code = place ? 0 : open_door(ref, &place);
     if (code == 0) {
         *ret_number = place->door.number;
         *ret_secret = place->door.secret;
     }
-    pthread_mutex_unlock(&shared->doors_lock);
     return code;
 }
 
-int shl_doors_take(uint64_t ref, pid_t from, int *ret_fd)
+int shl_doors_take(uint64_t ref, pid_t from, unsigned *ret_gone, int *ret_fd)
 {
-    struct shl_shared *shared = lock();
-    if (!shared)
-        return shl_error_code();
     struct place *place = find(ref);
-    int code = place ? shl_door_take(&place->door, from, ret_fd)
-                     : shl_error(-ESTALE, "this end was closed");
-    pthread_mutex_unlock(&shared->doors_lock);
-    return code;
+    *ret_gone = 0;
+    return place ? shl_door_take(&place->door, from, ret_gone, ret_fd)
+                 : shl_error(-ESTALE, "this end was closed");
 }
 
 void shl_doors_close(uint64_t ref)
 {
-    struct shl_shared *shared = lock();
-    struct place *place = shared ? find(ref) : NULL;
+    struct place *place = find(ref);
     if (place) {
         place->ref = 0;
         shl_door_close(&place->door);
     }
-    if (shared)
-        pthread_mutex_unlock(&shared->doors_lock);
 }
 
 void shl_doors_leave(void)
 {
-    struct shl_shared *shared = lock();
-    if (shared)
-        pthread_mutex_unlock(&shared->doors_lock);
+    if (shl_doors_lock())
+        shl_doors_unlock();
 }

@@ -20,10 +20,12 @@
  *   D3 handed + 1, wake those who wait for one, whose bell was pending meanwhile
  *   R1 open the door, unless it is open; wanted = 0, wake those who wait for it
  *   R2 take one, or wait until `handed` changes
- *   R3 taken + 1, wake those who wait for room
+ *   R3 taken + 1, wake those who wait for room; also if it was only a stranger who has gone
+ * R1, and who gives the end up, whether he gives it away or closes it, have the doors of their
+ * process locked: so an end never gets a door from a process that does not hold it any more.
  *
- * Killed inside close before its object has ended, the holder is dead and so is his end; after it
- * the bell of the other end is pending.
+ * Killed inside close before its object has ended, the holder is dead or nobody, and so is his end;
+ * after it the bell of the other end is pending.
  *
  * Limits. A holder that was given its end and never used it is known by its process object alone:
  * its end is noticed at the next tick.
@@ -72,6 +74,7 @@ static int check_holder(struct connection_shm *end, const struct shl_attachment 
     uint64_t holder = atom_load_relaxed(&end->holder), own = self->process_owner;
     uint64_t ref = atom_load_relaxed(&shl_shared()->process_ref);
     bool given = ref != 0 && holder == given_to(ref);
+    REQUIRE(holder != HOLDER_NOBODY, -ESTALE, "this end was closed");
     /* relaxed: the end was used by its giver before, as its handle came from there */
     REQUIRE(holder == own || (given && atom_cas_relaxed_64(&end->holder, holder, own)) ||
                 atom_load_relaxed(&end->holder) == own,
@@ -111,24 +114,58 @@ static void wake_all(struct bell_shm *bell)
         shl_park_ring_slow(bell, INT32_MAX);
 }
 
-/* R1, of an end that this process holds. */
-static int open_door(struct connection_shm *end, uint64_t ref, uint32_t owner)
+/* R1, of an end that stays this process's until the doors are unlocked. */
+static int announce(struct connection_shm *end, uint64_t ref, uint32_t owner)
 {
     uint32_t number;
     uint64_t secret;
-    /* relaxed: our own */
-    if (DOOR_OWNER(atom_load_relaxed(&end->door)) == owner)
-        return 0;
     int code = shl_doors_open(ref, &number, &secret);
-    if (code < 0)
+    uint64_t door = (uint64_t)owner << 48 | DOOR_OPEN | number;
+    /* relaxed: our own */
+    if (code < 0 || atom_load_relaxed(&end->door) == door)
         return code;
     atom_store_relaxed(&end->secret, secret);
     SHL_CHAOS("pipe.R1");
     /* [pipe.door] release -> D1: the secret. seq_cst for [park.flag]. */
-    atom_exchange_seq_cst(&end->door, (uint64_t)owner << 48 | DOOR_OPEN | number);
+    atom_exchange_seq_cst(&end->door, door);
     atom_store_relaxed(&end->wanted, 0);
     wake_all(&end->has_room);
     return 0;
+}
+
+/* With the doors locked: and does so until they are not. */
+static bool holds(struct connection_shm *end, uint64_t ref, uint32_t owner)
+{
+    /* [pipe.holder] acquire <- publish(): before the look whether it is that end still. */
+    return atom_load_acquire(&end->holder) == owner && shl_object_is(&end->queue.object, ref);
+}
+
+static int open_door(struct connection_shm *end, uint64_t ref, uint32_t owner)
+{
+    if (!shl_doors_lock())
+        return shl_error_code();
+    int code = holds(end, ref, owner) ? announce(end, ref, owner)
+                                      : shl_error(-ESTALE, "this end was closed, or given away");
+    shl_doors_unlock();
+    return code;
+}
+
+/* From here on `holder` holds it, and this process has no door for it. False if it was not its. */
+static bool give_up(struct connection_shm *end, uint64_t ref, uint32_t owner, uint64_t holder)
+{
+    if (!shl_doors_lock())
+        return false;
+    bool held = holds(end, ref, owner);
+    if (held) {
+        uint64_t door = atom_load_relaxed(&end->door);
+        /* relaxed: who gets it learns of it by its handle */
+        atom_store_relaxed(&end->holder, holder);
+        if (DOOR_OWNER(door) == owner)
+            atom_cas_relaxed_64(&end->door, door, 0); /* unless the next holder has opened one */
+        shl_doors_close(ref);
+    }
+    shl_doors_unlock();
+    return held;
 }
 
 /* If that fails now, it is tried again by the next one who waits here. */
@@ -167,6 +204,7 @@ struct end_call {
     size_t size_max;
 };
 
+/* Whoever waits for messages also lets descriptors come. */
 static bool receiver_is_alone(const struct ring_call *call, struct shl_watches *watches)
 {
     const struct end_call *end = (const struct end_call *)call;
@@ -266,7 +304,8 @@ static struct connection_shm *make_end(const struct shl_segment *segment, uint64
 static uint64_t publish(struct connection_shm *end, struct connection_shm *other, uint32_t ways,
                         uint32_t holder)
 {
-    atom_store_relaxed(&end->holder, holder);
+    /* [pipe.holder] release -> holds(): an earlier end in this place has ended. */
+    atom_store_release(&end->holder, holder);
     end->peer = atom_load_relaxed(&other->queue.object.self);
     end->ways = ways;
     atom_store_relaxed(&end->wanted, 0);
@@ -310,12 +349,8 @@ int shoal_connection_give(shoal_connection connection, shoal_process process)
     if (!shl_object_find(process.ref, KIND_PROCESS, &segment))
         return shl_error_code();
     REQUIRE(segment == call.ring.segment, -EXDEV, "the pipe is not in the family's segment");
-    struct connection_shm *end = connection_of(call.ring.object);
-    atom_store_relaxed(&end->door, 0);
-    shl_doors_close(connection.ref);
-    /* relaxed: who gets it learns of it by its handle */
-    REQUIRE(atom_cas_relaxed_64(&end->holder, call.ring.self->process_owner, given_to(process.ref)),
-            -EPERM, "another thread gave it away");
+    REQUIRE(give_up(call.own, connection.ref, call.ring.self->process_owner, given_to(process.ref)),
+            -EPERM, "another thread gave it away, or closed it");
     return 0;
 }
 
@@ -422,8 +457,11 @@ static int hand_over(const struct fd_call *call, uint64_t door, struct shl_watch
     watch->expected = atom_load_seq_cst(&other->taken);
     pid_t pid = shl_process_pid(segment, PEER_OWNER_SLOT(DOOR_OWNER(door)));
     SHL_CHAOS("pipe.D2");
+    if (!shl_doors_lock()) /* so that no child inherits what is open meanwhile */
+        return shl_error_code();
     struct robust_list *before = shl_pending_set(&other->has_come.bell);
     int code = shl_door_hand(DOOR_NUMBER(door), pid, atom_load_relaxed(&other->secret), call->fd);
+    shl_doors_unlock();
     if (code == 0) {
         SHL_CHAOS("pipe.D3");
         /* [park.flag] seq_cst. */
@@ -460,19 +498,20 @@ static int try_recv_fd(struct fd_call *call, struct shl_watches *watches)
     /* [park.flag] seq_cst. */
     watch->expected = atom_load_seq_cst(&own->handed);
     uint32_t holder = call->end.other ? owner_of(atom_load_relaxed(&call->end.other->holder)) : 0;
-    pid_t from = shl_process_pid(call->end.ring.segment, PEER_OWNER_SLOT(holder));
-    int code = shl_doors_take(call->end.own_ref, from, &call->fd);
-    if (!shl_object_is(&own->queue.object, call->end.own_ref) && code == -EAGAIN) {
-        shl_doors_close(call->end.own_ref);
-        return shl_error(-ESTALE, "this end was closed");
-    }
-    if (code < 0)
+    pid_t from = holder ? shl_process_pid(call->end.ring.segment, PEER_OWNER_SLOT(holder)) : 0;
+    unsigned gone;
+    if (!shl_doors_lock())
+        return shl_error_code();
+    int code = shl_doors_take(call->end.own_ref, from, &gone, &call->fd);
+    shl_doors_unlock();
+    watches->soon = watches->soon || gone >= SHL_DOOR_GUESTS_MAX;
+    if (gone == 0)
         return code;
     SHL_CHAOS("pipe.R3");
     /* [park.flag] seq_cst. */
     atom_add_seq_cst(&own->taken, 1);
     wake_all(&own->has_room);
-    return 0;
+    return code;
 }
 
 /* Whoever finds himself alone tries once more, for what the other one did before he went. */
@@ -571,11 +610,15 @@ int shoal_connection_close(shoal_connection connection)
     int code = SHOAL_IS_NONE(connection) ? -ESTALE : find(connection, 0, SHOAL_FOREVER, &call);
     if (code < 0)
         return code == -ESTALE ? 0 : code;
+    if (!give_up(call.own, connection.ref, call.ring.self->process_owner, HOLDER_NOBODY))
+        return check_holder(call.own, call.ring.self) == -ESTALE
+                   ? 0
+                   : shl_error(-EPERM, "another thread gave it away");
+    SHL_CHAOS("pipe.nobody");
     struct robust_list *before = NULL;
     if (call.other)
         before = shl_pending_set(&call.other->queue.ring.not_empty.bell);
     code = shl_queue_end(&call.ring);
-    shl_doors_close(connection.ref);
     wake_all_at(call.own);
     if (call.other) {
         if (!SHL_MISTAKE("pipe.leave"))

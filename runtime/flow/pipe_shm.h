@@ -13,11 +13,13 @@
  */
 #define HOLDER_GIVEN (UINT64_C(1) << 63)
 
+#define HOLDER_NOBODY HOLDER_GIVEN /* it is being closed */
+
 /*
  * door: where descriptors for it are handed in (os/door.h)
  *   {owner:16, zero:27, open:1, number:20}        the number of the one that he has opened
  *   0, or another owner than the holder           there is none yet
- * Written by: the holder.
+ * Written by: the holder, who has it there still: with the doors of his process locked.
  */
 #define DOOR_OPEN (UINT64_C(1) << 20)
 #define DOOR_NUMBER(door) ((uint32_t)(door)&0xfffff)

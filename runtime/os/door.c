@@ -6,7 +6,8 @@
  * Each descriptor comes by a connection of its own, which is accepted in the order of connecting.
  * It is looked at (MSG_PEEK) and not read: if this process has no room for it, it stays.
  *
- * Limits. Other users can fill the queue of a door, which the one at it empties when he takes.
+ * Limits. Other users can fill the queue of a door, which the one at it empties when he takes: so
+ * many at once as the queue is long, that they cannot keep him there.
  */
 #include "os/door.h"
 
@@ -23,8 +24,6 @@
 #include "base/error.h"
 #include "os/channel.h"
 #include "os/fd.h"
-
-enum { WAITING_MAX = 64 };
 
 #define NAME_SIZE (offsetof(struct sockaddr_un, sun_path) + 6) /* a zero, and the digits */
 
@@ -56,7 +55,8 @@ static int bind_any(int fd, uint32_t *ret_number)
     char digits[6] = "";
     socklen_t size = sizeof address;
     if (bind(fd, (struct sockaddr *)&address, sizeof address.sun_family) < 0 ||
-        getsockname(fd, (struct sockaddr *)&address, &size) < 0 || listen(fd, WAITING_MAX) < 0)
+        getsockname(fd, (struct sockaddr *)&address, &size) < 0 ||
+        listen(fd, SHL_DOOR_GUESTS_MAX) < 0)
         return system_error();
     memcpy(digits, address.sun_path + 1, sizeof digits - 1);
     *ret_number = (uint32_t)strtoul(digits, NULL, 16);
@@ -113,39 +113,50 @@ int shl_door_hand(uint32_t number, pid_t pid, uint64_t secret, int fd)
     return code == -EPIPE ? -EAGAIN : code;
 }
 
-/* What the guest hands in: 0, and -1 if he is none of ours, or went without a word. */
-static int look(const struct shl_door *door, pid_t from, int *ret_fd)
+/* recvmsg() that leaves the packet where it is. */
+static ssize_t peek(int guest, struct msghdr *message)
+{
+    ssize_t got;
+    do
+        got = recvmsg(guest, message, MSG_PEEK | MSG_CMSG_CLOEXEC);
+    while (got < 0 && errno == EINTR);
+    return got;
+}
+
+/* What a guest who knows the secret hands in; -1 if that is nothing. */
+static int look_at_fd(const struct shl_door *door, int *ret_fd)
 {
     union {
         struct cmsghdr header;
         char bytes[CMSG_SPACE(sizeof(int))];
     } control;
-    uint64_t secret = 0;
-    struct iovec part = { &secret, sizeof secret };
-    struct msghdr message = { .msg_iov = &part,
-                              .msg_iovlen = 1,
-                              .msg_control = control.bytes,
-                              .msg_controllen = sizeof control };
-    ssize_t got;
-    do
-        got = recvmsg(door->guest, &message, MSG_PEEK | MSG_CMSG_CLOEXEC);
-    while (got < 0 && errno == EINTR);
-    if (got < 0 && errno != EAGAIN && errno != ECONNRESET)
+    /* Not CMSG_SPACE: behind the padding the kernel would find room for a second one. */
+    struct msghdr message = { .msg_control = control.bytes,
+                              .msg_controllen = CMSG_LEN(sizeof(int)) };
+    if (peek(door->guest, &message) < 0)
         return system_error();
-    if (got < 0 && errno == EAGAIN && whose(door->guest) == from)
-        return -EAGAIN;
-    struct cmsghdr *header = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
-    *ret_fd = -1;
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
     if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
         memcpy(ret_fd, CMSG_DATA(header), sizeof *ret_fd);
-    bool knows = got == sizeof secret && secret == door->secret;
-    if (knows && *ret_fd < 0 && (message.msg_flags & MSG_CTRUNC))
+    else if (message.msg_flags & MSG_CTRUNC)
         return shl_error(-EMFILE, "no descriptor is left for the one that has come");
-    if (!knows && *ret_fd >= 0) {
-        close(*ret_fd);
-        *ret_fd = -1;
-    }
     return 0;
+}
+
+/* What the guest hands in: 0, and -1 if he is none of ours, or went without a word. Of a stranger
+ * no descriptor is let in. */
+static int look(const struct shl_door *door, pid_t from, int *ret_fd)
+{
+    uint64_t secret = 0;
+    struct iovec part = { &secret, sizeof secret };
+    struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+    ssize_t got = peek(door->guest, &message);
+    *ret_fd = -1;
+    if (got < 0 && errno != EAGAIN && errno != ECONNRESET)
+        return system_error();
+    if (got < 0 && errno == EAGAIN && from != 0 && whose(door->guest) == from)
+        return -EAGAIN;
+    return got == sizeof secret && secret == door->secret ? look_at_fd(door, ret_fd) : 0;
 }
 
 /* 0, and somebody is there. */
@@ -160,19 +171,18 @@ static int let_in(struct shl_door *door)
     return errno == EAGAIN ? -EAGAIN : system_error();
 }
 
-int shl_door_take(struct shl_door *door, pid_t from, int *ret_fd)
+int shl_door_take(struct shl_door *door, pid_t from, unsigned *ret_gone, int *ret_fd)
 {
-    for (;;) {
-        int fd = -1, code = let_in(door);
+    *ret_fd = -1;
+    for (*ret_gone = 0; *ret_fd < 0; ++*ret_gone) {
+        int code = *ret_gone < SHL_DOOR_GUESTS_MAX ? let_in(door) : -EAGAIN;
         if (code == 0)
-            code = look(door, from, &fd);
+            code = look(door, from, ret_fd);
         if (code < 0)
             return code;
-        close(door->guest);
+        int guest = door->guest;
         door->guest = -1;
-        if (fd < 0)
-            continue;
-        *ret_fd = fd;
-        return 0;
+        close(guest);
     }
+    return 0;
 }

@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+enum { SHL_DOOR_GUESTS_MAX = 64 }; /* so many wait there, about */
+
 struct shl_door {
     int fd;
     int guest;       /* who has come in and was not served yet; -1: nobody */
@@ -25,8 +27,10 @@ void shl_door_close(const struct shl_door *door);
  * waits. */
 int shl_door_hand(uint32_t number, pid_t pid, uint64_t secret, int fd);
 
-/* The oldest that was handed in, closed at exec. -EAGAIN: there is none, or one is just being
- * handed in by the process `from`; or an error, after which it is still there. Never waits. */
-int shl_door_take(struct shl_door *door, pid_t from, int *ret_fd);
+/* The oldest that was handed in, closed at exec, and how many guests have gone thereby, who made
+ * room for others. -EAGAIN: there is none, or one is just being handed in by the process `from` (0:
+ * nobody), or SHL_DOOR_GUESTS_MAX had nothing and there may be more; or an error, after which it is
+ * still there. Never waits. */
+int shl_door_take(struct shl_door *door, pid_t from, unsigned *ret_gone, int *ret_fd);
 
 #endif

@@ -24,21 +24,25 @@ static void close_parents(struct shl_children *children)
     shl_doors_leave();
 }
 
-/* The child has the table as it is between two changes, and its lock open. */
-static pid_t fork_whole_table(void)
+/* The child has both tables as they are between two changes, and their locks open. */
+static pid_t fork_whole_tables(void)
 {
     shl_children_lock();
+    bool doors = shl_doors_lock();
     bool readers = shl_readers_before_fork();
     pid_t pid = shl_child_fork();
     shl_readers_after_fork(readers, pid == 0);
-    if (pid != 0)
+    if (pid != 0) {
+        if (doors)
+            shl_doors_unlock();
         shl_children_unlock();
+    }
     return pid;
 }
 
 int shl_start_fork(const struct shl_start *start)
 {
-    pid_t pid = fork_whole_table();
+    pid_t pid = fork_whole_tables();
     if (pid < 0)
         return pid;
     if (pid > 0)

@@ -3,7 +3,7 @@
  * other one is told long before the tick, has what was handed over, and of what was not taken
  * nothing is left open. Spec 2.14.
  */
-#include "harness.h"
+#include "call.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "os/chaos.h"
+#include "os/futex.h"
 
 TestSuite(descriptors_kill, .timeout = 120);
 
@@ -125,5 +126,89 @@ Test(descriptors_kill, receiver_at_every_step_2_14, .timeout = 60)
         cr_assert_eq(read(sides[0], &byte, 1), 0, "%s: it is still open somewhere", point);
         close(sides[0]);
         assert_code(shoal_connection_close(ends.first), 0);
+    }
+}
+
+static void closes(void *argument)
+{
+    plan_kill();
+    (void)!shoal_connection_close(*(shoal_connection *)argument);
+}
+
+/* Nobody's end is a closed one, also if who was closing it is dead, or has not gone on. */
+Test(descriptors_kill, who_closes_and_holds_it_no_more, .timeout = 60)
+{
+    const struct ends ends = pipe_create();
+    void *payload;
+    point = "pipe.nobody";
+    const shoal_process child = victim_start(closes, ends, -1);
+    assert_code(shoal_connection_recv(ends.first, &payload, harness_deadline()), -EPIPE);
+    assert_code(shoal_connection_send_fd(ends.first, 0, harness_deadline()), -EPIPE);
+    was_killed(child);
+    assert_code(shoal_connection_close(ends.first), 0);
+    shoal_audit audit;
+    assert_code(shoal_segment_audit((shoal_segment){ 0 }, &audit), 0);
+    cr_assert_eq(audit.lost + audit.damaged, 0);
+}
+
+/* --- an end that changes in the middle of a call -------------------------------------------- */
+
+enum { PIPES = 8 };
+
+static struct {
+    atom32 stalled, released;
+    _Atomic bool made;
+    struct ends old, made_anew[PIPES];
+} stale;
+
+static int opens_door_slowly(struct call *call)
+{
+    int fd;
+    shl_chaos_plan(
+        &(struct shl_chaos_plan){ "pipe.R1", SHL_CHAOS_STALL, 0, &stale.stalled, &stale.released });
+    return shoal_connection_recv_fd(call->end, &fd, SHOAL_NOW);
+}
+
+static int closes_and_makes_anew(struct call *call)
+{
+    int code = shoal_connection_close(stale.old.first);
+    (void)call;
+    if (code == 0)
+        code = shoal_connection_close(stale.old.second);
+    for (unsigned i = 0; code == 0 && i < PIPES; i++)
+        code = shoal_pipe_create(NULL, &stale.made_anew[i].first, &stale.made_anew[i].second);
+    stale.made = true;
+    return code;
+}
+
+static void descriptors_come_to(shoal_connection to, shoal_connection from)
+{
+    int fd;
+    assert_code(shoal_connection_recv_fd(to, &fd, SHOAL_NOW), -ETIMEDOUT);
+    assert_code(shoal_connection_send_fd(from, 0, harness_deadline()), 0);
+    assert_code(shoal_connection_recv_fd(to, &fd, harness_deadline()), 0);
+    close(fd);
+}
+
+/* Who was opening the door of a closed end does not say so in the next end of its place. */
+Test(descriptors_kill, late_door_is_no_new_end_s, .timeout = 60)
+{
+    stale.old = pipe_create();
+    struct call slow = { .function = opens_door_slowly, .end = stale.old.first };
+    struct call other = { .function = closes_and_makes_anew };
+    call_start(&slow);
+    cr_assert(harness_until(atom_load_acquire(&stale.stalled)));
+    call_start(&other);
+    cr_assert(harness_until(stale.made || is_asleep(other.tid)));
+    atom_store_release(&stale.released, 1);
+    shl_futex_wake(&stale.released, 1);
+    const int code = call_ends(&slow);
+    cr_assert(code == -ETIMEDOUT || code == -ESTALE, "%d", code);
+    assert_code(call_ends(&other), 0);
+    for (unsigned i = 0; i < PIPES; i++) {
+        descriptors_come_to(stale.made_anew[i].first, stale.made_anew[i].second);
+        descriptors_come_to(stale.made_anew[i].second, stale.made_anew[i].first);
+        assert_code(shoal_connection_close(stale.made_anew[i].first), 0);
+        assert_code(shoal_connection_close(stale.made_anew[i].second), 0);
     }
 }

@@ -3,6 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/stat.h>
 
 TestSuite(handover, .timeout = 120);
 
@@ -193,6 +196,66 @@ Test(handover, forked_child_keeps_nothing_open, .timeout = 60)
     assert_code(shoal_process_kill(child), 0);
     child_ends(child, -SIGKILL);
     assert_code(shoal_connection_close(ends.second), 0);
+}
+
+static atomic_bool is_over;
+
+static void *hands_over_and_over(void *argument)
+{
+    const int file = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    intptr_t failed = file < 0;
+    (void)argument;
+    while (!is_over && !failed) {
+        struct ends ends;
+        int fd;
+        failed = shoal_pipe_create(NULL, &ends.first, &ends.second) < 0;
+        for (int i = 0; i < 4 && !failed; i++) {
+            failed = shoal_connection_send_fd(ends.first, file, harness_deadline()) < 0 ||
+                     shoal_connection_recv_fd(ends.second, &fd, harness_deadline()) < 0;
+            if (!failed)
+                close(fd);
+        }
+        failed = failed || shoal_connection_close(ends.first) < 0 ||
+                 shoal_connection_close(ends.second) < 0;
+    }
+    close(file);
+    return (void *)failed;
+}
+
+static void counts_sockets(void *argument)
+{
+    int count = 0;
+    (void)argument;
+    for (int fd = 0; fd < 1024; fd++) {
+        struct stat stat;
+        count += fstat(fd, &stat) == 0 && S_ISSOCK(stat.st_mode);
+    }
+    _exit(count);
+}
+
+/* Whatever another thread is doing at a door: the fork is before or behind it. */
+Test(handover, forked_child_has_no_socket_of_another_thread_s, .timeout = 60)
+{
+    enum { CHILDREN = 100 };
+    const shoal_process_options options = { .target = counts_sockets,
+                                            .start_method = SHOAL_START_FORK };
+    int before = -1;
+    pthread_t thread;
+    void *failed;
+    for (int i = 0; i <= CHILDREN; i++) {
+        shoal_process child;
+        if (i == 1)
+            cr_assert_eq(pthread_create(&thread, NULL, hands_over_and_over, NULL), 0);
+        assert_code(shoal_process_start_new(&options, &child), 0);
+        assert_code(shoal_process_join(child, harness_deadline()), 0);
+        const int count = shoal_process_exitcode(child);
+        before = i == 0 ? count : before;
+        cr_assert(count >= 0 && count == before, "%d sockets, %d before", count, before);
+        assert_code(shoal_process_close(child), 0);
+    }
+    is_over = true;
+    pthread_join(thread, &failed);
+    cr_assert_null(failed);
 }
 
 static int has_no_part_in_it(void *argument)

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "os/channel.h"
 #include "os/door.h"
 
 TestSuite(descriptors, .timeout = 120);
@@ -263,6 +264,7 @@ static int stranger_at(uint32_t number)
 Test(descriptors, strangers_at_a_door_are_sent_away, .timeout = 60)
 {
     struct shl_door door;
+    unsigned gone;
     int fd = -1;
     assert_code(shl_door_open(&door), 0);
     const int silent = stranger_at(door.number), talks = stranger_at(door.number);
@@ -270,10 +272,10 @@ Test(descriptors, strangers_at_a_door_are_sent_away, .timeout = 60)
     close(stranger_at(door.number));
     assert_code(shl_door_hand(door.number, getpid(), door.secret + 1, 0), 0);
     assert_code(shl_door_hand(door.number, getpid(), door.secret, 0), 0);
-    assert_code(shl_door_take(&door, getpid() + 1, &fd), 0);
+    assert_code(shl_door_take(&door, getpid() + 1, &gone, &fd), 0);
     cr_assert(fd >= 0);
     close(fd);
-    assert_code(shl_door_take(&door, getpid() + 1, &fd), -EAGAIN);
+    assert_code(shl_door_take(&door, getpid() + 1, &gone, &fd), -EAGAIN);
     close(silent);
     close(talks);
     shl_door_close(&door);
@@ -283,10 +285,11 @@ Test(descriptors, strangers_at_a_door_are_sent_away, .timeout = 60)
 Test(descriptors, wrong_door_is_noticed_before, .timeout = 60)
 {
     struct shl_door door;
+    unsigned gone;
     int fd = -1;
     assert_code(shl_door_open(&door), 0);
     assert_code(shl_door_hand(door.number, getppid(), door.secret, 0), -ENOENT);
-    assert_code(shl_door_take(&door, getpid(), &fd), -EAGAIN);
+    assert_code(shl_door_take(&door, getpid(), &gone, &fd), -EAGAIN);
     shl_door_close(&door);
     assert_code(shl_door_hand(door.number, getpid(), door.secret, 0), -ENOENT);
 }
@@ -295,13 +298,59 @@ Test(descriptors, wrong_door_is_noticed_before, .timeout = 60)
 Test(descriptors, slow_guest_keeps_his_turn, .timeout = 60)
 {
     struct shl_door door;
+    unsigned gone;
     int fd = -1;
     assert_code(shl_door_open(&door), 0);
     const int slow = stranger_at(door.number);
     assert_code(shl_door_hand(door.number, getpid(), door.secret, 0), 0);
-    assert_code(shl_door_take(&door, getpid(), &fd), -EAGAIN);
+    assert_code(shl_door_take(&door, getpid(), &gone, &fd), -EAGAIN);
     close(slow);
-    assert_code(shl_door_take(&door, getpid(), &fd), 0);
+    assert_code(shl_door_take(&door, getpid(), &gone, &fd), 0);
     close(fd);
+    shl_door_close(&door);
+}
+
+static unsigned open_fds(void)
+{
+    unsigned count = 0;
+    for (int fd = 0; fd < 1024; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+/* However many he hands in. */
+Test(descriptors, stranger_s_descriptors_are_not_let_in, .timeout = 60)
+{
+    struct shl_door door;
+    unsigned gone;
+    int fd = -1;
+    const uint64_t guess = 0;
+    assert_code(shl_door_open(&door), 0);
+    const unsigned before = open_fds();
+    for (unsigned count = 1; count <= 2; count++) {
+        const int stranger = stranger_at(door.number);
+        assert_code(shl_channel_send(stranger, &guess, sizeof guess, (int[]){ 0, 0 }, count), 0);
+        close(stranger);
+        assert_code(shl_door_take(&door, getpid(), &gone, &fd), -EAGAIN);
+        cr_assert_eq(gone, 1);
+        cr_assert_eq(open_fds(), before, "%u were sent", count);
+    }
+    shl_door_close(&door);
+}
+
+/* Who takes is not kept by those who come and go: he leaves when as many have gone as may wait. */
+Test(descriptors, strangers_do_not_keep_who_takes, .timeout = 60)
+{
+    struct shl_door door;
+    unsigned gone, waiting = 0;
+    int fd = -1;
+    assert_code(shl_door_open(&door), 0);
+    while (shl_door_hand(door.number, getpid(), ~door.secret, 0) == 0)
+        waiting++;
+    cr_assert_geq(waiting, SHL_DOOR_GUESTS_MAX);
+    assert_code(shl_door_take(&door, getpid(), &gone, &fd), -EAGAIN);
+    cr_assert_eq(gone, SHL_DOOR_GUESTS_MAX);
+    assert_code(shl_door_take(&door, getpid(), &gone, &fd), -EAGAIN);
+    cr_assert_eq(gone, waiting - SHL_DOOR_GUESTS_MAX);
     shl_door_close(&door);
 }
