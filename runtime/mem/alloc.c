@@ -16,7 +16,7 @@ bool shl_place_large(const struct shl_segment *segment, struct block_shm *block,
                      struct shl_place *ret_place)
 {
     uint64_t offset = shl_offset(segment, block) - BLOCKS_AT;
-    *ret_place = (struct shl_place){ segment, block, CLASS_LARGE };
+    *ret_place = (struct shl_place){ segment, block, CLASS_LARGE, 0 };
     return offset % CHUNK_SIZE == 0 &&
            chunk_word_kind(shl_chunk_word(segment, offset)) == CHUNK_LARGE;
 }

@@ -18,6 +18,7 @@ struct shl_place {
     const struct shl_segment *segment;
     struct block_shm *block;
     uint32_t size_class; /* or CLASS_LARGE */
+    uint32_t first;      /* page of its run in the chunk */
 };
 
 static inline struct block_shm *shl_block(const void *payload)
@@ -49,7 +50,7 @@ static inline bool shl_place_in_run(const struct shl_segment *segment, struct bl
     const struct shl_size *size = &shl_sizes[size_class];
     if (unlikely(first > size->first_most) && !SHL_MISTAKE("alloc.run"))
         return false; /* damaged: the run would reach beyond its chunk */
-    *ret_place = (struct shl_place){ segment, block, size_class };
+    *ret_place = (struct shl_place){ segment, block, size_class, first };
     return shl_block_begins(size, offset % CHUNK_SIZE - first * PAGE_SIZE_SHM);
 }
 

@@ -87,8 +87,7 @@ static void learn(const struct shl_place *place, struct shl_attachment *self, ui
 {
     const struct shl_size *size = &shl_sizes[place->size_class];
     uint64_t inside = shl_offset(place->segment, place->block) - BLOCKS_AT;
-    uint32_t first = page_word_first(shl_page_word(place->segment, inside));
-    uint64_t begin = inside / CHUNK_SIZE * CHUNK_SIZE + first * PAGE_SIZE_SHM + BLOCKS_AT;
+    uint64_t begin = inside / CHUNK_SIZE * CHUNK_SIZE + place->first * PAGE_SIZE_SHM + BLOCKS_AT;
     *shl_known_run(self, place->block) =
         (struct shl_known_run){ .begin = (uintptr_t)shl_at(place->segment, begin),
                                 .inverse = size->inverse,
