@@ -122,13 +122,15 @@ void shl_alloc_flush(const struct shl_segment *segment, struct shl_attachment *s
     }
 }
 
+atom64 shl_decayed_ns;
+
 /* Memory goes back to the system, now and then, when runs become empty; also what the thread has
- * kept from earlier work, as each block holds its whole run. */
+ * kept from earlier work, as each block holds its whole run. Not at the first time: whoever has
+ * just begun would fetch it again at once. */
 static SHL_COLD void decay(const struct shl_segment *segment, struct shl_attachment *self)
 {
-    static atom64 last_ns; /* of this process */
-    uint64_t now = shl_clock_ns(), last = atom_load_relaxed(&last_ns);
-    if (now - last < DECAY_NS || !atom_cas_relaxed_64(&last_ns, last, now))
+    uint64_t now = shl_clock_ns(), last = atom_load_relaxed(&shl_decayed_ns);
+    if (now - last < DECAY_NS || !atom_cas_relaxed_64(&shl_decayed_ns, last, now) || last == 0)
         return;
     shl_alloc_flush(segment, self);
     shl_runs_collect(segment, self->owner, true);

@@ -51,6 +51,9 @@ struct block_shm *shl_alloc_place(const struct shl_segment *segment, uint32_t si
 void shl_free_place(const struct shl_segment *segment, uint32_t size_class,
                     struct block_shm *place);
 
+/* When this process began to wait before it gives memory back again, in ns; 0: it has not yet. */
+extern SHL_HIDDEN atom64 shl_decayed_ns;
+
 /* Says why a block in this state is not a payload of the caller's own. */
 int shl_block_error(const struct shl_segment *segment, uint64_t own);
 

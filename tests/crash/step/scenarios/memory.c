@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "../scenarios.h"
+#include "mem/alloc.h"
 
 enum {
     SIZE = 100,
@@ -120,6 +121,7 @@ static int use_chunks_beside(void)
  * all that is empty goes back to the system. */
 static int use_and_decay(void)
 {
+    atom_store_relaxed(&shl_decayed_ns, 1); /* long ago */
     return use_blocks(3, DECAY_SIZE);
 }
 
