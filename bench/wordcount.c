@@ -6,6 +6,7 @@
 #include "progress.h"
 #include "report.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,6 +113,7 @@ static int check_equal(const struct digest *expected, const struct digest *got, 
 static int run_job(const struct job *job, const struct job_input *input, struct job_output *output)
 {
     *output = (struct job_output){ 0 };
+    malloc_trim(0); /* threads would begin with memory that the last way has warmed for them */
     if (!table_open(&output->total, &store_heap, TOTAL_SIZE_FIRST) ||
         !table_begin(&output->total)) {
         fprintf(stderr, "shoal-bench: no memory for the table of counts\n");
