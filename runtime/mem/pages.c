@@ -103,36 +103,46 @@ bool shl_pages_are_named(const struct shl_segment *segment, uint32_t owner, uint
     return false;
 }
 
+/* Free words in a row, of chunks or of the pages of one, that somebody takes. */
+struct row {
+    atom64 *words;
+    uint64_t taken; /* what they become */
+    uint64_t first;
+    bool zero;   /* all were never used before */
+    bool undone; /* some were taken, and let go: who looked meanwhile has not seen them */
+};
+
 /* Takes words[first..first + count), which are free, or none of them. */
-static bool take_run(atom64 *words, uint64_t first, uint64_t count, uint64_t taken, bool *ret_zero)
+static bool take_row(struct row *row, uint64_t count)
 {
-    *ret_zero = true;
+    atom64 *words = &row->words[row->first];
+    row->zero = true;
     for (uint64_t i = 0; i < count; i++) {
-        uint64_t seen = atom_load_relaxed(&words[first + i]);
+        uint64_t seen = atom_load_relaxed(&words[i]);
         /* [pages.free] acquire <- shl_pages_give(), free_chunks(): its last user is done. */
-        if ((seen & 0xff) == 0 && atom_cas_acquire_64(&words[first + i], seen, taken)) {
-            *ret_zero = *ret_zero && seen == 0;
+        if ((seen & 0xff) == 0 && atom_cas_acquire_64(&words[i], seen, row->taken)) {
+            row->zero = row->zero && seen == 0;
             continue;
         }
+        row->undone = row->undone || i > 0;
         while (i-- > 0)
-            /* [pages.free] release -> take_run(): so it is still, for the next one who takes it. */
-            atom_store_release(&words[first + i], PAGE_DIRTY);
+            /* [pages.free] release -> take_row(): so it is still, for the next one who takes it. */
+            atom_store_release(&words[i], PAGE_DIRTY);
         return false;
     }
     return true;
 }
 
-/* Finds and takes a run between two indices. A lost race only makes it look further. */
-static bool find_run(atom64 *words, uint64_t begin, uint64_t end, uint64_t count, uint64_t taken,
-                     uint64_t *ret_first, bool *ret_zero)
+/* Finds and takes a row between two indices. A lost race only makes it look further. */
+static bool find_row(struct row *row, uint64_t begin, uint64_t end, uint64_t count)
 {
     uint64_t length = 0;
     for (uint64_t i = begin; i < end; i++) {
-        length = (atom_load_relaxed(&words[i]) & 0xff) == 0 ? length + 1 : 0;
+        length = (atom_load_relaxed(&row->words[i]) & 0xff) == 0 ? length + 1 : 0;
         if (length < count)
             continue;
-        *ret_first = i + 1 - count;
-        if (take_run(words, *ret_first, count, taken, ret_zero))
+        row->first = i + 1 - count;
+        if (take_row(row, count))
             return true;
         length = 0;
     }
@@ -161,18 +171,16 @@ static void free_chunks(const struct shl_segment *segment, uint64_t chunk, uint6
     bool zero = shl_memory_decommit(shl_at(segment, chunk * CHUNK_SIZE), count * CHUNK_SIZE);
     SHL_CHAOS("pages.decommitted");
     for (uint64_t i = count; i-- > 0;)
-        /* [pages.free] release -> take_run(): we are done with it. */
+        /* [pages.free] release -> take_row(): we are done with it. */
         atom_store_release(&shl_chunk_words(segment)[chunk + i], zero ? CHUNK_FREE : PAGE_DIRTY);
 }
 
 /* The end is raised first: nothing lies behind it, whoever is killed. */
-static bool find_chunks(const struct shl_segment *segment, uint64_t taken, uint64_t count,
-                        uint64_t *ret_chunk, bool *ret_zero)
+static bool find_chunks(const struct shl_segment *segment, struct row *row, uint64_t count)
 {
     for (;;) {
         uint64_t end = shl_chunks_end(segment), most = shl_chunks_count(segment);
-        if (find_run(shl_chunk_words(segment), segment->chunks_at, end, count, taken, ret_chunk,
-                     ret_zero))
+        if (find_row(row, segment->chunks_at, end, count))
             return true;
         end = end < segment->chunks_at ? segment->chunks_at : end;
         if (count > most || end == most)
@@ -184,13 +192,15 @@ static bool find_chunks(const struct shl_segment *segment, uint64_t taken, uint6
 static int take_chunks(const struct shl_segment *segment, uint32_t owner, uint64_t count,
                        uint64_t size, uint64_t *ret_chunk, bool *ret_zero)
 {
-    uint64_t taken = chunk_word_make(CHUNK_TAKEN, owner, 0);
-    REQUIRE(find_chunks(segment, taken, count, ret_chunk, ret_zero), -ENOMEM,
-            "the segment has reached its size_max");
+    struct row row = { .words = shl_chunk_words(segment),
+                       .taken = chunk_word_make(CHUNK_TAKEN, owner, 0) };
+    REQUIRE(find_chunks(segment, &row, count), -ENOMEM, "the segment has reached its size_max");
     SHL_CHAOS("pages.taken");
-    int code = commit(segment, *ret_chunk * CHUNK_SIZE, size);
+    *ret_chunk = row.first;
+    *ret_zero = row.zero;
+    int code = commit(segment, row.first * CHUNK_SIZE, size);
     if (code < 0 && !SHL_MISTAKE("pages.chunks"))
-        free_chunks(segment, *ret_chunk, count);
+        free_chunks(segment, row.first, count);
     return code;
 }
 
@@ -284,35 +294,63 @@ bool shl_chunks_give(const struct shl_segment *segment, uint32_t owner, uint64_t
     return given;
 }
 
-/* The hint in a chunk's word: no more than `count` free pages in a row. */
-static void set_bound(const struct shl_segment *segment, uint64_t chunk, uint64_t seen,
+/* Free pages were given, or let go again: whoever looks or has looked shall see them. */
+static void raise_row(const struct shl_segment *segment, uint64_t chunk)
+{
+    atom64 *word = &shl_chunk_words(segment)[chunk];
+    uint64_t seen, next;
+    do {
+        seen = atom_load_relaxed(word);
+        if (chunk_word_kind(seen) != CHUNK_PAGES)
+            return;
+        uint64_t gives = chunk_word_gives(seen) + (SHL_MISTAKE("pages.counted") ? 0 : 1);
+        next = chunk_word_make_pages(gives, PAGES_PER_CHUNK - 1);
+        /* [pages.chunk] acq_rel: the hints alone change, behind the pages' words. */
+    } while (!atom_cas_acq_rel_64(word, seen, next) && !SHL_MISTAKE("pages.told"));
+}
+
+/* No `count` free pages lay in a row since the chunk's word was seen so. */
+static void lower_row(const struct shl_segment *segment, uint64_t chunk, uint64_t seen,
                       uint64_t count)
 {
-    if (chunk_word_kind(seen) == CHUNK_PAGES)
+    if (chunk_word_row(seen) >= count)
         /* [pages.chunk] acq_rel: the hint alone changes. */
         atom_cas_acq_rel_64(&shl_chunk_words(segment)[chunk], seen,
-                            chunk_word_make(CHUNK_PAGES, 0, count));
+                            chunk_word_make_pages(chunk_word_gives(seen), count - 1));
+}
+
+/* So many pages of a chunk, or none. */
+static bool take_pages_of(const struct shl_segment *segment, uint32_t owner, uint64_t chunk,
+                          uint32_t count, struct row *ret_row)
+{
+    if (!shl_pages_enter(segment, owner, shl_page_number(chunk, 0)))
+        return false;
+    *ret_row = (struct row){ .words = shl_page_words(segment, chunk),
+                             .taken = page_word_make(PAGE_TAKEN, owner, 0, 0) };
+    uint64_t seen = shl_chunk_word(segment, chunk * CHUNK_SIZE);
+    bool found = find_row(ret_row, 1, PAGES_PER_CHUNK, count);
+    if (ret_row->undone && !SHL_MISTAKE("pages.undone"))
+        raise_row(segment, chunk);
+    else if (!found)
+        lower_row(segment, chunk, seen, count);
+    shl_pages_leave(segment, owner);
+    return found;
 }
 
 bool shl_pages_take(const struct shl_segment *segment, uint32_t owner, uint32_t count,
                     bool thoroughly, uint64_t *ret_number, bool *ret_zero)
 {
-    uint64_t taken = page_word_make(PAGE_TAKEN, owner, 0, 0), end = shl_chunks_end(segment), page;
-    for (uint64_t chunk = segment->chunks_at; chunk < end; chunk++) {
+    struct row row;
+    for (uint64_t chunk = segment->chunks_at; chunk < shl_chunks_end(segment); chunk++) {
         uint64_t word = shl_chunk_word(segment, chunk * CHUNK_SIZE);
-        bool promising = thoroughly || chunk_word_value(word) >= count;
-        if (chunk_word_kind(word) != CHUNK_PAGES || !promising ||
-            !shl_pages_enter(segment, owner, shl_page_number(chunk, 0)))
-            continue;
-        bool found = find_run(shl_page_words(segment, chunk), 1, PAGES_PER_CHUNK, count, taken,
-                              &page, ret_zero);
-        shl_pages_leave(segment, owner);
-        if (found) {
-            *ret_number = shl_page_number(chunk, page);
+        bool promising = thoroughly || chunk_word_row(word) >= count;
+        if (chunk_word_kind(word) == CHUNK_PAGES && promising &&
+            take_pages_of(segment, owner, chunk, count, &row)) {
+            *ret_number = shl_page_number(chunk, row.first);
+            *ret_zero = row.zero;
             SHL_CHAOS("pages.pages_taken");
             return true;
         }
-        set_bound(segment, chunk, word, count - 1);
     }
     return false;
 }
@@ -328,7 +366,7 @@ int shl_pages_add_chunk(const struct shl_segment *segment, uint32_t owner)
         atom_store_relaxed(&shl_page_words(segment, chunk)[page], PAGE_DIRTY);
     /* [pages.chunk] release -> shl_chunk_word(): its memory, and its page words. */
     atom_store_release(&shl_chunk_words(segment)[chunk],
-                       chunk_word_make(CHUNK_PAGES, 0, PAGES_PER_CHUNK - 1));
+                       chunk_word_make_pages(0, PAGES_PER_CHUNK - 1));
     return 0;
 }
 
@@ -340,34 +378,24 @@ void shl_pages_give(const struct shl_segment *segment, uint64_t number, uint32_t
         /* [pages.given] release -> shl_run_learn(): they are no run. */
         atom_add_release(&segment->shm->pages_given, 1);
     for (uint64_t i = count; i-- > 0;)
-        /* [pages.free] release -> take_run(): we are done with it. */
+        /* [pages.free] release -> take_row(): we are done with it. */
         atom_store_release(&words[number % PAGES_PER_CHUNK + i], PAGE_DIRTY);
-    set_bound(segment, chunk, shl_chunk_word(segment, number * PAGE_SIZE_SHM), PAGES_PER_CHUNK - 1);
-}
-
-static bool take_all_pages(const struct shl_segment *segment, uint32_t owner, uint64_t chunk)
-{
-    bool zero, taken;
-    if (!shl_pages_enter(segment, owner, shl_page_number(chunk, 0)))
-        return false;
-    taken = take_run(shl_page_words(segment, chunk), 1, PAGES_PER_CHUNK - 1,
-                     page_word_make(PAGE_TAKEN, owner, 0, 0), &zero);
-    shl_pages_leave(segment, owner);
-    return taken;
+    raise_row(segment, chunk);
 }
 
 bool shl_pages_give_chunk(const struct shl_segment *segment, uint32_t owner, uint64_t chunk)
 {
+    struct row row;
     atom64 *word = &shl_chunk_words(segment)[chunk];
     if (chunk_word_kind(shl_chunk_word(segment, chunk * CHUNK_SIZE)) != CHUNK_PAGES ||
-        !take_all_pages(segment, owner, chunk))
+        !take_pages_of(segment, owner, chunk, PAGES_PER_CHUNK - 1, &row))
         return false;
     SHL_CHAOS("pages.chunk_emptied");
     /* [pages.named] seq_cst: nobody enters from here on. */
-    atom_exchange_seq_cst(word, chunk_word_make(CHUNK_TAKEN, owner, 1));
+    uint64_t before = atom_exchange_seq_cst(word, chunk_word_make(CHUNK_TAKEN, owner, 1));
     if (shl_pages_are_named(segment, owner, shl_page_number(chunk, 0), PAGES_PER_CHUNK)) {
         /* [pages.chunk] release -> shl_chunk_word(): as before. */
-        atom_store_release(word, chunk_word_make(CHUNK_PAGES, 0, PAGES_PER_CHUNK - 1));
+        atom_store_release(word, before);
         shl_pages_give(segment, shl_page_number(chunk, 1), PAGES_PER_CHUNK - 1);
         return false;
     }
@@ -407,6 +435,8 @@ static void settle_taken_pages(const struct shl_segment *segment, uint32_t owner
             shl_is_dead_thread(dead, page_word_owner(word)))
             shl_pages_give(segment, shl_page_number(chunk, page), 1);
     }
+    if (!SHL_MISTAKE("pages.raised"))
+        raise_row(segment, chunk); /* which the dead may have left out */
     shl_pages_leave(segment, owner);
 }
 

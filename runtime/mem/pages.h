@@ -4,8 +4,10 @@
  *
  * Layout. One word per chunk in the tables, one per page in the first page of a chunk of pages:
  *     chunk word {value:32, owner:16, zero:8, kind:8}
- *                value: of LARGE how many chunks; of REST its first one; of PAGES no more than so
- *                many free pages lie in a row (a hint); of TAKEN 1 if its page words still stand
+ *                value: of LARGE how many chunks; of REST its first one; of TAKEN 1 if its page
+ *                words still stand; of PAGES {gives:24, row:8}, hints
+ *                row: no more free pages lie in a row. Who gives pages raises it and counts that in
+ *                gives; who has looked in vain lowers it if nobody has given any meanwhile
  *     page word  {first:8, class:8, zero:16, owner:16, flags:8, kind:8}     (runs.h has the flags)
  *                first: of REST the run's first page; class: of RUN and REST (sizes.h)
  *     owner: the thread (short) with an unfinished step; nobody else then changes what it is about
@@ -70,6 +72,22 @@ static inline uint32_t chunk_word_owner(uint64_t word)
 static inline uint64_t chunk_word_value(uint64_t word)
 {
     return word >> 32;
+}
+
+/* Of a chunk of pages, see above. */
+static inline uint64_t chunk_word_make_pages(uint64_t gives, uint64_t row)
+{
+    return chunk_word_make(CHUNK_PAGES, 0, (gives & 0xffffff) << 8 | row);
+}
+
+static inline uint64_t chunk_word_gives(uint64_t word)
+{
+    return word >> 40;
+}
+
+static inline uint64_t chunk_word_row(uint64_t word)
+{
+    return word >> 32 & 0xff;
 }
 
 #define PAGE_OWNER_MASK (UINT64_C(0xffff) << 16)

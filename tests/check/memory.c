@@ -102,14 +102,18 @@ static bool victim_has_ended(void)
     return machine.threads[VICTIM].phase == DONE || machine.threads[VICTIM].phase == DEAD;
 }
 
-static void one_settles(unsigned self)
+static void settle_the_victim(void)
 {
-    if (self != SETTLER) {
-        take_and_give(self);
-        return;
-    }
     machine_await(victim_has_ended);
     shl_peer_recover_all(segment());
+}
+
+static void one_settles(unsigned self)
+{
+    if (self == SETTLER)
+        settle_the_victim();
+    else
+        take_and_give(self);
 }
 
 static void one_collects_and_one_settles(unsigned self)
@@ -157,6 +161,93 @@ static const char *judge(void)
     if (page_word_kind(word) == PAGE_RUN && (word & RUN_SOME) && class->gives == class->in_vain)
         return "nobody looks for free blocks";
     return audit.kept + audit.owned > 0 ? "memory is somebody's who has none" : NULL;
+}
+
+/* --- how many free pages lie in a row --------------------------------------------------------- */
+
+enum { PAGE = 0 /* ghost: the one that is held */, PAGES_MOST = PAGES_PER_CHUNK - 1 };
+
+static uint64_t take_pages(uint32_t count)
+{
+    uint64_t number;
+    bool zero;
+    return shl_pages_take(segment(), owner(), count, false, &number, &zero) ? number : 0;
+}
+
+/* A chunk of free pages. */
+static void begin_pages(void)
+{
+    begin();
+    if (!shl_runs_collect(segment(), owner(), false))
+        machine_bail_out("no free pages");
+}
+
+static void begin_pages_but_one(void)
+{
+    begin_pages();
+    machine.ghosts[PAGE] = take_pages(1);
+}
+
+/* One looks for all pages of the chunk, of which the other gives the last one meanwhile. */
+static void one_gives_a_page(unsigned self)
+{
+    if (self == VICTIM)
+        shl_pages_give(segment(), machine.ghosts[PAGE], 1);
+    else if (self == SETTLER)
+        settle_the_victim();
+    else
+        take_pages(PAGES_MOST);
+}
+
+/* One begins to take all, and lets them go when he meets a page that another one has taken. */
+static void one_gives_the_chunk(unsigned self)
+{
+    if (self == VICTIM)
+        shl_pages_give_chunk(segment(), owner(), run.number / PAGES_PER_CHUNK);
+    else
+        take_pages(self == 1 ? 1 : PAGES_MOST - 1);
+}
+
+static const char *judge_pages(void)
+{
+    uint64_t chunk = run.number / PAGES_PER_CHUNK, row = 0, most = 0;
+    for (uint64_t page = 1; page < PAGES_PER_CHUNK; page++) {
+        row = page_word_kind(shl_page_words(segment(), chunk)[page]) == PAGE_FREE ? row + 1 : 0;
+        most = row > most ? row : most;
+    }
+    uint64_t word = shl_chunk_word(segment(), chunk * CHUNK_SIZE);
+    bool overlooked = chunk_word_kind(word) == CHUNK_PAGES && most > chunk_word_row(word);
+    return overlooked ? "free pages are overlooked" : NULL;
+}
+
+static void check_pages(struct scenario like)
+{
+    like.threads = 2;
+    like.kills = like.victims = 0;
+    like.preemptions = UNBOUNDED;
+    like.judge = judge_pages;
+    like.name = "memory, 1 looks for pages, 1 gives one";
+    like.begin = begin_pages_but_one;
+    like.thread = one_gives_a_page;
+    holds(&like);
+    fails(&like, "pages.told");
+    fails(&like, "pages.counted");
+    like.name = "memory, 1 looks for pages, 1 gives one, 1 settles, 1 kill";
+    like.threads = 3;
+    like.kills = 1;
+    like.victims = 1 << VICTIM;
+    like.preemptions = 2;
+    like.preemptions_full = 3;
+    holds(&like);
+    fails(&like, "pages.raised");
+    like.name = "memory, 1 looks for pages, 1 takes one, 1 gives the chunk";
+    like.kills = like.victims = 0;
+    like.preemptions = 1;
+    like.preemptions_full = 2;
+    like.begin = begin_pages;
+    like.thread = one_gives_the_chunk;
+    holds(&like);
+    fails(&like, "pages.undone");
 }
 
 /* --- a message on its way --------------------------------------------------------------------- */
@@ -456,5 +547,6 @@ void check_memory(void)
     walk.thread = one_walks_the_chunk;
     holds(&walk);
     fails(&walk, "pages.named");
+    check_pages(settle);
     check_message();
 }
