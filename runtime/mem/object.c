@@ -416,6 +416,7 @@ void shl_objects_settle(const struct shl_segment *segment, const struct shl_dead
     uint32_t owner = shl_settler_owner(segment, dead);
     uint64_t offset = segment->chunks_at * CHUNK_SIZE;
     for (struct object_shm *object; (object = next_place(segment, &offset, ANY_POOL, &kind));)
-        if (is_place(segment, owner, object))
+        if (!block_own_is_nobodys(atom_load_relaxed(&object->own)) && /* most are free */
+            is_place(segment, owner, object))
             settle(segment, object, kind, dead);
 }
