@@ -21,6 +21,10 @@
     {                                            \
         "shoal payloads", OURS, &transport_shoal \
     }
+#define SINGLE                                        \
+    {                                                 \
+        "shoal single", OURS, &transport_shoal_single \
+    }
 #define CK_SPSC                              \
     {                                        \
         "ck spsc", RIVAL, &transport_ck_spsc \
@@ -67,8 +71,8 @@
     }
 
 static const struct contender values_of_two[] = {
-    VALUES,  BOOST_SPSC, CK_SPSC, PAYLOADS_TOO, RTE_SPSC, CK_MPMC,     RTE_MPMC,
-    RTE_HTS, BOOST_MPMC, PIPE,    SOCKET,       MQ,       CK_OUR_WAIT,
+    VALUES,   BOOST_SPSC, CK_SPSC,    SINGLE, PAYLOADS_TOO, RTE_SPSC, CK_MPMC,
+    RTE_MPMC, RTE_HTS,    BOOST_MPMC, PIPE,   SOCKET,       MQ,       CK_OUR_WAIT,
 };
 static const struct contender bulk_of_two[] = {
     { "shoal", OURS, &transport_shoal_bulk }, RTE_SPSC, BOOST_SPSC, RTE_MPMC, RTE_HTS, PIPE,

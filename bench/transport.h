@@ -64,6 +64,7 @@ static inline size_t channel_capacity(const struct channel *channel)
 
 extern const struct transport transport_shoal;
 extern const struct transport transport_shoal_values;
+extern const struct transport transport_shoal_single;
 extern const struct transport transport_shoal_bulk;
 extern const struct transport transport_pipe;
 extern const struct transport transport_seqpacket;

@@ -58,23 +58,27 @@ const struct transport transport_shoal = { .name = "shoal",
                                            .close = close_queue,
                                            .poll = poll_message };
 
-static int open_values_as(struct channel *channel, bool bulk)
+static int open_values_as(struct channel *channel, shoal_queue_options options)
 {
-    const shoal_queue_options options = { .capacity_count = channel_capacity(channel),
-                                          .value_size = channel->size,
-                                          .bulk = bulk };
-
+    options.capacity_count = channel_capacity(channel);
+    options.value_size = channel->size;
     return shoal_queue_create(&options, &channel->queue);
 }
 
 static int open_values(struct channel *channel)
 {
-    return open_values_as(channel, false);
+    return open_values_as(channel, (shoal_queue_options){ 0 });
+}
+
+static int open_single(struct channel *channel)
+{
+    return open_values_as(
+        channel, (shoal_queue_options){ .single_producer = true, .single_consumer = true });
 }
 
 static int open_bulk(struct channel *channel)
 {
-    return open_values_as(channel, true);
+    return open_values_as(channel, (shoal_queue_options){ .bulk = true });
 }
 
 static int send_value(struct channel *channel, const void *message)
@@ -97,6 +101,14 @@ static int poll_value(struct channel *channel, void *message)
 const struct transport transport_shoal_values = { .name = "shoal",
                                                   .by_shoal = true,
                                                   .open = open_values,
+                                                  .send = send_value,
+                                                  .recv = receive_value,
+                                                  .close = close_queue,
+                                                  .poll = poll_value };
+
+const struct transport transport_shoal_single = { .name = "shoal single",
+                                                  .by_shoal = true,
+                                                  .open = open_single,
                                                   .send = send_value,
                                                   .recv = receive_value,
                                                   .close = close_queue,

@@ -9,6 +9,11 @@
  * another's step. Not so of a queue whose options say bulk, joinable or capacity_size, or values of
  * other than 8 bytes: there who is stopped holds up its side of the queue until it goes on.
  *
+ * A queue with single_producer or single_consumer belongs on that side to one thread: the first
+ * that puts (an end, too), or gets, until it ends or dies; then to the next one. Others are refused
+ * with -EPERM. Put is faster so; get is not. One that is stopped keeps its side. Shutting down is
+ * anybody's.
+ *
  * Those who want to know when all that was put is done, and to lose no message with its consumer,
  * make it joinable: <shoal/joinable.h>.
  *
@@ -34,6 +39,8 @@ typedef struct {
     size_t value_size;        /* 0: of payloads; else of values of so many bytes */
     bool bulk;                /* for values of which one call moves many; see above */
     bool joinable;            /* what is got is leased: <shoal/joinable.h>. Not of values */
+    bool single_producer;     /* one thread alone puts: see above */
+    bool single_consumer;     /* likewise gets */
     unsigned deliveries_max;  /* of a joinable one: how often a message is given out; 0: 3 */
     shoal_queue dead_letters; /* what was given out as often goes here; none: it is dropped */
     bool ends_with_creator;   /* as his process does: waits answer -ESTALE at once, others soon */
@@ -48,9 +55,9 @@ typedef struct {
  * Blocks:  no.
  * Safe:    threads yes; after fork yes; signal handler no.
  * Death:   killed inside: no queue; its memory is free again when the death is settled.
- * Returns: 0; -EINVAL; -ENOMEM; -ENOTSUP values, and joinable; -ESTALE the segment is not attached,
- *          or dead_letters is gone; -EXDEV dead_letters lies in another segment; -EPIPE it is
- *          closed in this process.
+ * Returns: 0; -EINVAL also dead_letters with a single producer; -ENOMEM; -ENOTSUP values, and
+ *          joinable; -ESTALE the segment is not attached, or dead_letters is gone; -EXDEV
+ *          dead_letters lies in another segment; -EPIPE it is closed in this process.
  * Python:  multiprocessing.Queue(maxsize); bounded also by default.
  */
 SHOAL_MUST int shoal_queue_create(const shoal_queue_options *options, shoal_queue *ret_queue);
@@ -68,8 +75,8 @@ SHOAL_MUST int shoal_queue_create(const shoal_queue_options *options, shoal_queu
  *          the dead.
  * Returns: 0; -ETIMEDOUT full at the deadline; -ECANCELED full when the cancel event was set;
  *          -EPIPE shut down, or closed in this process; -EFAULT not a payload; -EPERM not the
- *          caller's, or not held by him; -ENOMEM shared, and no memory; -ENOTSUP shared, and the
- *          queue is joinable;
+ *          caller's, or not held by him, or the queue has another producer who alone may; -ENOMEM
+ *          shared, and no memory; -ENOTSUP shared, and the queue is joinable;
  *          -EXDEV of another segment; -EINVAL; -ESTALE the queue is gone, or the cancel event;
  *          -EUCLEAN a process damaged the queue.
  * Python:  Queue.put(obj, block, timeout); no feeder thread, so it is visible at return.
@@ -120,9 +127,10 @@ SHOAL_MUST int shoal_queue_put_many(shoal_queue queue, void *const *payloads, si
  * Safe:    threads yes; after fork yes; signal handler no.
  * Death:   killed inside: the message is still queued, or it was the dead process's.
  * Returns: 0; -ETIMEDOUT empty at the deadline; -ECANCELED empty when the cancel event was set;
- *          -EPIPE shut down and empty, or an end, or closed in this process; -EINVAL; -ENOMEM
- *          joinable, and no memory for the lease; -ESTALE the queue is gone, or the cancel event;
- *          -EUCLEAN what is queued is no payload, or a process damaged the queue.
+ *          -EPIPE shut down and empty, or an end, or closed in this process; -EPERM the queue has
+ *          another consumer who alone may; -EINVAL; -ENOMEM joinable, and no memory for the lease;
+ *          -ESTALE the queue is gone, or the cancel event; -EUCLEAN what is queued is no payload,
+ *          or a process damaged the queue.
  * Python:  Queue.get(block, timeout); -EPIPE where 3.13 raises ShutDown.
  */
 SHOAL_MUST int shoal_queue_get(shoal_queue queue, void **ret_payload, shoal_deadline deadline);

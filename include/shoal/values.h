@@ -26,8 +26,8 @@ SHOAL_BEGIN_DECLS
  * Death:   killed inside: the value is wholly in the queue or was never put; nobody waits for the
  *          dead.
  * Returns: 0; -ETIMEDOUT full at the deadline; -ECANCELED full when the cancel event was set;
- *          -EPIPE shut down; -EINVAL another size, or not a queue of values; -ESTALE the queue is
- *          gone, or the cancel event.
+ *          -EPIPE shut down; -EPERM the queue has another producer who alone may; -EINVAL another
+ *          size, or not a queue of values; -ESTALE the queue is gone, or the cancel event.
  * Python:  Queue.put(obj, block, timeout) of a number or a small struct.
  */
 SHOAL_MUST int shoal_queue_put_value(shoal_queue queue, const void *value, size_t size,
@@ -62,8 +62,8 @@ SHOAL_MUST int shoal_queue_put_values(shoal_queue queue, const void *values, siz
  * Safe:    threads yes; after fork yes; signal handler no.
  * Death:   killed inside: the value is still queued, or is lost with the dead process.
  * Returns: 0; -ETIMEDOUT empty at the deadline; -ECANCELED empty when the cancel event was set;
- *          -EPIPE shut down and empty, or an end; -EINVAL; -ESTALE the queue is gone, or the cancel
- *          event; -EUCLEAN.
+ *          -EPIPE shut down and empty, or an end; -EPERM the queue has another consumer who alone
+ *          may; -EINVAL; -ESTALE the queue is gone, or the cancel event; -EUCLEAN.
  * Python:  Queue.get(block, timeout).
  */
 SHOAL_MUST int shoal_queue_get_value(shoal_queue queue, void *ret_value, size_t size,

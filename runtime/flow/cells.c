@@ -156,26 +156,39 @@ struct attempt {
     uint64_t seen;         /* and the turn there */
 };
 
+/* P4 of a put. Where one puts alone, nobody else writes the item. */
+static inline bool commit(const struct attempt *attempt)
+{
+    struct cell_shm *cell = attempt->cell;
+    uint64_t turn = attempt->seen, filled = turn | attempt->state;
+    if (attempt->found->puts_alone || SHL_MISTAKE("cells.two_steps")) {
+        /* [cells.fill] release -> item_in(): the cell was free. */
+        atom_store_release(&cell->item, attempt->item);
+        SHL_CHAOS("cells.item");
+        if (SHL_MISTAKE("cells.unasked"))
+            turn = atom_load_relaxed(&cell->turn);
+        /* [cells.fill] release; seq_cst for [park.flag]. */
+        return atom_cas_seq_cst_64(&cell->turn, turn, filled);
+    }
+    uint64_t before = atom_load_relaxed(&cell->item);
+    /* [cells.fill] release; seq_cst for [park.flag]. */
+    return atom_cas_seq_cst_pair(&cell->turn, turn, before, filled, attempt->item);
+}
+
 /* P3 to P5 for a cell that is free: true if it was ours. */
 static inline bool fill(const struct attempt *attempt, bool slept)
 {
     struct shl_found *found = attempt->found;
-    struct cell_shm *cell = attempt->cell;
-    uint64_t turn = attempt->seen, before = atom_load_relaxed(&cell->item);
     if (unlikely(slept))
         shl_futex_wake(&found->ring->not_full.bell, 1); /* while our own bell is pending: see W4 */
     struct robust_list *pending = shl_pending_set(&found->ring->not_empty.bell);
     if (SHL_MISTAKE("cells.P3"))
         shl_pending_clear(pending);
     SHL_CHAOS("cells.P4");
-    if (SHL_MISTAKE("cells.two_steps"))
-        atom_store_relaxed(&cell->item, before = attempt->item);
-    /* [cells.fill] release; seq_cst for [park.flag]. */
-    bool done = atom_cas_seq_cst_pair(&cell->turn, turn, before, turn | attempt->state,
-                                      attempt->item);
+    bool done = commit(attempt);
     if (likely(done)) {
         SHL_CHAOS("cells.P5");
-        remember(found, SHL_PUTS, next_of(found, turn));
+        remember(found, SHL_PUTS, next_of(found, attempt->seen));
         shl_park_ring(&found->ring->not_empty);
     }
     shl_pending_clear(pending);
@@ -513,7 +526,7 @@ void shl_cells_learn(struct shl_found *found, struct cells_shm *ring, enum shl_i
     found->capacity = possible ? (uint32_t)capacity : 0;
     found->mask = mask_of(found->capacity);
     found->cells = shl_at(found->segment, possible ? cells : 0);
-    found->items = items;
+    found->items = (uint8_t)items;
     for (unsigned side = 0; side < SHL_SIDES; side++)
         /* [cells.hint] acquire <- remember(): what its writer had seen. */
         found->sides[side].turn = atom_load_acquire(hint_of(found, side));

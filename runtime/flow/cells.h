@@ -24,6 +24,9 @@
  *   P3 the bell of those who take is pending: the kernel rings it if we die before P5
  *   P4 {t FREE, any} -> {t FULL, item}: one compare-and-set of both words, the commit
  *      failed: another one has put there. From P2
+ *      Where one thread alone puts (single.h) in two steps: the item, and then {t FREE} -> {t FULL}
+ *      of the turn alone, which fails only if the ring was closed there. Killed in between: nothing
+ *      was put, and the next one writes another item
  *   P5 the hints; ring the bell; nothing is pending; inside = nothing
  * take: P4 is {h FULL} -> {h + a lap FREE}, of the turn alone, the item having been read before. A
  *   message is named in the thread's journal first (mem/journal.h), where the caller finds it if P4
@@ -39,7 +42,9 @@
  * that no more was, at that instant.
  *
  * Order
- *   [cells.fill]   put's P4 release -> take's load of the turn, acquire: the item
+ *   [cells.fill]   put's P4 release -> take's load of the turn, acquire: the item. Of one who puts
+ *                  alone the item itself, too, is a release -> shl_cells_visit(), acquire: the turn
+ *                  was FREE
  *   [cells.drain]  take's P4 release -> put's load of the turn, acquire: the reader is done
  *   [cells.hint]   release -> P2's load of the hint, acquire: I2 also for who begins there
  *   [cells.inside] P1 store, then look at the handle | close: end the handle, then look for those

@@ -16,6 +16,7 @@
 #include "flow/cells.h"
 #include "flow/joinable.h"
 #include "flow/settle.h"
+#include "flow/single.h"
 #include "mem/alloc.h"
 #include "mem/closed.h"
 #include "mem/journal.h"
@@ -73,6 +74,10 @@ static SHL_COLD void learn(struct shl_found *found)
                         queue->value_size == 0 ? ITEMS_PAYLOADS : ITEMS_VALUES);
     else
         found->items = ITEMS_DENSE;
+    for (unsigned side = 0; side < SHL_SIDES; side++)
+        if (atom_load_relaxed(&queue->singles[side]) == 0)
+            found->shortest[side] = found->items;
+    found->puts_alone = atom_load_relaxed(&queue->singles[SHL_PUTS]) != 0;
 }
 
 /* A call on the queue that was found, by the calling thread. 0 or an error. */
@@ -107,13 +112,15 @@ static int find_even_closed(shoal_queue handle, struct ring_call *ret_call)
     return call_on(shl_find_even_closed(handle.ref, KIND_QUEUE), SHOAL_FOREVER, ret_call);
 }
 
-/* Likewise for a call that is for queues of payloads, or for those of values. */
-static int find_payloads(shoal_queue handle, shoal_deadline deadline, struct ring_call *ret_call)
+/* Likewise for a call that puts payloads, or takes them. */
+static int find_payloads(shoal_queue handle, unsigned side, shoal_deadline deadline,
+                         struct ring_call *ret_call)
 {
     int code = shl_queue_find(handle, deadline, ret_call);
-    if (likely(code == 0))
-        REQUIRE(ret_call->is_owned, -EINVAL, "it is a queue of values");
-    return code;
+    if (unlikely(code < 0))
+        return code;
+    REQUIRE(ret_call->is_owned, -EINVAL, "it is a queue of values");
+    return shl_single_enter(ret_call, side);
 }
 
 /* --- either ring ---------------------------------------------------------------------------- */
@@ -236,10 +243,13 @@ static int check_options(const shoal_queue_options *options)
 static int check_dead_letters(const struct shl_segment *segment, shoal_queue dead_letters)
 {
     struct ring_call other;
-    int code = SHOAL_IS_NONE(dead_letters) ? 0 : find_payloads(dead_letters, SHOAL_NOW, &other);
-    if (code == 0 && !SHOAL_IS_NONE(dead_letters))
-        REQUIRE(other.segment == segment, -EXDEV, "dead_letters lies in another segment");
-    return code;
+    int code = SHOAL_IS_NONE(dead_letters) ? 1 : shl_queue_find(dead_letters, SHOAL_NOW, &other);
+    if (code != 0)
+        return code < 0 ? code : 0;
+    REQUIRE(other.is_owned, -EINVAL, "dead_letters is a queue of values");
+    REQUIRE(!other.found->puts_alone, -EINVAL, "dead_letters has a single producer");
+    REQUIRE(other.segment == segment, -EXDEV, "dead_letters lies in another segment");
+    return 0;
 }
 
 static void init_joinable(struct object_shm *object, const shoal_queue_options *options)
@@ -283,6 +293,8 @@ int shoal_queue_create(const shoal_queue_options *options, shoal_queue *ret_queu
     ((struct queue_shm *)object)->capacity_size = chosen.value_size > 0 ? 0 : chosen.capacity_size;
     atom_store_relaxed(&((struct queue_shm *)object)->copied_size, 0);
     init_joinable(object, &chosen);
+    shl_single_init((struct queue_shm *)object, SHL_PUTS, chosen.single_producer);
+    shl_single_init((struct queue_shm *)object, SHL_TAKES, chosen.single_consumer);
     code = shl_queue_init(segment, object, chosen.capacity_count);
     if (code < 0) {
         if (!SHL_MISTAKE("queue.place"))
@@ -402,14 +414,14 @@ static inline int put_plain(struct shl_found *found, void *payload, uint32_t seq
 static SHL_COLD int put_other(shoal_queue queue, void *payload, shoal_deadline deadline)
 {
     struct ring_call call;
-    int code = find_payloads(queue, deadline, &call);
+    int code = find_payloads(queue, SHL_PUTS, deadline, &call);
     return unlikely(code < 0) ? code : shl_queue_put(&call, payload);
 }
 
 int shoal_queue_put(shoal_queue queue, void *payload, shoal_deadline deadline)
 {
     uint64_t seq;
-    struct shl_found *found = shl_queue_find_cells(queue, ITEMS_PAYLOADS);
+    struct shl_found *found = shl_queue_find_cells(queue, ITEMS_PAYLOADS, SHL_PUTS);
     if (likely(found && is_plain(found, payload, &seq)))
         return put_plain(found, payload, (uint32_t)seq + 1, deadline);
     return put_other(queue, payload, deadline);
@@ -433,7 +445,7 @@ int shl_queue_put_copy(const struct ring_call *call, const void *data, size_t si
 int shoal_queue_put_bytes(shoal_queue queue, const void *data, size_t size, shoal_deadline deadline)
 {
     struct ring_call call;
-    int code = find_payloads(queue, deadline, &call);
+    int code = find_payloads(queue, SHL_PUTS, deadline, &call);
     return code < 0 ? code : shl_queue_put_copy(&call, data, size);
 }
 
@@ -441,7 +453,7 @@ int shoal_queue_put_many(shoal_queue queue, void *const *payloads, size_t count,
                          shoal_deadline deadline)
 {
     struct ring_call call;
-    int code = find_payloads(queue, deadline, &call);
+    int code = find_payloads(queue, SHL_PUTS, deadline, &call);
     if (unlikely(code < 0))
         return code;
     REQUIRE(payloads && ret_count, -EINVAL, "put_many: a place is NULL");
@@ -510,7 +522,7 @@ int shl_queue_get(const struct ring_call *call, void **ret_payload)
 static SHL_COLD int get_other(shoal_queue queue, void **ret_payload, shoal_deadline deadline)
 {
     struct ring_call call;
-    int code = find_payloads(queue, deadline, &call);
+    int code = find_payloads(queue, SHL_TAKES, deadline, &call);
     if (unlikely(code < 0))
         return code;
     REQUIRE(ret_payload, -EINVAL, "no place for the payload");
@@ -519,7 +531,7 @@ static SHL_COLD int get_other(shoal_queue queue, void **ret_payload, shoal_deadl
 
 int shoal_queue_get(shoal_queue queue, void **ret_payload, shoal_deadline deadline)
 {
-    struct shl_found *found = shl_queue_find_cells(queue, ITEMS_PAYLOADS);
+    struct shl_found *found = shl_queue_find_cells(queue, ITEMS_PAYLOADS, SHL_TAKES);
     if (likely(found && ret_payload))
         return get_from_cells(found, false, deadline, ret_payload);
     return get_other(queue, ret_payload, deadline);
@@ -529,7 +541,7 @@ int shoal_queue_get_many(shoal_queue queue, void **ret_payloads, size_t count_ma
                          size_t *ret_count, shoal_deadline deadline)
 {
     struct ring_call call;
-    int code = find_payloads(queue, deadline, &call);
+    int code = find_payloads(queue, SHL_TAKES, deadline, &call);
     if (unlikely(code < 0))
         return code;
     REQUIRE(ret_payloads && ret_count, -EINVAL, "get_many: a place is NULL");
@@ -543,6 +555,8 @@ int shoal_queue_put_end(shoal_queue queue, shoal_deadline deadline)
 {
     struct ring_call call;
     int code = shl_queue_find(queue, deadline, &call);
+    if (likely(code == 0))
+        code = shl_single_enter(&call, SHL_PUTS);
     if (unlikely(code < 0))
         return code;
     code = call.cells ? shl_cells_put_end(call.found, deadline) : shl_ring_put_end(&call);
@@ -762,6 +776,7 @@ static void settle(const struct shl_segment *segment, struct object_shm *object,
         shl_cells_settle(&queue->cells, dead);
     else
         shl_ring_settle(&queue->ring, dead);
+    shl_single_settle(queue, dead);
 }
 
 static void wake(struct object_shm *object)

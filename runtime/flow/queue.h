@@ -15,11 +15,13 @@ struct ring_call shl_queue_call(const struct shl_segment *segment, struct object
 int shl_queue_find(shoal_queue handle, shoal_deadline deadline, struct ring_call *ret_call);
 
 /* The shortest way: the notes, if it is a queue of cells for such items that the thread has used
- * lately, and NULL (no error told) if not. That it is still there is seen when it is entered. */
-static inline struct shl_found *shl_queue_find_cells(shoal_queue handle, enum shl_items items)
+ * lately at that side, and NULL (no error told) if not. That it is still there is seen when it is
+ * entered. */
+static inline struct shl_found *shl_queue_find_cells(shoal_queue handle, enum shl_items items,
+                                                     unsigned side)
 {
     struct shl_found *found = shl_found_lately(handle.ref);
-    bool good = found && found->items == (uint32_t)items && shl_cells_are_known(found);
+    bool good = found && found->shortest[side] == items && shl_cells_are_known(found);
     return likely(good) ? found : NULL;
 }
 

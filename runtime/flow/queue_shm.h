@@ -13,7 +13,8 @@ struct queue_shm {
     uint32_t has_cells;     /* 1: the ring is of cells. The same in all places of a pool */
     uint64_t capacity_size; /* of its payloads together; 0: any. Written once */
     struct joinable_shm joinable;
-    uint8_t padding[SHL_LINE - sizeof(struct object_shm) - 16 - sizeof(struct joinable_shm)];
+    atom64 singles[2]; /* who alone puts, and who takes; 0: any number. See single.h */
+    uint8_t padding[SHL_LINE - sizeof(struct object_shm) - 32 - sizeof(struct joinable_shm)];
     union {
         struct ring_shm ring;
         struct cells_shm cells;

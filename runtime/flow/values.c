@@ -4,9 +4,10 @@
 
 #include "flow/cells.h"
 #include "flow/queue.h"
+#include "flow/single.h"
 
 /* The caller's own word for a value's size: the queue's may be damaged. */
-static int find_values(shoal_queue handle, size_t size, shoal_deadline deadline,
+static int find_values(shoal_queue handle, unsigned side, size_t size, shoal_deadline deadline,
                        struct ring_call *ret_call)
 {
     int code = shl_queue_find(handle, deadline, ret_call);
@@ -14,7 +15,7 @@ static int find_values(shoal_queue handle, size_t size, shoal_deadline deadline,
         return code;
     REQUIRE(!ret_call->is_owned, -EINVAL, "it is a queue of payloads: see value_size");
     REQUIRE(ret_call->item_size == size, -EINVAL, "the size is not the queue's value_size");
-    return 0;
+    return shl_single_enter(ret_call, side);
 }
 
 #define BYTES_AT_ONCE ((size_t)64 << 10)
@@ -30,7 +31,7 @@ int shoal_queue_put_values(shoal_queue queue, const void *values, size_t size, s
                            size_t *ret_count, shoal_deadline deadline)
 {
     struct ring_call call;
-    int code = find_values(queue, size, deadline, &call);
+    int code = find_values(queue, SHL_PUTS, size, deadline, &call);
     if (unlikely(code < 0))
         return code;
     REQUIRE(values && ret_count, -EINVAL, "put_values: a place is NULL");
@@ -48,7 +49,7 @@ int shoal_queue_get_values(shoal_queue queue, void *ret_values, size_t size, siz
                            size_t *ret_count, shoal_deadline deadline)
 {
     struct ring_call call;
-    int code = find_values(queue, size, deadline, &call);
+    int code = find_values(queue, SHL_TAKES, size, deadline, &call);
     if (unlikely(code < 0))
         return code;
     REQUIRE(ret_values && ret_count, -EINVAL, "get_values: a place is NULL");
@@ -67,7 +68,7 @@ static SHL_COLD int put_other_value(shoal_queue queue, const void *value, size_t
                                     shoal_deadline deadline)
 {
     struct ring_call call;
-    int code = find_values(queue, size, deadline, &call);
+    int code = find_values(queue, SHL_PUTS, size, deadline, &call);
     if (unlikely(code < 0))
         return code;
     REQUIRE(value, -EINVAL, "put_value: the value is NULL");
@@ -79,7 +80,7 @@ int shoal_queue_put_value(shoal_queue queue, const void *value, size_t size,
                           shoal_deadline deadline)
 {
     uint64_t item;
-    struct shl_found *found = shl_queue_find_cells(queue, ITEMS_VALUES);
+    struct shl_found *found = shl_queue_find_cells(queue, ITEMS_VALUES, SHL_PUTS);
     if (unlikely(!found || size != sizeof item || !value))
         return put_other_value(queue, value, size, deadline);
     memcpy(&item, value, sizeof item);
@@ -90,7 +91,7 @@ static SHL_COLD int get_other_value(shoal_queue queue, void *ret_value, size_t s
                                     shoal_deadline deadline)
 {
     struct ring_call call;
-    int code = find_values(queue, size, deadline, &call);
+    int code = find_values(queue, SHL_TAKES, size, deadline, &call);
     if (unlikely(code < 0))
         return code;
     REQUIRE(ret_value, -EINVAL, "get_value: no place for the value");
@@ -100,7 +101,7 @@ static SHL_COLD int get_other_value(shoal_queue queue, void *ret_value, size_t s
 
 int shoal_queue_get_value(shoal_queue queue, void *ret_value, size_t size, shoal_deadline deadline)
 {
-    struct shl_found *found = shl_queue_find_cells(queue, ITEMS_VALUES);
+    struct shl_found *found = shl_queue_find_cells(queue, ITEMS_VALUES, SHL_TAKES);
     if (unlikely(!found || size != sizeof(uint64_t) || !ret_value))
         return get_other_value(queue, ret_value, size, deadline);
     return shl_cells_take(found, false, deadline, ret_value);

@@ -77,7 +77,9 @@ struct shl_found {
     uint32_t epoch; /* the thread's detach_epoch of then: a detach makes all of them unsure */
 
     /* of a queue */
-    uint32_t items; /* enum shl_items */
+    uint8_t items;               /* enum shl_items */
+    uint8_t shortest[SHL_SIDES]; /* likewise: what the thread may move there by the shortest way */
+    bool puts_alone;             /* nobody else puts: see flow/single.h */
     uint32_t capacity;
     uint64_t mask;
     struct cells_shm *ring;

@@ -1,6 +1,7 @@
 /* flow/cells.c: first in, first out, nothing lost or twice, nobody sleeps who could go on, and
  * nobody touches the cells once they are freed. */
 #include "flow/cells.h"
+#include "flow/single.h"
 
 #include <string.h>
 
@@ -16,6 +17,7 @@ static struct cells_shm *ring;
 static struct cell_shm *cells;
 static uint64_t ref;
 static unsigned capacity, laps_begun;
+static bool puts_alone;
 
 static void *must_alloc(size_t size)
 {
@@ -31,6 +33,8 @@ static struct shl_found *find(void)
     struct shl_found *found = shl_find(ref, KIND_QUEUE);
     if (found && found->ring != ring)
         shl_cells_learn(found, ring, ITEMS_VALUES);
+    if (found)
+        found->puts_alone = puts_alone;
     return found;
 }
 
@@ -60,12 +64,24 @@ static void begin(unsigned capacity_wanted, unsigned laps)
 
 static void begin_one(void)
 {
+    puts_alone = false;
     begin(1, 0);
 }
 
 static void begin_two(void)
 {
+    puts_alone = false;
     begin(2, 0);
+}
+
+/* Of a single producer. */
+static void begin_single(void)
+{
+    begin_one();
+    puts_alone = true;
+    struct queue_shm *queue = (struct queue_shm *)find()->object;
+    shl_single_init(queue, SHL_PUTS, true);
+    machine_add_region(queue->singles, sizeof queue->singles);
 }
 
 /* One lap before the counter comes round. */
@@ -105,6 +121,27 @@ static void two_and_two(unsigned self)
         put(self, 0);
     else
         take(self);
+}
+
+/* Two want to put: the second one may when the first one is dead. The taker waits for another
+ * one in any case. */
+static void single_putters(unsigned self)
+{
+    for (unsigned i = 0; self == 2 && i < 2; i++)
+        take(self);
+    if (self == 2)
+        return;
+    struct shl_found *found = find();
+    struct ring_call call = { .segment = found->segment,
+                              .self = found->self,
+                              .found = found,
+                              .object = found->object,
+                              .ref = ref };
+    int code = shl_single_enter(&call, SHL_PUTS);
+    if (code == 0)
+        put(self, 0);
+    else if (code != -EPERM)
+        machine_fail("a side is neither free nor had");
 }
 
 static uint64_t count_full(void)
@@ -264,6 +301,11 @@ static void check_ends(struct scenario like)
     like.judge = judge_beside_seal;
     holds(&like);
     fails(&like, "cells.closes");
+    like.name = "cells of a single producer shut down beside a put, 1 kill";
+    like.begin = begin_single;
+    holds(&like);
+    fails(&like, "cells.unasked");
+    like.begin = begin_one;
     like.name = "cells destroyed beside a put and a take, store buffers, 1 kill";
     like.store_buffers = true;
     like.ticks = 1; /* likewise */
@@ -315,4 +357,11 @@ void check_cells(void)
     four.thread = two_and_two;
     holds(&four);
     check_ends(takers);
+    struct scenario single = putters;
+    single.name = "cells: 1, 2 who want to put alone, 1 taker, store buffers, 1 kill";
+    single.store_buffers = true;
+    single.begin = begin_single;
+    single.thread = single_putters;
+    holds(&single);
+    fails(&single, "single.alive");
 }

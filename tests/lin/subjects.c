@@ -118,16 +118,30 @@ static uint64_t create_words(uint32_t size)
     return create_queue_by((shoal_queue_options){ .value_size = sizeof(uint64_t) }, size);
 }
 
+/* One puts and one gets, until he is killed: the others are refused. */
+static uint64_t create_single(uint32_t size)
+{
+    const shoal_queue_options options = { .value_size = sizeof(uint64_t),
+                                          .single_producer = true,
+                                          .single_consumer = true };
+    return create_queue_by(options, size);
+}
+
+static int unless_refused(int code)
+{
+    return code == -EPERM ? BUSY : code;
+}
+
 static void put_word(struct worker *worker)
 {
     const uint32_t value = worker->track * VALUES_PER_WORKER + ++worker->values_count;
     const shoal_deadline deadline = some_deadline(worker);
     const uint64_t word = value;
     if (log_call(worker, PUT, value))
-        log_return(
-            worker,
-            shoal_queue_put_value((shoal_queue){ worker->object }, &word, sizeof word, deadline),
-            value);
+        log_return(worker,
+                   unless_refused(shoal_queue_put_value((shoal_queue){ worker->object }, &word,
+                                                        sizeof word, deadline)),
+                   value);
 }
 
 static int get_word_by(struct worker *worker, shoal_deadline deadline)
@@ -137,7 +151,7 @@ static int get_word_by(struct worker *worker, shoal_deadline deadline)
         return -ENOMEM;
     const int code = shoal_queue_get_value((shoal_queue){ worker->object }, &word, sizeof word,
                                            deadline);
-    log_return(worker, code, (uint32_t)word);
+    log_return(worker, unless_refused(code), (uint32_t)word);
     return code;
 }
 
@@ -156,12 +170,13 @@ static void finish_words(struct worker *worker)
     while (get_word_by(worker, SHOAL_NOW) == 0) {}
 }
 
-#define WORDS_OF(size)                                                            \
-    {                                                                             \
-        &model_queue, size, create_words, destroy_queue, step_words, finish_words \
+#define WORDS_OF(size, create)                                              \
+    {                                                                       \
+        &model_queue, size, create, destroy_queue, step_words, finish_words \
     }
-const struct subject subject_words_of_1 = WORDS_OF(1);
-const struct subject subject_words_of_3 = WORDS_OF(3);
+const struct subject subject_words_of_1 = WORDS_OF(1, create_words);
+const struct subject subject_words_of_3 = WORDS_OF(3, create_words);
+const struct subject subject_single_of_3 = WORDS_OF(3, create_single);
 
 /* --- locks ---------------------------------------------------------------------------------- */
 

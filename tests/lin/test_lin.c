@@ -41,6 +41,11 @@ Test(lin, word_histories_are_right, .timeout = 600)
     processes("words_of_3", &subject_words_of_3, STEPS);
 }
 
+Test(lin, single_sides_histories_are_right, .timeout = 600)
+{
+    processes("single_of_3", &subject_single_of_3, STEPS);
+}
+
 Test(lin, long_queue_histories_are_right, .timeout = 600)
 {
     processes("long_queue", &subject_queue_of_64, 5000);

@@ -35,6 +35,11 @@ Test(lin_mistakes, a_word_is_written_before_its_cell_is_had, .timeout = 600)
     is_found("cells.two_steps", &subject_words_of_3, 24);
 }
 
+Test(lin_mistakes, a_side_is_taken_from_the_living, .timeout = 600)
+{
+    is_found("single.alive", &subject_single_of_3, 24);
+}
+
 Test(lin_mistakes, a_message_is_overtaken, .timeout = 600)
 {
     is_found("queue.overtaken", &subject_queue_of_3, 24);

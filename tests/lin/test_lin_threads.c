@@ -29,6 +29,11 @@ Test(lin_threads, word_histories_are_right, .timeout = 120)
     threads("words", &subject_words_of_3);
 }
 
+Test(lin_threads, single_sides_histories_are_right, .timeout = 120)
+{
+    threads("single", &subject_single_of_3);
+}
+
 Test(lin_threads, lock_histories_are_right, .timeout = 120)
 {
     threads("lock", &subject_lock);

@@ -57,6 +57,16 @@ static void expect_nobody(const char *what, uint64_t place, uint64_t word)
                     (unsigned long long)word);
 }
 
+/* Who lives may keep it. */
+static void check_singles(const struct queue_shm *queue, uint64_t at)
+{
+    for (unsigned side = 0; side < 2; side++) {
+        const uint32_t owner = (uint32_t)atom_load_relaxed(&queue->singles[side]) & 0xffff;
+        if (owner && shl_thread_is_gone(family(), shl_owner_short(owner)))
+            expect_nobody("a single side of a queue", at, owner);
+    }
+}
+
 static void check_words(struct object_shm *object)
 {
     const uint64_t at = shl_offset(family(), object);
@@ -86,6 +96,7 @@ static void check_words(struct object_shm *object)
     case KIND_QUEUE: {
         const struct queue_shm *queue = (struct queue_shm *)object;
         const struct ring_shm *ring = &queue->ring;
+        check_singles(queue, at);
         if (queue->has_cells) {
             expect_nobody("the closer of a queue", at,
                           (uint32_t)atom_load_relaxed(&queue->cells.closer));

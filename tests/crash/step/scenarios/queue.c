@@ -1,4 +1,5 @@
 /* Queues: a message is put or not put, and got once. */
+#include <errno.h>
 #include <string.h>
 
 #include "../scenarios.h"
@@ -35,20 +36,25 @@ static int get(shoal_deadline deadline)
     return 0;
 }
 
-static void set_up(bool dense)
+static void set_up(shoal_queue_options options)
 {
-    const shoal_queue_options options = { .capacity_count = CAPACITY, .bulk = dense };
+    options.capacity_count = CAPACITY;
     STEP_CHECK(shoal_queue_create(&options, &queue) == 0);
 }
 
 static void set_up_empty(void)
 {
-    set_up(false);
+    set_up((shoal_queue_options){ 0 });
 }
 
 static void set_up_dense(void)
 {
-    set_up(true);
+    set_up((shoal_queue_options){ .bulk = true });
+}
+
+static void set_up_single(void)
+{
+    set_up((shoal_queue_options){ .single_producer = true, .single_consumer = true });
 }
 
 static void fill(void)
@@ -93,6 +99,22 @@ static int put_if_missing(void)
     return put_as_survivor();
 }
 
+/* Of those who want to put alone the first one may, and whoever finds him dead. */
+static int unless_refused(int code)
+{
+    return code == -EPERM ? 0 : code;
+}
+
+static int put_alone_as_victim(void)
+{
+    return unless_refused(put_as_victim());
+}
+
+static int put_alone_if_missing(void)
+{
+    return unless_refused(put_if_missing());
+}
+
 /* Likewise: only if the victim has not made room. */
 static int get_if_full(void)
 {
@@ -112,12 +134,24 @@ static void drain(void)
     STEP_CHECK(shoal_queue_full(queue));
 }
 
+static void check_survivors(void)
+{
+    STEP_CHECK(board->words[BY_SURVIVOR] >= board->words[PUT]);
+    STEP_CHECK(board->words[BY_SURVIVOR] <= board->words[PUT] + (board->deaths > 1));
+}
+
 static void check_put(void)
 {
     drain();
     STEP_CHECK(board->words[BY_VICTIM] == 1 || board->killed[ROLE_VICTIM]);
-    STEP_CHECK(board->words[BY_SURVIVOR] >= board->words[PUT]);
-    STEP_CHECK(board->words[BY_SURVIVOR] <= board->words[PUT] + (board->deaths > 1));
+    check_survivors();
+}
+
+static void check_put_alone(void)
+{
+    drain();
+    STEP_CHECK(board->words[BY_VICTIM] + board->words[PUT] >= 1 || board->killed[ROLE_VICTIM]);
+    check_survivors();
 }
 
 /* One of the first two may have died with the victim, and one with the recoverer. The sleeper's is
@@ -152,6 +186,13 @@ const struct scenario queue_scenarios[] = {
                   [ROLE_SURVIVOR_2] = { step_attach, put_if_missing },
                   [ROLE_SURVIVOR_3] = { step_attach, put_if_missing } },
       .check = check_put },
+    { .name = "single queue put with a sleeper",
+      .set_up = set_up_single,
+      .actors = { [ROLE_VICTIM] = { step_attach, put_alone_as_victim },
+                  [ROLE_SURVIVOR] = { step_attach, get_one, TURN_BEFORE, .helped = true },
+                  [ROLE_SURVIVOR_2] = { step_attach, put_alone_if_missing },
+                  [ROLE_SURVIVOR_3] = { step_attach, put_alone_if_missing } },
+      .check = check_put_alone },
     { .name = "queue get with a sleeper",
       .set_up = set_up_full,
       .actors = { [ROLE_VICTIM] = { step_attach, get_one },
