@@ -583,11 +583,11 @@ bool shl_cells_enter_ended(const struct ring_call *call, uint64_t own)
 {
     atom64 *closer = &call->cells->closer;
     uint64_t seen = atom_load_relaxed(closer);
-    if (seen && !shl_thread_is_gone(call->segment, shl_owner_short((uint32_t)seen)))
+    if (seen && !shl_thread_is_gone(call->segment, shl_owner_long((uint32_t)seen)))
         return false;
     SHL_CHAOS("cells.closer");
     /* [cells.closer] acquire <- shl_cells_leave(). */
-    if (!atom_cas_acquire_64(closer, seen, call->self->owner))
+    if (!atom_cas_acquire_64(closer, seen, call->self->owner_long))
         return false;
     /* [object.own] acquire <- who finished it first, and who lives there now. */
     uint64_t lives = SHL_MISTAKE("object.finisher") ? own : atom_load_acquire(&call->object->own);
@@ -600,13 +600,13 @@ bool shl_cells_enter_ended(const struct ring_call *call, uint64_t own)
 void shl_cells_leave(const struct ring_call *call)
 {
     /* [cells.closer] release -> shl_cells_enter_ended(): what was freed. */
-    atom_cas_release_64(&call->cells->closer, call->self->owner, 0);
+    atom_cas_release_64(&call->cells->closer, call->self->owner_long, 0);
 }
 
 void shl_cells_settle(struct cells_shm *ring, const struct shl_dead *dead)
 {
     uint64_t seen = atom_load_relaxed(&ring->closer);
-    if (shl_is_dead_thread(dead, (uint32_t)seen))
+    if (shl_is_dead_thread_long(dead, (uint32_t)seen))
         /* [cells.closer] release. */
         atom_cas_release_64(&ring->closer, seen, 0);
 }

@@ -32,7 +32,7 @@ struct cells_shm {
     /* written once: by who shuts the ring down */
     atom32 sealed; /* 1: nothing more is put */
     uint32_t zero;
-    atom64 closer; /* written by: who frees what an ended queue left; his name, short; 0: nobody */
+    atom64 closer; /* written by: who frees what an ended queue left; his name, long; 0: nobody */
     uint8_t padding[SHL_LINE - 48];
 
     /* Hints: every position before it was filled, or was emptied, once. They may lag. */

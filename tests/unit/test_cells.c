@@ -145,6 +145,27 @@ Test(cells, which_ring_a_queue_has_is_not_asked_again, .timeout = 120)
     }
 }
 
+/* Not even where his slot has had 64 owners since, and the last bits of its generation recur. */
+Test(cells, who_was_to_free_them_and_is_gone_holds_up_nobody, .timeout = 120)
+{
+    struct ring ring = ring_of(1, 0);
+    const struct shl_found *found = found_of(&ring);
+    const struct ring_call call = { .segment = found->segment,
+                                    .self = found->self,
+                                    .cells = ring.shm,
+                                    .object = found->object,
+                                    .ref = ring.queue.ref };
+    const uint64_t own = found->object->own;
+    ring.shm->closer = found->self->owner_long;
+    cr_assert_not(shl_cells_enter_ended(&call, own), "he lives");
+    ring.shm->closer ^= UINT64_C(64) << 16;
+    cr_assert(shl_cells_enter_ended(&call, own));
+    cr_assert_eq(ring.shm->closer, found->self->owner_long);
+    shl_cells_leave(&call);
+    cr_assert_eq(ring.shm->closer, 0);
+    end(&ring);
+}
+
 Test(cells, what_was_damaged_is_told, .timeout = 120)
 {
     struct ring ring = ring_of(4, 0);
