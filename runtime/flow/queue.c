@@ -380,16 +380,6 @@ static SHL_COLD int put_shared(const struct ring_call *call, uint64_t own)
     return code;
 }
 
-int shl_queue_put(const struct ring_call *call, void *payload)
-{
-    uint64_t own = 0;
-    int code = check_payload(call, payload, &own);
-    if (unlikely(code < 0))
-        return code;
-    return unlikely(block_own_state(own) == BLOCK_SHARED) ? put_shared(call, own)
-                                                          : put_own(call, payload, own);
-}
-
 /* Is it a payload of the process's that is like most? Then `*ret_seq` counts its sends. */
 static inline bool is_plain(const struct shl_found *found, void *payload, uint64_t *ret_seq)
 {
@@ -409,6 +399,18 @@ static inline int put_plain(struct shl_found *found, void *payload, uint32_t seq
     int code = shl_cells_put(found, descriptor, deadline);
     end_put(self, block, self->own_of_process | seq, code);
     return code;
+}
+
+int shl_queue_put(const struct ring_call *call, void *payload)
+{
+    uint64_t own = 0, seq;
+    if (call->cells && is_plain(call->found, payload, &seq))
+        return put_plain(call->found, payload, (uint32_t)seq + 1, call->deadline);
+    int code = check_payload(call, payload, &own);
+    if (unlikely(code < 0))
+        return code;
+    return unlikely(block_own_state(own) == BLOCK_SHARED) ? put_shared(call, own)
+                                                          : put_own(call, payload, own);
 }
 
 static SHL_COLD int put_other(shoal_queue queue, void *payload, shoal_deadline deadline)
