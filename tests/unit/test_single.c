@@ -169,7 +169,7 @@ Test(single, dead_letters_have_no_single_producer, .timeout = 60)
 
 /* --- a stream ------------------------------------------------------------------------------- */
 
-enum { NUMBERS = HARNESS_SANITIZED ? 20000 : 200000 };
+enum { NUMBERS = 20000 };
 
 static void *streams_numbers(void *argument)
 {
