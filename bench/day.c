@@ -3,6 +3,7 @@
 #include "alone.h"
 #include "crew.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -146,6 +147,8 @@ static double run_day(void *what)
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     if (day->blocks == MAP_FAILED)
         crew_member_fail("no memory for the list of blocks");
+    malloc_trim(
+        0); /* what earlier rows have freed is nothing that this day could use for nothing */
     day->taken_at_first = taken(day);
     for (size_t i = 0; i < WATCHES; i++)
         keep_watch(day, &watches[i]);
