@@ -34,6 +34,14 @@ static inline shoal_audit memory_audit(shoal_segment segment)
     return audit;
 }
 
+/* Bytes in use that the system has given no memory for: some of the tables, always; less if it has
+ * given some for what is free. */
+static inline int64_t memory_missing(shoal_segment segment)
+{
+    const shoal_audit audit = memory_audit(segment);
+    return (int64_t)(audit.size - audit.unused - audit.free - audit.committed);
+}
+
 /* The same payloads are there as before, and the same of what belongs to them. */
 static inline void memory_assert_same(shoal_segment segment, const shoal_audit *before)
 {

@@ -106,28 +106,29 @@ bool shl_pages_are_named(const struct shl_segment *segment, uint32_t owner, uint
 /* Free words in a row, of chunks or of the pages of one, that somebody takes. */
 struct row {
     atom64 *words;
-    uint64_t taken; /* what they become */
+    uint64_t taken;    /* what they become */
+    uint64_t unwanted; /* flags that none of them may have */
     uint64_t first;
-    bool zero;   /* all were never used before */
-    bool undone; /* some were taken, and let go: who looked meanwhile has not seen them */
+    uint64_t flags; /* that any of them had: none if they were never used before */
+    bool undone;    /* some were taken, and let go: who looked meanwhile has not seen them */
 };
 
 /* Takes words[first..first + count), which are free, or none of them. */
 static bool take_row(struct row *row, uint64_t count)
 {
     atom64 *words = &row->words[row->first];
-    row->zero = true;
+    row->flags = 0;
     for (uint64_t i = 0; i < count; i++) {
         uint64_t seen = atom_load_relaxed(&words[i]);
         /* [pages.free] acquire <- shl_pages_give(), free_chunks(): its last user is done. */
         if ((seen & 0xff) == 0 && atom_cas_acquire_64(&words[i], seen, row->taken)) {
-            row->zero = row->zero && seen == 0;
+            row->flags |= seen;
             continue;
         }
         row->undone = row->undone || i > 0;
         while (i-- > 0)
             /* [pages.free] release -> take_row(): so it is still, for the next one who takes it. */
-            atom_store_release(&words[i], PAGE_DIRTY);
+            atom_store_release(&words[i], PAGE_DIRTY | row->flags);
         return false;
     }
     return true;
@@ -138,7 +139,7 @@ static bool find_row(struct row *row, uint64_t begin, uint64_t end, uint64_t cou
 {
     uint64_t length = 0;
     for (uint64_t i = begin; i < end; i++) {
-        length = (atom_load_relaxed(&row->words[i]) & 0xff) == 0 ? length + 1 : 0;
+        length = (atom_load_relaxed(&row->words[i]) & (0xff | row->unwanted)) == 0 ? length + 1 : 0;
         if (length < count)
             continue;
         row->first = i + 1 - count;
@@ -197,7 +198,7 @@ static int take_chunks(const struct shl_segment *segment, uint32_t owner, uint64
     REQUIRE(find_chunks(segment, &row, count), -ENOMEM, "the segment has reached its size_max");
     SHL_CHAOS("pages.taken");
     *ret_chunk = row.first;
-    *ret_zero = row.zero;
+    *ret_zero = row.flags == 0;
     int code = commit(segment, row.first * CHUNK_SIZE, size);
     if (code < 0 && !SHL_MISTAKE("pages.chunks"))
         free_chunks(segment, row.first, count);
@@ -295,7 +296,7 @@ bool shl_chunks_give(const struct shl_segment *segment, uint32_t owner, uint64_t
 }
 
 /* Free pages were given, or let go again: whoever looks or has looked shall see them. */
-static void raise_row(const struct shl_segment *segment, uint64_t chunk)
+static void raise_row(const struct shl_segment *segment, uint64_t chunk, uint64_t flags)
 {
     atom64 *word = &shl_chunk_words(segment)[chunk];
     uint64_t seen, next;
@@ -304,50 +305,84 @@ static void raise_row(const struct shl_segment *segment, uint64_t chunk)
         if (chunk_word_kind(seen) != CHUNK_PAGES)
             return;
         uint64_t gives = chunk_word_gives(seen) + (SHL_MISTAKE("pages.counted") ? 0 : 1);
-        next = chunk_word_make_pages(gives, PAGES_PER_CHUNK - 1);
+        uint64_t full = flags & PAGE_HOLE ? chunk_word_full(seen) : PAGES_PER_CHUNK - 1;
+        next = chunk_word_make_pages(gives, full, PAGES_PER_CHUNK - 1);
         /* [pages.chunk] acq_rel: the hints alone change, behind the pages' words. */
     } while (!atom_cas_acq_rel_64(word, seen, next) && !SHL_MISTAKE("pages.told"));
 }
 
+static uint64_t row_most(uint64_t word, enum pages_search search)
+{
+    return search == PAGES_FULL  ? chunk_word_full(word)
+           : search == PAGES_ANY ? chunk_word_row(word)
+                                 : PAGES_PER_CHUNK - 1;
+}
+
 /* No `count` free pages lay in a row since the chunk's word was seen so. */
 static void lower_row(const struct shl_segment *segment, uint64_t chunk, uint64_t seen,
-                      uint64_t count)
+                      uint64_t count, enum pages_search search)
 {
-    if (chunk_word_row(seen) >= count)
-        /* [pages.chunk] acq_rel: the hint alone changes. */
-        atom_cas_acq_rel_64(&shl_chunk_words(segment)[chunk], seen,
-                            chunk_word_make_pages(chunk_word_gives(seen), count - 1));
+    uint64_t full = chunk_word_full(seen), row = chunk_word_row(seen);
+    full = full < count ? full : count - 1;
+    row = row < count || search == PAGES_FULL ? row : count - 1;
+    /* [pages.chunk] acq_rel: the hints alone change. */
+    atom_cas_acq_rel_64(&shl_chunk_words(segment)[chunk], seen,
+                        chunk_word_make_pages(chunk_word_gives(seen), full, row));
+}
+
+/* Free again, by who has TAKEN them. */
+static void make_free(const struct shl_segment *segment, uint64_t number, uint64_t count,
+                      uint64_t flags)
+{
+    uint64_t chunk = number / PAGES_PER_CHUNK;
+    atom64 *words = &shl_page_words(segment, chunk)[number % PAGES_PER_CHUNK];
+    for (uint64_t i = count; i-- > 0;)
+        /* [pages.free] release -> take_row(): we are done with it. */
+        atom_store_release(&words[i], PAGE_DIRTY | flags);
+    raise_row(segment, chunk, flags);
+}
+
+/* Pages that are TAKEN get memory if they may have none; else they are free again. */
+static bool fill_holes(const struct shl_segment *segment, uint64_t number, uint64_t count,
+                       uint64_t flags)
+{
+    if (likely(!(flags & PAGE_HOLE)) || SHL_MISTAKE("pages.filled") ||
+        commit(segment, number * PAGE_SIZE_SHM, count * PAGE_SIZE_SHM) == 0)
+        return true;
+    make_free(segment, number, count, PAGE_HOLE);
+    return false;
 }
 
 /* So many pages of a chunk, or none. */
 static bool take_pages_of(const struct shl_segment *segment, uint32_t owner, uint64_t chunk,
-                          uint32_t count, struct row *ret_row)
+                          uint32_t count, enum pages_search search, struct row *ret_row)
 {
     if (!shl_pages_enter(segment, owner, shl_page_number(chunk, 0)))
         return false;
     *ret_row = (struct row){ .words = shl_page_words(segment, chunk),
-                             .taken = page_word_make(PAGE_TAKEN, owner, 0, 0) };
+                             .taken = page_word_make(PAGE_TAKEN, owner, 0, 0),
+                             .unwanted = search == PAGES_FULL ? PAGE_HOLE : 0 };
     uint64_t seen = shl_chunk_word(segment, chunk * CHUNK_SIZE);
     bool found = find_row(ret_row, 1, PAGES_PER_CHUNK, count);
     if (ret_row->undone && !SHL_MISTAKE("pages.undone"))
-        raise_row(segment, chunk);
+        raise_row(segment, chunk, 0);
     else if (!found)
-        lower_row(segment, chunk, seen, count);
+        lower_row(segment, chunk, seen, count, search);
     shl_pages_leave(segment, owner);
     return found;
 }
 
 bool shl_pages_take(const struct shl_segment *segment, uint32_t owner, uint32_t count,
-                    bool thoroughly, uint64_t *ret_number, bool *ret_zero)
+                    enum pages_search search, uint64_t *ret_number, bool *ret_zero)
 {
     struct row row;
     for (uint64_t chunk = segment->chunks_at; chunk < shl_chunks_end(segment); chunk++) {
         uint64_t word = shl_chunk_word(segment, chunk * CHUNK_SIZE);
-        bool promising = thoroughly || chunk_word_row(word) >= count;
-        if (chunk_word_kind(word) == CHUNK_PAGES && promising &&
-            take_pages_of(segment, owner, chunk, count, &row)) {
+        if (chunk_word_kind(word) == CHUNK_PAGES && row_most(word, search) >= count &&
+            take_pages_of(segment, owner, chunk, count, search, &row) &&
+            fill_holes(segment, shl_page_number(chunk, row.first), count, row.flags)) {
             *ret_number = shl_page_number(chunk, row.first);
-            *ret_zero = row.zero;
+            *ret_zero = row.flags == 0;
             SHL_CHAOS("pages.pages_taken");
             return true;
         }
@@ -366,21 +401,72 @@ int shl_pages_add_chunk(const struct shl_segment *segment, uint32_t owner)
         atom_store_relaxed(&shl_page_words(segment, chunk)[page], PAGE_DIRTY);
     /* [pages.chunk] release -> shl_chunk_word(): its memory, and its page words. */
     atom_store_release(&shl_chunk_words(segment)[chunk],
-                       chunk_word_make_pages(0, PAGES_PER_CHUNK - 1));
+                       chunk_word_make_pages(0, PAGES_PER_CHUNK - 1, PAGES_PER_CHUNK - 1));
     return 0;
+}
+
+/* Likewise pages that may have been a run until now. */
+static void give(const struct shl_segment *segment, uint64_t number, uint32_t count, uint64_t flags)
+{
+    if (!SHL_MISTAKE("pages.given"))
+        /* [pages.given] release -> shl_run_learn(): they are no run. */
+        atom_add_release(&segment->shm->pages_given, 1);
+    make_free(segment, number, count, flags);
 }
 
 void shl_pages_give(const struct shl_segment *segment, uint64_t number, uint32_t count)
 {
-    uint64_t chunk = number / PAGES_PER_CHUNK;
+    give(segment, number, count, 0);
+}
+
+/* TAKEN by `owner`, who names their chunk: the next row of pages that are such, behind `page`. */
+static uint64_t next_row(atom64 *words, uint64_t page, uint64_t taken, uint64_t *ret_count)
+{
+    while (page < PAGES_PER_CHUNK && atom_load_relaxed(&words[page]) != taken)
+        page++;
+    uint64_t end = page;
+    while (end < PAGES_PER_CHUNK && atom_load_relaxed(&words[end]) == taken)
+        end++;
+    *ret_count = end - page;
+    return page;
+}
+
+/* Those that have memory; false if there are none. */
+static bool take_full_pages(atom64 *words, uint64_t taken)
+{
+    bool any = false;
+    for (uint64_t page = 1; page < PAGES_PER_CHUNK; page++) {
+        uint64_t seen = atom_load_relaxed(&words[page]);
+        /* [pages.free] acquire <- make_free(): its last user is done. */
+        if (page_word_kind(seen) == PAGE_FREE && !(seen & PAGE_HOLE) &&
+            atom_cas_acquire_64(&words[page], seen, taken))
+            any = true;
+    }
+    return any;
+}
+
+void shl_pages_purge(const struct shl_segment *segment, uint32_t owner, uint64_t chunk)
+{
+    uint64_t first = shl_page_number(chunk, 0), count;
+    if (chunk_word_kind(shl_chunk_word(segment, chunk * CHUNK_SIZE)) != CHUNK_PAGES ||
+        !shl_pages_enter(segment, owner, first))
+        return;
     atom64 *words = shl_page_words(segment, chunk);
-    if (!SHL_MISTAKE("pages.given"))
-        /* [pages.given] release -> shl_run_learn(): they are no run. */
-        atom_add_release(&segment->shm->pages_given, 1);
-    for (uint64_t i = count; i-- > 0;)
-        /* [pages.free] release -> take_row(): we are done with it. */
-        atom_store_release(&words[number % PAGES_PER_CHUNK + i], PAGE_DIRTY);
-    raise_row(segment, chunk);
+    uint64_t taken = page_word_make(PAGE_TAKEN, owner, 0, 0);
+    if (take_full_pages(words, taken)) {
+        SHL_CHAOS("pages.purging");
+        /* [pages.named] seq_cst: who names the chunk from here on sees that they are TAKEN. */
+        atom_or_seq_cst(&shl_chunk_words(segment)[chunk], 0);
+        bool named = shl_pages_are_named(segment, owner, first, PAGES_PER_CHUNK);
+        for (uint64_t page = 1; (page = next_row(words, page, taken, &count)) < PAGES_PER_CHUNK;) {
+            bool hole = !named &&
+                        shl_memory_decommit(shl_at(segment, (first + page) * PAGE_SIZE_SHM),
+                                            count * PAGE_SIZE_SHM);
+            SHL_CHAOS("pages.purged");
+            make_free(segment, first + page, count, hole ? PAGE_HOLE : 0);
+        }
+    }
+    shl_pages_leave(segment, owner);
 }
 
 bool shl_pages_give_chunk(const struct shl_segment *segment, uint32_t owner, uint64_t chunk)
@@ -388,7 +474,7 @@ bool shl_pages_give_chunk(const struct shl_segment *segment, uint32_t owner, uin
     struct row row;
     atom64 *word = &shl_chunk_words(segment)[chunk];
     if (chunk_word_kind(shl_chunk_word(segment, chunk * CHUNK_SIZE)) != CHUNK_PAGES ||
-        !take_pages_of(segment, owner, chunk, PAGES_PER_CHUNK - 1, &row))
+        !take_pages_of(segment, owner, chunk, PAGES_PER_CHUNK - 1, PAGES_ANY, &row))
         return false;
     SHL_CHAOS("pages.chunk_emptied");
     /* [pages.named] seq_cst: nobody enters from here on. */
@@ -396,7 +482,7 @@ bool shl_pages_give_chunk(const struct shl_segment *segment, uint32_t owner, uin
     if (shl_pages_are_named(segment, owner, shl_page_number(chunk, 0), PAGES_PER_CHUNK)) {
         /* [pages.chunk] release -> shl_chunk_word(): as before. */
         atom_store_release(word, before);
-        shl_pages_give(segment, shl_page_number(chunk, 1), PAGES_PER_CHUNK - 1);
+        make_free(segment, shl_page_number(chunk, 1), PAGES_PER_CHUNK - 1, row.flags);
         return false;
     }
     SHL_CHAOS("pages.chunk_left");
@@ -433,10 +519,11 @@ static void settle_taken_pages(const struct shl_segment *segment, uint32_t owner
         uint64_t word = atom_load_relaxed(&shl_page_words(segment, chunk)[page]);
         if (page_word_kind(word) == PAGE_TAKEN && !SHL_MISTAKE("pages.settled") &&
             shl_is_dead_thread(dead, page_word_owner(word)))
-            shl_pages_give(segment, shl_page_number(chunk, page), 1);
+            give(segment, shl_page_number(chunk, page), 1,
+                 SHL_MISTAKE("pages.holes") ? 0 : PAGE_HOLE);
     }
     if (!SHL_MISTAKE("pages.raised"))
-        raise_row(segment, chunk); /* which the dead may have left out */
+        raise_row(segment, chunk, 0); /* which the dead may have left out */
     shl_pages_leave(segment, owner);
 }
 

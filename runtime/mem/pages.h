@@ -1,5 +1,5 @@
 /*
- * Purpose. Where memory comes from: chunks of 2 MiB, and pages of 64 KiB inside a chunk. A chunk
+ * Purpose. Where memory comes from: chunks of 2 MiB, and pages of 16 KiB inside a chunk. A chunk
  * gets its memory from the system before anybody may use it, so that no access can fail later.
  *
  * Layout. One word per chunk in the tables, one per page in the first page of a chunk of pages:
@@ -26,6 +26,9 @@
  *       in another slot or journal? then LARGE and nobody's again; else TAKEN
  *     who gives a chunk to the system: takes all its pages; word TAKEN, 1; is it or a page of it
  *       named in any slot? then word PAGES, and the pages are free again; else word TAKEN, 0
+ *     who gives free pages to the system: takes them; writes the chunk's word by an or of nothing,
+ *       so that who names the chunk later sees them TAKEN; is it or a page of it named in another
+ *       slot? then they are free as before; else they are holes
  * Who only reads headers does the same, or else a limit of memory could kill him: a hole takes
  * memory when it is read. What he looks at beside the place where he works is looks_at.
  * Store and look are seq_cst on both sides [pages.named]: one of the two sees the other. A stopped
@@ -53,6 +56,8 @@ enum page_kind {
 
 /* Of a free page or chunk: it was used before and is not zero. */
 #define PAGE_DIRTY (UINT64_C(1) << 8)
+/* Of a free page: perhaps the system has its memory, which must be asked for before it is used. */
+#define PAGE_HOLE (UINT64_C(1) << 9)
 
 static inline uint64_t chunk_word_make(enum chunk_kind kind, uint32_t owner, uint64_t value)
 {
@@ -75,14 +80,19 @@ static inline uint64_t chunk_word_value(uint64_t word)
 }
 
 /* Of a chunk of pages, see above. */
-static inline uint64_t chunk_word_make_pages(uint64_t gives, uint64_t row)
+static inline uint64_t chunk_word_make_pages(uint64_t gives, uint64_t full, uint64_t row)
 {
-    return chunk_word_make(CHUNK_PAGES, 0, (gives & 0xffffff) << 8 | row);
+    return chunk_word_make(CHUNK_PAGES, 0, (gives & 0xffff) << 16 | full << 8 | row);
 }
 
 static inline uint64_t chunk_word_gives(uint64_t word)
 {
-    return word >> 40;
+    return word >> 48;
+}
+
+static inline uint64_t chunk_word_full(uint64_t word)
+{
+    return word >> 40 & 0xff;
 }
 
 static inline uint64_t chunk_word_row(uint64_t word)
@@ -179,10 +189,16 @@ void shl_pages_name(const struct shl_segment *segment, uint32_t owner, uint64_t 
 bool shl_pages_are_named(const struct shl_segment *segment, uint32_t owner, uint64_t number,
                          uint64_t count);
 
-/* Pages in a row of one chunk, TAKEN by `owner`: true, with whether they are zero. Thoroughly: also
- * where a hint says that there are none. */
+/* Where to look for pages. */
+enum pages_search {
+    PAGES_FULL, /* among those that have memory */
+    PAGES_ANY,
+    PAGES_THOROUGHLY /* also where a hint says that there are none */
+};
+
+/* Pages in a row of one chunk, TAKEN by `owner`: true, with whether they are zero. */
 bool shl_pages_take(const struct shl_segment *segment, uint32_t owner, uint32_t count,
-                    bool thoroughly, uint64_t *ret_number, bool *ret_zero);
+                    enum pages_search search, uint64_t *ret_number, bool *ret_zero);
 
 /* One more chunk of free pages. 0 or -ENOMEM. */
 int shl_pages_add_chunk(const struct shl_segment *segment, uint32_t owner);
@@ -192,6 +208,9 @@ void shl_pages_give(const struct shl_segment *segment, uint64_t number, uint32_t
 
 /* Gives a chunk all of whose pages are free back to the system: true if it was one. */
 bool shl_pages_give_chunk(const struct shl_segment *segment, uint32_t owner, uint64_t chunk);
+
+/* Gives the free pages of a chunk that is in use back to the system. */
+void shl_pages_purge(const struct shl_segment *segment, uint32_t owner, uint64_t chunk);
 
 /* Chunks in a row, TAKEN by `owner`, with memory for `size` bytes. 0 or -ENOMEM. */
 int shl_chunks_take(const struct shl_segment *segment, uint32_t owner, uint64_t count,

@@ -8,8 +8,8 @@
 #include "mem/under.h"
 #include "os/chaos.h"
 
-#define BITS_AT UINT64_C(4096) /* in the chunk's first page, behind the page words */
-#define BITS_SIZE UINT64_C(256)
+#define BITS_AT UINT64_C(4096)             /* in the chunk's first page, behind the page words */
+#define BITS_SIZE (PAGE_SIZE_SHM / 32 / 8) /* of a page of the smallest ones */
 
 static_assert(BITS_AT + PAGES_PER_CHUNK * BITS_SIZE <= PAGE_SIZE_SHM, "a row for each page");
 
@@ -63,6 +63,19 @@ struct walk {
     bool inside;
 };
 
+/* Goes on to the next word of the chunk that is such, or behind the chunk. */
+static bool next_word(struct walk *walk)
+{
+    const atom64 *words = shl_page_words(walk->segment, walk->at / PAGES_PER_CHUNK);
+    uint64_t page = walk->at % PAGES_PER_CHUNK, end = walk->end - walk->at + page;
+    end = end < PAGES_PER_CHUNK ? end : PAGES_PER_CHUNK;
+    walk->at -= page;
+    while (page < end && (atom_load_relaxed(&words[page]) & walk->mask) != walk->want)
+        page++;
+    walk->at += page;
+    return page < end;
+}
+
 /* The next such run, unless it changes just now; false behind the last one, where nothing is named.
  */
 static bool next_run(struct walk *walk, struct shl_run *ret_run)
@@ -71,14 +84,9 @@ static bool next_run(struct walk *walk, struct shl_run *ret_run)
         uint64_t page = walk->at % PAGES_PER_CHUNK;
         if (page == 0 || !walk->inside)
             walk->inside = shl_pages_enter(walk->segment, walk->owner, walk->at - page);
-        if (!walk->inside) {
+        if (!walk->inside)
             walk->at += PAGES_PER_CHUNK - page;
-            continue;
-        }
-        uint64_t at = walk->at++;
-        uint64_t word = atom_load_relaxed(
-            &shl_page_words(walk->segment, at / PAGES_PER_CHUNK)[page]);
-        if (unlikely((word & walk->mask) == walk->want) && shl_run_find(walk->segment, at, ret_run))
+        else if (next_word(walk) && shl_run_find(walk->segment, walk->at++, ret_run))
             return true;
     }
     if (walk->inside)
@@ -251,21 +259,49 @@ static uint32_t take_from(const struct shl_run *run, uint32_t owner, struct bloc
 
 /* ---- new runs */
 
-static bool take_pages(const struct shl_segment *segment, uint32_t owner, uint32_t count,
-                       uint64_t *ret_number, bool *ret_zero)
+/* Whoever collects walks over all there is: so not before a part of that is wanted in addition. */
+#define WANTED_PARTS 32u
+static bool is_time_to_collect(const struct shl_segment *segment, uint32_t count)
 {
-    if (shl_pages_take(segment, owner, count, false, ret_number, ret_zero))
-        return true;
+    uint64_t all = (shl_chunks_end(segment) - segment->chunks_at) * PAGES_PER_CHUNK;
+    uint64_t part = all / WANTED_PARTS + 1;
+    uint64_t wanted = atom_add_relaxed(&segment->shm->pages_wanted, count);
+    return wanted / part != (wanted + count) / part;
+}
+
+/* True if there are pages of runs that are free again. */
+static bool collect_all(const struct shl_segment *segment, uint32_t owner)
+{
     struct shl_attachment *self = shl_self_attached(segment);
     if (self) /* each block in its hands holds a whole run */
         shl_alloc_flush(segment, self);
-    if (shl_runs_collect(segment, owner, false) &&
-        shl_pages_take(segment, owner, count, false, ret_number, ret_zero))
+    return shl_runs_collect(segment, owner, false);
+}
+
+/* What lies too short goes to the system, for what is about to be taken from it. */
+static void purge_all(const struct shl_segment *segment, uint32_t owner)
+{
+    for (uint64_t chunk = segment->chunks_at; chunk < shl_chunks_end(segment); chunk++)
+        shl_pages_purge(segment, owner, chunk);
+}
+
+static bool take_pages(const struct shl_segment *segment, uint32_t owner, uint32_t count,
+                       uint64_t *ret_number, bool *ret_zero)
+{
+    if (shl_pages_take(segment, owner, count, PAGES_FULL, ret_number, ret_zero))
         return true;
-    while (shl_pages_add_chunk(segment, owner) == 0) /* somebody else may take its pages */
-        if (shl_pages_take(segment, owner, count, false, ret_number, ret_zero))
+    if (!is_time_to_collect(segment, count) &&
+        shl_pages_take(segment, owner, count, PAGES_ANY, ret_number, ret_zero))
+        return true;
+    if (collect_all(segment, owner) &&
+        shl_pages_take(segment, owner, count, PAGES_FULL, ret_number, ret_zero))
+        return true;
+    purge_all(segment, owner);
+    do /* somebody else may take an added chunk's pages */
+        if (shl_pages_take(segment, owner, count, PAGES_ANY, ret_number, ret_zero))
             return true;
-    return shl_pages_take(segment, owner, count, true, ret_number, ret_zero);
+    while (shl_pages_add_chunk(segment, owner) == 0);
+    return shl_pages_take(segment, owner, count, PAGES_THOROUGHLY, ret_number, ret_zero);
 }
 
 static void write_rest(const struct shl_run *run)
@@ -472,8 +508,10 @@ bool shl_runs_collect(const struct shl_segment *segment, uint32_t owner, bool de
         if (run.size_class <= CLASS_PAYLOAD_LAST && become_owner(&run, owner, RUN_WHOLE))
             any = retire(&run, owner) || any;
     for (uint64_t chunk = segment->chunks_at; decommit && chunk < shl_chunks_end(segment); chunk++)
-        any = shl_pages_give_chunk(segment, owner, chunk) ||
-              shl_chunks_give(segment, owner, chunk) || any;
+        if (shl_pages_give_chunk(segment, owner, chunk) || shl_chunks_give(segment, owner, chunk))
+            any = true;
+        else
+            shl_pages_purge(segment, owner, chunk);
     return any;
 }
 

@@ -76,8 +76,8 @@ uint32_t shl_runs_take(const struct shl_segment *segment, uint32_t owner, uint32
 bool shl_runs_give(const struct shl_segment *segment, uint32_t owner, uint32_t size_class,
                    struct block_shm *const *blocks, uint32_t count);
 
-/* Gives runs that are all free back to the other classes, and chunks that are to the system if
- * `decommit`. True if any was. */
+/* Gives runs that are all free back to the other classes; and to the system, if `decommit`, chunks
+ * that are all free, and free pages. True if any run or chunk was. */
 bool shl_runs_collect(const struct shl_segment *segment, uint32_t owner, bool decommit);
 
 /* Does a block's word name the dead one, or an object or payload that is no more? By `owner`, who

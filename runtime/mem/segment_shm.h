@@ -23,15 +23,17 @@
 #include "base/attr.h"
 
 #define SEGMENT_MAGIC UINT64_C(0x316c616f6873feff) /* no text, little endian: ff fe "shoal1" */
-#define SEGMENT_LAYOUT 13u                         /* changes with any layout in a *_shm.h */
+#define SEGMENT_LAYOUT 14u                         /* changes with any layout in a *_shm.h */
 #define SEGMENT_FEATURES 0u                        /* bits; an unknown one must not be attached */
 
 #define SEGMENT_SIZE_MIN (UINT64_C(4) << 20)
 #define SEGMENT_SIZE_MAX (UINT64_C(1) << 40) /* a handle's offset has 36 bits of 16 bytes */
 
 #define CHUNK_SIZE (UINT64_C(2) << 20)
-#define PAGE_SIZE_SHM (UINT64_C(64) << 10)
-#define PAGES_PER_CHUNK 32u /* page 0 holds the page words */
+#ifndef PAGES_PER_CHUNK      /* checkers have fewer: every step counts */
+#define PAGES_PER_CHUNK 128u /* page 0 holds the page words */
+#endif
+#define PAGE_SIZE_SHM (CHUNK_SIZE / PAGES_PER_CHUNK)
 #define CLASSES_COUNT 86u
 #define NAME_BUCKETS 256u
 #ifndef PEERS_MAX
@@ -66,8 +68,9 @@ struct segment_shm {
     atom64 chunks_end; /* behind the last chunk that was ever taken */
     atom64 peer_hint;
     atom64 threads_attached; /* for the decision to spin */
-    atom64 large_count; /* large blocks handed out: their generation, as their chunks forget it */
-    uint8_t padding_1[SHL_LINE - 32];
+    atom64 large_count;  /* large blocks handed out: their generation, as their chunks forget it */
+    atom64 pages_wanted; /* how often none with memory were found */
+    uint8_t padding_1[SHL_LINE - 40];
 
     atom64 names[NAME_BUCKETS]; /* of objects: name_shm.h. No hints but truth */
 

@@ -31,7 +31,7 @@ struct shl_known_run {
     uint32_t size_class;
 };
 
-enum { SHL_KNOWN_RUNS = 64 };
+enum { SHL_KNOWN_RUNS = 256 }; /* so many pages: 64 blocks of 64 KiB lie in different ones */
 
 struct object_shm;
 struct cells_shm;

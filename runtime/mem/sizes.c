@@ -26,8 +26,11 @@
         .end = BLOCKS(size, run_pages, at, run_most) * (size), .kept = (least), \
         .kept_most = (most)                                                     \
     }
-#define STRIDE(size, pages) \
-    CUT(size, pages, BLOCKS_AT, RUN_BLOCKS_MAX, KEPT(KEPT_BYTES, size), KEPT(KEPT_BYTES_MOST, size))
+#define PAGES(count) \
+    (((count) * (PAGES_PER_CHUNK - 1) + 126) / 127) /* of the 127 that a chunk has */
+#define STRIDE(size, pages)                                                    \
+    CUT(size, PAGES(pages), BLOCKS_AT, RUN_BLOCKS_MAX, KEPT(KEPT_BYTES, size), \
+        KEPT(KEPT_BYTES_MOST, size))
 #define SIZE(room, pages) STRIDE((room) + sizeof(struct block_shm), pages)
 #define LINES(room, pages) STRIDE((room) + PAYLOAD_LINE, pages)
 #define PLACE(pool, size) \
@@ -36,8 +39,10 @@
 /*
  * 16-byte steps to 128 bytes, then four classes per doubling. The room is round, the header comes
  * on top: what people ask for is mostly a power of two. From 2 KiB on a line comes on top, so that
- * all these payloads are aligned to lines, for little. A run has the fewest pages that hold eight
- * blocks and of which a chunk full loses at most an eighth; or else those that lose least.
+ * all these payloads are aligned to lines, for little. A run has the fewest pages that hold so
+ * many blocks (64 up to 1 KiB, 2 up to 16 KiB, else 16) and of which a chunk full loses at most an
+ * eighth; or else those that lose least. The shorter a run, the sooner it is free for other sizes;
+ * the longer, the less it costs to take and give many of its blocks.
  */
 const struct shl_size shl_sizes[CLASSES_COUNT] = {
     SIZE(16, 1),
@@ -51,15 +56,15 @@ const struct shl_size shl_sizes[CLASSES_COUNT] = {
     SIZE(160, 1),
     SIZE(192, 1),
     SIZE(224, 1),
-    SIZE(256, 1),
-    SIZE(320, 1),
-    SIZE(384, 1),
-    SIZE(448, 1),
-    SIZE(512, 1),
-    SIZE(640, 1),
-    SIZE(768, 1),
-    SIZE(896, 1),
-    SIZE(1024, 1),
+    SIZE(256, 2),
+    SIZE(320, 2),
+    SIZE(384, 2),
+    SIZE(448, 2),
+    SIZE(512, 3),
+    SIZE(640, 3),
+    SIZE(768, 4),
+    SIZE(896, 4),
+    SIZE(1024, 5),
     SIZE(1280, 1),
     SIZE(1536, 1),
     SIZE(1792, 1),
@@ -67,52 +72,52 @@ const struct shl_size shl_sizes[CLASSES_COUNT] = {
     LINES(2560, 1),
     LINES(3072, 1),
     LINES(3584, 1),
-    LINES(4096, 1),
+    LINES(4096, 2),
     LINES(5120, 1),
-    LINES(6144, 1),
+    LINES(6144, 2),
     LINES(7168, 1),
-    LINES(8192, 2),
+    LINES(8192, 5),
     LINES(10240, 2),
-    LINES(12288, 2),
-    LINES(14336, 2),
-    LINES(16384, 3),
-    LINES(20480, 3),
-    LINES(24576, 5),
-    LINES(28672, 4),
-    LINES(32768, 6),
-    LINES(40960, 6),
-    LINES(49152, 10),
-    LINES(57344, 10),
-    LINES(65536, 15),
-    LINES(81920, 14),
-    LINES(98304, 29),
-    LINES(114688, 15),
-    LINES(131072, 29),
-    LINES(163840, 28),
-    LINES(196608, 31),
-    LINES(229376, 29),
-    LINES(262144, 29),
-    LINES(327680, 31),
-    LINES(393216, 31),
-    LINES(458752, 15),
-    LINES(524288, 9),
-    LINES(655360, 31),
-    LINES(786432, 13),
-    LINES(917504, 15),
-    LINES(1048576, 17),
-    LINES(1310720, 21),
-    LINES(1572864, 25),
-    LINES(1835008, 29),
+    LINES(12288, 4),
+    LINES(14336, 8),
+    LINES(16384, 9),
+    LINES(20480, 21),
+    LINES(24576, 25),
+    LINES(28672, 29),
+    LINES(32768, 39),
+    LINES(40960, 41),
+    LINES(49152, 58),
+    LINES(57344, 57),
+    LINES(65536, 113),
+    LINES(81920, 116),
+    LINES(98304, 115),
+    LINES(114688, 113),
+    LINES(131072, 25),
+    LINES(163840, 21),
+    LINES(196608, 25),
+    LINES(229376, 127),
+    LINES(262144, 17),
+    LINES(327680, 21),
+    LINES(393216, 25),
+    LINES(458752, 29),
+    LINES(524288, 33),
+    LINES(655360, 41),
+    LINES(786432, 49),
+    LINES(917504, 57),
+    LINES(1048576, 65),
+    LINES(1310720, 81),
+    LINES(1572864, 97),
+    LINES(1835008, 113),
 
     /* Aligned to lines: room for as much as people ask for, and the header. */
     STRIDE(64, 1),
     STRIDE(128, 1),
     STRIDE(192, 1),
-    STRIDE(256, 1),
-    STRIDE(320, 1),
-    STRIDE(448, 1),
-    STRIDE(576, 1),
-    STRIDE(832, 1),
+    STRIDE(256, 2),
+    STRIDE(320, 2),
+    STRIDE(448, 2),
+    STRIDE(576, 3),
+    STRIDE(832, 4),
     STRIDE(1088, 1),
     STRIDE(1600, 1),
 

@@ -420,6 +420,7 @@ static void begin_settling(const struct shl_dead *dead)
 
 /* Elsewhere memory is no part of the state: what the dead had of it stays theirs. */
 bool machine_settles_memory;
+void (*machine_decommits)(void);
 void __real_shl_alloc_settle(const struct shl_segment *segment, const struct shl_dead *dead);
 void __wrap_shl_alloc_settle(const struct shl_segment *segment, const struct shl_dead *dead);
 void __wrap_shl_alloc_settle(const struct shl_segment *segment, const struct shl_dead *dead)
@@ -438,5 +439,7 @@ bool __wrap_shl_memory_decommit(void *address, uint64_t size)
 {
     (void)address;
     (void)size;
+    if (machine_decommits)
+        machine_decommits();
     return false;
 }

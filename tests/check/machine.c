@@ -488,7 +488,7 @@ void machine_begin(void (*make_objects)(void))
         machine_bail_out("no segment");
     for (unsigned i = 0; i < threads_count; i++)
         attach(i);
-    machine_add_region(&shl_segment_family()->shm->chunks_end, 4 * sizeof(atom64));
+    machine_add_region(&shl_segment_family()->shm->chunks_end, 5 * sizeof(atom64));
     machine_become(0);
     shl_park_spin(0); /* what it finds out once */
     make_objects();

@@ -190,6 +190,8 @@ extern uint32_t machine_missed;
 
 /* Set by a scenario of memory: who settles the dead does so with their memory too. */
 extern bool machine_settles_memory;
+/* Likewise: called when memory goes to the system. */
+extern void (*machine_decommits)(void);
 
 /* Memory that is part of the state. */
 void machine_add_region(void *start, size_t size);

@@ -12,7 +12,7 @@
 enum { HELD, TAKEN }; /* ghosts: blocks that somebody alive has, as bits; the victim's */
 enum { VICTIM = 0, COLLECTOR = 1, SETTLER = 2 };
 enum {
-    CLASS = 56 /* 640 KiB */,
+    CLASS = 50 /* 224 KiB: eight fill a chunk */,
     LARGE_SIZE = 0x1d0000 + PAGE_RUN /* its header looks alike too */
 };
 
@@ -171,7 +171,7 @@ static uint64_t take_pages(uint32_t count)
 {
     uint64_t number;
     bool zero;
-    return shl_pages_take(segment(), owner(), count, false, &number, &zero) ? number : 0;
+    return shl_pages_take(segment(), owner(), count, PAGES_ANY, &number, &zero) ? number : 0;
 }
 
 /* A chunk of free pages. */
@@ -208,6 +208,36 @@ static void one_gives_the_chunk(unsigned self)
         take_pages(self == 1 ? 1 : PAGES_MOST - 1);
 }
 
+enum { LOOKS = 1 /* ghost */ };
+
+static void nobody_looks(void)
+{
+    if (machine.ghosts[LOOKS])
+        machine_fail("memory goes to the system while somebody looks at it");
+}
+
+static void begin_looking(void)
+{
+    begin();
+    machine_decommits = nobody_looks;
+}
+
+/* At a block of a run whose pages become free, and go to the system. */
+static void one_looks_at_a_block(unsigned self)
+{
+    struct shl_place place;
+    uint64_t payload = shl_offset(segment(), shl_run_block(&run, 0) + 1);
+    if (self != 0) {
+        shl_runs_collect(segment(), owner(), false);
+        shl_pages_purge(segment(), owner(), run.number / PAGES_PER_CHUNK);
+    } else if (shl_place_look(segment(), owner(), payload, &place)) {
+        machine.ghosts[LOOKS] = 1;
+        machine_pause();
+        machine.ghosts[LOOKS] = 0;
+        shl_place_look_away(segment(), owner());
+    }
+}
+
 static const char *judge_pages(void)
 {
     uint64_t chunk = run.number / PAGES_PER_CHUNK, row = 0, most = 0;
@@ -226,6 +256,11 @@ static void check_pages(struct scenario like)
     like.kills = like.victims = 0;
     like.preemptions = UNBOUNDED;
     like.judge = judge_pages;
+    like.name = "memory, 1 looks at a block, 1 gives its pages to the system";
+    like.begin = begin_looking;
+    like.thread = one_looks_at_a_block;
+    holds(&like);
+    fails(&like, "pages.named");
     like.name = "memory, 1 looks for pages, 1 gives one";
     like.begin = begin_pages_but_one;
     like.thread = one_gives_a_page;

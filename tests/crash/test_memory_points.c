@@ -58,6 +58,8 @@ static const char *const points[] = {
     "pages.chunk_emptied",
     "pages.chunk_left",
     "pages.decommitted",
+    "pages.purging",
+    "pages.purged",
     "runs.added",
     "runs.owner",
     "runs.taken",
@@ -139,6 +141,37 @@ Test(memory_points, runs_go_back_whose_last_giver_was_killed, .timeout = 120)
     shl_mistake = NULL;
     const char *problem = problem_of_giving_runs();
     cr_assert(!problem, "%s", problem);
+    assert_code(shoal_queue_destroy(board->queue), 0);
+    assert_code(shoal_segment_detach(segment), 0);
+}
+
+/* Killed when pages had just gone back to the system, but were not free yet: how much is used
+ * without memory once all pages are used. */
+static int64_t used_without_memory(void)
+{
+    enum { COUNT = 10000, SIZE = 7000 /* in runs of one page */ };
+    static void *payloads[COUNT];
+    size_t count = 0;
+    const int64_t least = memory_missing(segment);
+    cr_assert(dies(&(struct deed){ lives, "pages.purged", 0 }));
+    shl_peer_recover_all(inside());
+    while (count < COUNT && (payloads[count] = shoal_alloc_in(segment, SIZE)))
+        count++;
+    cr_assert_lt(count, COUNT);
+    const int64_t missing = memory_missing(segment) - least;
+    while (count-- > 0)
+        shoal_free(payloads[count]);
+    memory_give_back(segment);
+    return missing;
+}
+
+Test(memory_points, pages_that_a_dead_one_had_get_memory_before_use, .timeout = 120)
+{
+    make_board();
+    cr_assert_leq(used_without_memory(), 0);
+    shl_mistake = "pages.holes";
+    cr_expect_gt(used_without_memory(), 0, "pages.holes is not found");
+    shl_mistake = NULL;
     assert_code(shoal_queue_destroy(board->queue), 0);
     assert_code(shoal_segment_detach(segment), 0);
 }

@@ -55,7 +55,7 @@ static int forgotten_of(const struct shl_segment *segment, const struct shl_atta
     struct shl_run run;
     for (uint32_t i = 0; i < CLASSES_COUNT; i++)
         count -= (int)self->caches[i].count;
-    for (uint64_t page = 0; page < segment->size / PAGE_SIZE_SHM; page++) {
+    for (uint64_t page = 0; page < shl_page_number(shl_chunks_end(segment), 0); page++) {
         if (page_word_kind(shl_page_word(segment, page * PAGE_SIZE_SHM)) != PAGE_RUN ||
             !shl_run_find(segment, page, &run))
             continue;

@@ -180,6 +180,43 @@ Test(runs, empty_chunks_go_back_to_the_system, .timeout = 120)
     hoard_end(&hoard);
 }
 
+/* Most of what fills two chunks is freed, given back, and used again: how much of that is used
+ * without memory. */
+static int64_t used_without_memory(void)
+{
+    enum { COUNT = 300, KEPT = 30, SIZE = 10000 };
+    const shoal_segment segment = memory_segment(16 << 20);
+    memory_give_back(segment);
+    const int64_t before = memory_missing(segment);
+    void *payloads[COUNT];
+    for (size_t i = 0; i < COUNT; i++)
+        payloads[i] = shoal_alloc_in(segment, SIZE);
+    const uint64_t full = memory_audit(segment).committed;
+    for (size_t i = 0; i < COUNT; i++)
+        if (i % KEPT != 0)
+            shoal_free(payloads[i]);
+    memory_give_back(segment);
+    const uint64_t least = memory_audit(segment).committed;
+    cr_assert_leq(least, full - COUNT / 2 * SIZE, "%llu of %llu", (unsigned long long)least,
+                  (unsigned long long)full);
+    for (size_t i = 0; i < COUNT; i++)
+        if (i % KEPT != 0)
+            cr_assert_not_null(payloads[i] = shoal_alloc_in(segment, SIZE));
+    const int64_t missing = memory_missing(segment) - before;
+    for (size_t i = 0; i < COUNT; i++)
+        shoal_free(payloads[i]);
+    assert_code(shoal_segment_detach(segment), 0);
+    return missing;
+}
+
+Test(runs, free_pages_of_a_chunk_in_use_go_back_and_get_memory_before_use, .timeout = 120)
+{
+    cr_assert_leq(used_without_memory(), 0);
+    shl_mistake = "pages.filled";
+    cr_expect_gt(used_without_memory(), 0, "pages.filled is not found");
+    shl_mistake = NULL;
+}
+
 /* Runs of one, six and ten pages in turns. */
 Test(runs, runs_of_two_lengths_waste_no_chunks, .timeout = 120)
 {
@@ -296,7 +333,7 @@ Test(runs, a_late_giver_of_a_large_block_leaves_its_successor_alone, .timeout = 
     cr_assert(successor_lives());
 }
 
-enum { SHARERS = 6 };
+enum { SHARERS = 9 }; /* as many as there are in a run of nearly all pages of a chunk */
 
 /* A thread gives one block of a run and is stopped at a step; then all the others come back, so
  * that the chunk goes to the system and may become something else: true if nobody writes there,
@@ -310,7 +347,7 @@ static bool successor_of_a_run_lives(const char *point, bool settled)
     void *payloads[SHARERS];
     pthread_t thread;
     for (size_t i = 0; i < SHARERS; i++)
-        payloads[i] = shoal_alloc_in(segment, 300000);
+        payloads[i] = shoal_alloc_in(segment, 220000);
     stop_at(point, &thread, payloads[0]);
     for (size_t i = 1; i < SHARERS; i++)
         shoal_free(payloads[i]);

@@ -38,10 +38,11 @@ static uint64_t loses(uint64_t stride, uint64_t pages)
 
 static uint64_t pages_by_the_rule(uint64_t stride)
 {
+    const uint64_t wanted = stride <= 1024 + 16 ? 64 : stride <= (16 << 10) + PAYLOAD_LINE ? 2 : 16;
     uint64_t least = 0;
     for (uint64_t pages = 1; pages <= PAGES_MOST; pages++) {
         const uint64_t lost = loses(stride, pages);
-        if ((pages * PAGE_SIZE_SHM - BLOCKS_AT) / stride >= 8 &&
+        if ((pages * PAGE_SIZE_SHM - BLOCKS_AT) / stride >= wanted &&
             lost <= PAGES_MOST * PAGE_SIZE_SHM / 8)
             return pages;
         if (least == 0 || lost < loses(stride, least))
