@@ -7,10 +7,12 @@
 
 TestSuite(single, .timeout = 120);
 
-/* One of each ring and each way to put, all of them with both sides single. */
+/* One of each ring and each way to put; of cells the first four. */
 static const shoal_queue_options kinds[] = {
     { .capacity_count = 5, .value_size = 8 },
     { .capacity_count = 5 },
+    { .value_size = 8 },
+    { .value_size = 0 },
     { .capacity_count = 5, .value_size = 8, .bulk = true },
     { .capacity_count = 5, .value_size = 100 },
     { .capacity_count = 5, .capacity_size = 1 << 20 },
@@ -205,7 +207,7 @@ static uint64_t next_number(shoal_queue queue, size_t value_size)
 
 Test(single, a_stream_is_whole_and_in_order, .timeout = 120)
 {
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 4; i++) {
         struct player player = { .queue = single_of(&kinds[i], true, true) };
         pthread_t thread;
         cr_assert_eq(pthread_create(&thread, NULL,
