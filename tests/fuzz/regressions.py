@@ -11,13 +11,13 @@ import subprocess
 WRITE, CALL = 1, 2
 NUMBER, HANDLE, PEER_DEAD, REFERENCE, BLOCK = 0, 1, 5, 7, 9
 
-SEGMENT, CHUNK, PAGE = 10 << 20, 2 << 20, 64 << 10
+SEGMENT, CHUNK, PAGE = 10 << 20, 2 << 20, 16 << 10
 CHUNK_PAGES, CHUNK_LARGE, PAGE_RUN, BLOCK_OWNED = 2, 3, 2, 1
 LAST_CHUNK = SEGMENT // CHUNK - 1
 LAST_PAGE = CHUNK // PAGE - 1
 LAST_PAGE_AT = SEGMENT - PAGE
 BLOCKS_AT = 48  # where the header of a page's or chunk's first block lies
-LARGE_CLASS = 44  # six blocks of 320 KiB
+LARGE_CLASS = 44  # 80 KiB, in runs of many pages
 
 # Words of 8 bytes, where not said otherwise: of an object's head, of a ring, of a slot's journal.
 SELF, KIND_4 = 1, 4

@@ -211,9 +211,9 @@ static void add_class(struct scene *scene, uint32_t size_class)
 static void add_pages(struct scene *scene)
 {
     for (uint64_t chunk = CHUNK_SIZE; chunk < FUZZ_SEGMENT_SIZE; chunk += CHUNK_SIZE)
-        add_region(scene, "page words", chunk, 256);
+        add_region(scene, "page words", chunk, PAGES_PER_CHUNK * 8);
     for (uint64_t page = 1; page <= PAGES; page++) {
-        add_region(scene, "free bits", CHUNK_SIZE + 4096 + 256 * page, 32);
+        add_region(scene, "free bits", CHUNK_SIZE + 4096 + PAGE_SIZE_SHM / 256 * page, 32);
         add_region(scene, "page", CHUNK_SIZE + page * PAGE_SIZE_SHM, 2048);
     }
 }
