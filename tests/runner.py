@@ -181,11 +181,28 @@ def process_name(pid):
         return str(pid)
 
 
-def shared_memory_names():
+def shared_memory_names(folder):
     try:
-        return set(os.listdir("/dev/shm"))
+        return set(os.listdir(folder))
     except OSError:
         return set()
+
+
+def is_of_the_living(name):
+    """A name ends with the number of the process that it is of, Criterion's (bxfi_123) too."""
+    number = re.search(r"[0-9]+$", name)
+    return number and Path("/proc", number[0]).exists()
+
+
+def left_in_shared_memory(names_before, folder="/dev/shm"):
+    """Once all of a program are dead: what is new there, and of nobody who lives. What others are
+    just making or removing may be of somebody dead as well: it gets a second."""
+    left = shared_memory_names(folder) - names_before
+    deadline = time.monotonic() + 1
+    while time.monotonic() < deadline and left:
+        left = {name for name in left & shared_memory_names(folder) if not is_of_the_living(name)}
+        time.sleep(0.01)
+    return sorted(left)
 
 
 def run_program(program, config, options):
@@ -198,7 +215,7 @@ def run_program(program, config, options):
             command += [f"--tap={tap}", f"-j{options.jobs}", "--color=never"]
             if only:
                 command += ["--filter", "*" + only.replace("::", "/") + "*"]
-        names_before = shared_memory_names()
+        names_before = shared_memory_names("/dev/shm")
         limit = program.seconds * config.slower
         with open(out, "wb") as output:
             child = subprocess.Popen(
@@ -241,8 +258,8 @@ def run_program(program, config, options):
             problem(f"exit status {status} though no test failed")
         if left:
             problem(f"processes left behind: {' '.join(left)}")
-        if new := shared_memory_names() - names_before:
-            problem(f"left in /dev/shm: {' '.join(sorted(new))}")
+        if new := left_in_shared_memory(names_before):
+            problem(f"left in /dev/shm: {' '.join(new)}")
         if result.failed and (planned is None or not program.is_script):
             tail = ["  " + line for line in printed.splitlines()[-OUTPUT_LINES:]]
             result.problems.append(["output:"] + tail)

@@ -1,5 +1,6 @@
-"""tests/run where there is nothing to run. Needs the build of its first configuration, a whole one:
-else --list would build it, which with a ninja that cannot build leaves none."""
+"""tests/run where there is nothing to run, and of which files it complains. Needs the build of its
+first configuration, a whole one: else --list would build it, which with a ninja that cannot build
+leaves none."""
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 from lint import ROOT, Tap
 
 sys.path.insert(0, str(ROOT / "tests"))
-from runner import is_built
+from runner import is_built, left_in_shared_memory
 
 
 def tests_run(*options, **environment):
@@ -38,8 +39,20 @@ def list_without_build(tap):
                [output] * (status != 0 or "lint_commands" not in output))
 
 
+def files_of_the_living(tap):
+    """Of two new files the one whose process lives is another program's, which runs beside."""
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    with tempfile.TemporaryDirectory() as folder:
+        for pid in os.getpid(), dead.pid:
+            Path(folder, f"bxfi_{pid}").touch()
+        left = left_in_shared_memory({"before"}, folder)
+    tap.result("only what the dead leave behind is told",
+               [left] * (left != [f"bxfi_{dead.pid}"]))
+
+
 tap = Tap()
-for test in filter_without_match, list_without_build:
+for test in filter_without_match, list_without_build, files_of_the_living:
     if is_built(ROOT / "build/gcc"):
         test(tap)
     else:
