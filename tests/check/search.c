@@ -472,7 +472,7 @@ static void describe(char *text, size_t size)
 
 static unsigned bound(void)
 {
-    bool more = full && scenario->preemptions != UNBOUNDED;
+    bool more = full && scenario->preemptions_full > scenario->preemptions;
     return more ? scenario->preemptions_full : scenario->preemptions;
 }
 

@@ -19,7 +19,7 @@ struct scenario {
     unsigned threads, kills;
     unsigned victims;          /* who may be killed, a bit each; 0: all */
     unsigned preemptions;      /* UNBOUNDED, or at most so many */
-    unsigned preemptions_full; /* with --full, if there is a bound */
+    unsigned preemptions_full; /* with --full, if that is more */
     bool store_buffers;
     void (*begin)(void); /* makes the objects */
     void (*thread)(unsigned self);
