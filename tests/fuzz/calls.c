@@ -7,11 +7,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "flow/doors.h"
 #include "flow/pipe_shm.h"
 #include "mem/alloc.h"
 #include "mem/closed.h"
 #include "mem/object.h"
 #include "mem/peer.h"
+#include "mem/self.h"
 #include "sync/barrier_shm.h"
 
 static const struct scene *scene;
@@ -39,29 +41,29 @@ static bool side_is_held_by(const struct shl_segment *segment, uint64_t side)
     return SIDE_OWNER(side) != 0 && !shl_thread_is_gone(segment, shl_owner_short(SIDE_OWNER(side)));
 }
 
-/* Does somebody who lives stand in a side? Then who wants to shut the queue down waits for him. */
-static bool ring_is_held(const struct shl_segment *segment, const struct object_shm *object)
+/* What stands in the handle's place, if that is good: whatever the tables say of the place, the
+ * library may remember it. */
+static const void *object_at(uint64_t ref, size_t size)
 {
-    struct queue_shm *queue = (struct queue_shm *)object;
-    return object && !queue->has_cells &&
+    uint64_t offset = shl_ref_offset(ref);
+    const struct object_shm *object = (const void *)(scene->memory + offset);
+    return offset <= FUZZ_SEGMENT_SIZE - size && object->self == ref ? object : NULL;
+}
+
+/* Does somebody who lives stand in a side? Then who wants to shut the queue down waits for him. */
+static bool ring_is_held(uint64_t ref)
+{
+    const struct shl_segment *segment = shl_segment_of_handle(scene->segment);
+    const struct queue_shm *queue = object_at(ref, sizeof *queue);
+    return queue && !queue->has_cells &&
            (side_is_held_by(segment, atom_load_relaxed(&queue->ring.tail.word)) ||
             side_is_held_by(segment, atom_load_relaxed(&queue->ring.head.word)));
 }
 
-static bool side_is_held(uint64_t ref)
-{
-    struct shl_segment *segment;
-    const struct object_shm *object = shl_object_find(ref, KIND_QUEUE, &segment);
-    return object && ring_is_held(segment, object);
-}
-
 static bool end_is_held(uint64_t ref)
 {
-    struct shl_segment *segment;
-    const struct object_shm *object = shl_object_find(ref, KIND_CONNECTION, &segment);
-    const struct connection_shm *end = (const struct connection_shm *)object;
-    return object && (ring_is_held(segment, object) ||
-                      ring_is_held(segment, shl_object_at(segment, end->peer, KIND_CONNECTION)));
+    const struct connection_shm *end = object_at(ref, sizeof *end);
+    return end && (ring_is_held(ref) || ring_is_held(end->peer));
 }
 
 #define HANDLE(kind) ((shoal_##kind){ value })
@@ -88,9 +90,15 @@ CALL(condition_notify, shoal_condition_notify(HANDLE(condition), number))
 CALL(barrier_abort, shoal_barrier_abort(HANDLE(barrier)))
 CALL(barrier_reset, shoal_barrier_reset(HANDLE(barrier)))
 CALL(queue_put, shoal_queue_put_bytes(HANDLE(queue), "another", 8, soon()))
-CALL(queue_shutdown, side_is_held(value) ? -EBUSY : shoal_queue_shutdown(HANDLE(queue)))
-CALL(process_join, shoal_process_join(HANDLE(process), soon()))
+CALL(queue_shutdown, ring_is_held(value) ? -EBUSY : shoal_queue_shutdown(HANDLE(queue)))
 CALL(process_sentinel, shoal_process_sentinel(HANDLE(process)))
+
+/* Who joins his parent need not find its object any more. */
+static int call_process_join(uint64_t value)
+{
+    int code = shoal_process_join(HANDLE(process), soon());
+    return SHOAL_SAME(HANDLE(process), shoal_parent_process()) ? -ENODATA : code;
+}
 
 static int call_barrier_wait(uint64_t value)
 {
@@ -150,7 +158,7 @@ CALL(queue_put_values,
 CALL(queue_get_values,
      shoal_queue_get_values(HANDLE(queue), values, FUZZ_VALUE_SIZE, 3, &(size_t){ 0 }, soon()))
 CALL(queue_put_end, shoal_queue_put_end(HANDLE(queue), soon()))
-CALL(queue_shutdown_now, side_is_held(value) ? -EBUSY : shoal_queue_shutdown_now(HANDLE(queue)))
+CALL(queue_shutdown_now, ring_is_held(value) ? -EBUSY : shoal_queue_shutdown_now(HANDLE(queue)))
 
 /* Calls that answer without one, or whether the handle is good or not. */
 #define CALL_ANY(name, statement)          \
@@ -173,7 +181,7 @@ CALL_ANY(semaphore_destroy, shoal_semaphore_destroy(HANDLE(semaphore)))
 CALL_ANY(event_destroy, shoal_event_destroy(HANDLE(event)))
 CALL_ANY(condition_destroy, shoal_condition_destroy(HANDLE(condition)))
 CALL_ANY(barrier_destroy, shoal_barrier_destroy(HANDLE(barrier)))
-CALL_ANY(queue_destroy, if (!side_is_held(value)) shoal_queue_destroy(HANDLE(queue)))
+CALL_ANY(queue_destroy, if (!ring_is_held(value)) shoal_queue_destroy(HANDLE(queue)))
 CALL_ANY(process_looks, (void)shoal_process_pid(HANDLE(process));
          (void)shoal_process_exitcode(HANDLE(process));
          (void)shoal_process_is_alive(HANDLE(process)); shoal_process_close(HANDLE(process)))
@@ -361,8 +369,128 @@ static int call_create_more(uint64_t value)
     return -ENODATA;
 }
 
+/* --- descriptors ------------------------------------------------------------------------------ */
+
+/* The prepared segment is the family's, in which alone processes and descriptors are known; but for
+ * who asks by the handle of none. */
+struct shl_segment *__wrap_shl_segment_family_slow(void);
+struct shl_segment *__wrap_shl_segment_family_slow(void)
+{
+    fuzz_must(scene, "what is prepared is no family's");
+    return shl_segment_of_handle(scene->segment);
+}
+
+CALL(connection_send_fd, shoal_connection_send_fd(HANDLE(connection), scene->fd, soon()))
+
+static int call_connection_recv_fd(uint64_t value)
+{
+    int fd = -1;
+    int code = shoal_connection_recv_fd(HANDLE(connection), &fd, soon());
+    fuzz_must((code == 0) == (fd >= 0), "a descriptor is received, or an error");
+    fuzz_must(code < 0 || close(fd) == 0, "what is received is a descriptor");
+    return code;
+}
+
+/* As a forked child does: the next input's process has no doors, and no object. */
+static void forget_family(void)
+{
+    struct shl_shared *shared = shl_shared();
+    shared->doors_own = false;
+    shl_doors_leave();
+    atom_store_relaxed(&shared->process_ref, 0);
+    shared->process_name[0] = 0;
+}
+
+/* --- processes, of whom none is a child ------------------------------------------------------- */
+
+#define PROCESSES(value) \
+    ((shoal_process[]){ HANDLE(process), { scene->objects[number % scene->objects_count] } })
+CALL(process_start, shoal_process_start(HANDLE(process)))
+CALL(process_run, shoal_process_run(HANDLE(process)))
+CALL(process_signal, shoal_process_signal(HANDLE(process), 0))
+CALL(process_terminate, shoal_process_terminate(HANDLE(process)))
+CALL(process_kill, shoal_process_kill(HANDLE(process)))
+CALL(process_terminate_tree, shoal_process_terminate_tree(HANDLE(process)))
+CALL(process_kill_tree, shoal_process_kill_tree(HANDLE(process)))
+CALL(process_end_all, shoal_process_end_all(PROCESSES(value), 2, NULL, NULL, soon()))
+CALL(process_set_daemon, shoal_process_set_daemon(HANDLE(process), number & 1))
+CALL(process_set_name, shoal_process_set_name(HANDLE(process), "another"))
+CALL_ANY(process_join_all, (void)!shoal_process_join_all(PROCESSES(value), 2, soon()))
+CALL_ANY(process_argument, payload_must_lie_inside(shoal_process_argument(HANDLE(process))))
+CALL_ANY(process_family, (void)shoal_active_children(NULL, 0);
+         (void)shoal_process_is_daemon(HANDLE(process)))
+
+static int call_process_describe(uint64_t value)
+{
+    char text[64];
+    shoal_process_describe(HANDLE(process), text, sizeof text);
+    fuzz_must(memchr(text, 0, sizeof text), "a description ends");
+    return -ENODATA;
+}
+
+/* --- and the rest ----------------------------------------------------------------------------- */
+
+static int call_open_more(uint64_t value)
+{
+    shoal_segment in = scene->segment;
+    const char *name = number & 1 ? "lock" : "another";
+    (void)value;
+    int codes[] = { shoal_semaphore_open(in, name, &(shoal_semaphore){ 0 }),
+                    shoal_event_open(in, name, &(shoal_event){ 0 }),
+                    shoal_condition_open(in, name, &(shoal_condition){ 0 }),
+                    shoal_barrier_open(in, name, &(shoal_barrier){ 0 }),
+                    shoal_queue_open(in, name, &(shoal_queue){ 0 }) };
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        fuzz_must(codes[i] <= 0, "open answers 0 or an error");
+    return -ENODATA;
+}
+
+/* Objects that end with this process. */
+static int call_create_tied(uint64_t value)
+{
+    shoal_segment in = scene->segment;
+    (void)value;
+    int codes[] = {
+        shoal_event_create(&(shoal_event_options){ .segment = in, .ends_with_creator = true },
+                           &(shoal_event){ 0 }),
+        shoal_queue_create(&(shoal_queue_options){ .segment = in, .ends_with_creator = true },
+                           &(shoal_queue){ 0 }),
+        shoal_lock_create(&(shoal_lock_options){ .segment = in, .ends_with_creator = true },
+                          &(shoal_lock){ 0 }),
+    };
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        fuzz_must(codes[i] <= 0, "create answers 0 or an error");
+    return -ENODATA;
+}
+
+static int call_alloc_in_family(uint64_t value)
+{
+    void *payloads[] = { shoal_calloc(value % 64, number % 64), shoal_alloc(value % 4096),
+                         shoal_alloc_aligned(64, value % 4096), shoal_strdup("text") };
+    for (size_t i = 0; i < sizeof payloads / sizeof *payloads; i++)
+        payload_must_lie_inside(payloads[i]);
+    for (size_t i = 0; i < sizeof payloads / sizeof *payloads; i++)
+        shoal_free(payloads[i]);
+    return -ENODATA;
+}
+
+static bool is_number_odd(void *context)
+{
+    (void)context;
+    return number & 1;
+}
+
+CALL(condition_wait_for, shoal_condition_wait_for(HANDLE(condition), is_number_odd, NULL, soon()))
+CALL(condition_notify_all, shoal_condition_notify_all(HANDLE(condition)))
+CALL_ANY(condition_lock, (void)shoal_condition_lock(HANDLE(condition)))
+CALL_ANY(barrier_is_broken, (void)shoal_barrier_is_broken(HANDLE(barrier)))
+CALL_ANY(queue_looks, (void)shoal_queue_empty(HANDLE(queue));
+         (void)shoal_queue_qsize(HANDLE(queue)))
+CALL_ANY(limits, shoal_segment_limits(scene->segment, &(shoal_limits){ 0 }))
+
 void fuzz_calls_forget(void)
 {
+    forget_family();
     for (uint32_t i = 0; i < closed_count && i < STEPS_MAX; i++)
         shl_closed_remove(closed[i]);
     closed_count = 0;
@@ -484,6 +612,31 @@ static const struct {
     NAMED(create_more),
     NAMED(sizes),
     NAMED(queues),
+    NAMED(connection_send_fd),
+    NAMED(connection_recv_fd),
+    NAMED(process_start),
+    NAMED(process_run),
+    NAMED(process_signal),
+    NAMED(process_terminate),
+    NAMED(process_kill),
+    NAMED(process_terminate_tree),
+    NAMED(process_kill_tree),
+    NAMED(process_end_all),
+    NAMED(process_set_daemon),
+    NAMED(process_set_name),
+    NAMED(process_join_all),
+    NAMED(process_argument),
+    NAMED(process_family),
+    NAMED(process_describe),
+    NAMED(open_more),
+    NAMED(create_tied),
+    NAMED(alloc_in_family),
+    NAMED(condition_wait_for),
+    NAMED(condition_notify_all),
+    NAMED(condition_lock),
+    NAMED(barrier_is_broken),
+    NAMED(queue_looks),
+    NAMED(limits),
 };
 const uint32_t fuzz_calls_count = sizeof calls / sizeof *calls;
 

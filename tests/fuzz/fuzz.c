@@ -170,6 +170,9 @@ static uint64_t value_of(const struct step *step)
         return share_holder_process(1, process_short(step->value));
     case FORM_LEASE:
         return lease_word(step->value);
+    case FORM_DOOR:
+        return (uint64_t)process_short(step->value) << 48 | DOOR_OPEN |
+               DOOR_NUMBER(step->value >> 8);
     case FORM_REFERENCE:
         return shl_ref_make(shl_ref_id(scene.segment.ref), 1 + (uint32_t)(step->value >> 40),
                             step->value & ((UINT64_C(1) << 40) - 1));

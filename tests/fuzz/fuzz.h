@@ -51,6 +51,7 @@ enum {
     FORM_PROCESS,   /* a pipe's holder: the process {value}; given to the object {value >> 8} */
     FORM_HOLDER,    /* of a shared payload: the process {value} */
     FORM_LEASE,     /* state {value >> 8}, of the process {value}, deliveries {value >> 16} */
+    FORM_DOOR,      /* of an end: the process {value}, the number {value >> 8} */
     FORMS_COUNT
 };
 

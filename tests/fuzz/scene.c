@@ -266,6 +266,20 @@ static void add_messages(struct scene *scene)
     add_region(scene, "messages", shm->cells.cells, 2 * sizeof(struct cell_shm));
 }
 
+/* Objects that end with their creator, and what two ends say of their doors. */
+static void add_tied(struct scene *scene)
+{
+    shoal_segment in = scene->segment;
+    CREATE(event, "tied event", &(shoal_event_options){ .segment = in, .ends_with_creator = true });
+    CREATE(queue, "tied queue",
+           &(shoal_queue_options){ .segment = in, .ends_with_creator = true, .bulk = true });
+    for (uint32_t i = 0; i < scene->objects_count; i++)
+        if (strstr(scene->names[i], " end"))
+            add_region(scene, "door",
+                       shl_ref_offset(scene->objects[i]) + offsetof(struct connection_shm, door),
+                       24);
+}
+
 /* As if nobody had ever attached: who does gets the slots that these things name as their owner's,
  * in the same generation. Each input's caller holds what is prepared here. */
 static void forget_slots(void)
@@ -314,6 +328,7 @@ void scene_prepare(struct scene *scene)
     add_joinable(scene);
     add_parent(scene);
     add_messages(scene);
+    add_tied(scene);
     scene->memory = mmap(NULL, FUZZ_SEGMENT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, scene->fd, 0);
     fuzz_must(scene->memory != MAP_FAILED, "the segment is mapped");
     make_image(scene);

@@ -111,6 +111,31 @@ def man_sources(tree):
             yield f"{path}: not in docs/meson.build"
 
 
+# ---- fuzzed
+
+NOT_FUZZED = {
+    "reads nothing of a segment": """
+        shoal_after_fork shoal_after_ms shoal_after_s shoal_cpu_count shoal_fail
+        shoal_finalizer_cancel shoal_finalizer_create shoal_finalizer_run shoal_init
+        shoal_log_set_handler shoal_log_set_level shoal_log_to_stderr shoal_log_write
+        shoal_process_fd shoal_register shoal_remaining_ms shoal_segment_family shoal_shutdown
+        shoal_strerror shoal_version""",
+    "reads what others do: acquire and release, create, parent_process":
+        "shoal_lock_enter shoal_lock_leave shoal_rlock_create shoal_current_process",
+    "starts processes, which the fuzzer must not": "shoal_process_create shoal_process_start_new",
+}
+
+
+@check("the fuzzer makes every call that reads a segment", {"include/shoal/a.h": GOOD})
+def fuzzed(tree):
+    excused = {name for names in NOT_FUZZED.values() for name in names.split()}
+    called = {name for _, text in files(tree, "tests/fuzz/*.c")
+              for name in re.findall(r"\bshoal_\w+", code(text))}
+    for _, function in public_functions(tree):
+        if function.name not in called | excused:
+            yield f"{function.name}: no call of tests/fuzz/calls.c, and not excused"
+
+
 # ---- compiled and rendered
 
 STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror", "-fsyntax-only"]
