@@ -521,7 +521,7 @@ static int attempt_recv_fd(void *context, struct shl_watches *watches)
     int code = try_recv_fd(call, watches);
     if (code != -EAGAIN || !receiver_is_alone(&call->end.ring, watches))
         return code;
-    code = try_recv_fd(call, watches);
+    code = SHL_MISTAKE("pipe.once") ? code : try_recv_fd(call, watches);
     return code == -EAGAIN ? shl_error(-EPIPE, "the other end is closed") : code;
 }
 

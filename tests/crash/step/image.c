@@ -17,6 +17,13 @@ static uint64_t noted_end;      /* behind the last page that was noted */
 static bool *is_saved;
 static pid_t pids[PIDS_MAX];
 static unsigned pids_count;
+static uint64_t hidden, hidden_size;
+
+void image_hide(uint64_t offset, uint64_t size)
+{
+    hidden = offset;
+    hidden_size = size;
+}
 
 /* The next page at or after this one that has memory: a hole must not be read, that fills it. */
 static uint64_t next_page(uint64_t page, uint64_t *run_end)
@@ -85,6 +92,12 @@ static bool is_start_time(uint64_t offset)
     return offset >= SEGMENT_PEERS_AT && offset < SEGMENT_CHUNKS_AT && inside - first < 8;
 }
 
+/* What is to be known of a word. */
+static uint32_t shown(uint64_t offset, uint32_t word)
+{
+    return offset - hidden < hidden_size ? word != 0 : without_pid(word);
+}
+
 /* splitmix64's end. */
 static uint64_t mix(uint64_t word)
 {
@@ -100,7 +113,7 @@ static uint64_t hash_page(uint64_t page)
     uint64_t hash = 0;
     for (uint64_t i = 0; i < WORDS; i++)
         if (words[i] != 0 && !is_start_time(page * PAGE + i * 4))
-            hash += mix((page * WORDS + i) << 32 | without_pid(words[i]));
+            hash += mix((page * WORDS + i) << 32 | shown(page * PAGE + i * 4, words[i]));
     return hash;
 }
 

@@ -8,6 +8,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* Of these bytes a state knows only whether they are zero: they differ from play to play. */
+void image_hide(uint64_t offset, uint64_t size);
+
 /* As it is now, for image_restore(). */
 void image_save(void);
 void image_restore(void);

@@ -16,6 +16,7 @@ extern const struct scenario name_scenarios[];
 extern const struct scenario share_scenarios[];
 extern const struct scenario joinable_scenarios[];
 extern const struct scenario pipe_scenarios[];
+extern const struct scenario creator_scenarios[];
 
 /* A seeded mistake, and where it must be caught. */
 struct mistake {

@@ -22,5 +22,8 @@ const struct mistake mistakes[] = {
     { "lease.put", "joinable put with a sleeper", LEVEL_KILL },
     { "pipe.life", "pipe receive with a sender", LEVEL_KILL },
     { "pipe.leave", "pipe send and close with a receiver", LEVEL_STOP },
+    { "pipe.once", "descriptor received from a sender", LEVEL_STOP },
+    { "park.creator", "creator destroys with sleepers", LEVEL_KILL },
+    { "object.tied", "creator puts into his queue", LEVEL_KILL },
     { 0 },
 };
