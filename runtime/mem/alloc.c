@@ -122,18 +122,24 @@ void shl_alloc_flush(const struct shl_segment *segment, struct shl_attachment *s
     }
 }
 
+/* To the system, also what the thread has kept from earlier work, as each block holds its whole
+ * run. True if there was any. */
+static bool give_back(const struct shl_segment *segment, struct shl_attachment *self)
+{
+    shl_alloc_flush(segment, self);
+    return shl_runs_collect(segment, self->owner, true);
+}
+
 atom64 shl_decayed_ns;
 
-/* Memory goes back to the system, now and then, when runs become empty; also what the thread has
- * kept from earlier work, as each block holds its whole run. Not at the first time: whoever has
+/* Memory is given back now and then, when runs become empty. Not at the first time: whoever has
  * just begun would fetch it again at once. */
 static SHL_COLD void decay(const struct shl_segment *segment, struct shl_attachment *self)
 {
     uint64_t now = shl_clock_ns(), last = atom_load_relaxed(&shl_decayed_ns);
     if (now - last < DECAY_NS || !atom_cas_relaxed_64(&shl_decayed_ns, last, now) || last == 0)
         return;
-    shl_alloc_flush(segment, self);
-    shl_runs_collect(segment, self->owner, true);
+    give_back(segment, self);
 }
 
 /* The older half goes to everybody. */
@@ -161,14 +167,15 @@ static void keep(const struct shl_segment *segment, struct shl_attachment *self,
 
 /* ---- blocks */
 
-static SHL_COLD void *alloc_large(const struct shl_segment *segment,
-                                  const struct shl_attachment *self, size_t size)
+static SHL_COLD void *alloc_large(const struct shl_segment *segment, struct shl_attachment *self,
+                                  size_t size)
 {
     uint64_t chunk, bytes = PAYLOAD_LINE + shl_guarded(size);
     uint64_t count = (bytes + CHUNK_SIZE - 1) / CHUNK_SIZE;
-    if (shl_chunks_take(segment, self->owner, count, bytes, &chunk) < 0 &&
-        (!shl_runs_collect(segment, self->owner, true) ||
-         shl_chunks_take(segment, self->owner, count, bytes, &chunk) < 0))
+    int code = shl_chunks_take(segment, self->owner, count, bytes, &chunk);
+    if (code == -ENOMEM && give_back(segment, self))
+        code = shl_chunks_take(segment, self->owner, count, bytes, &chunk);
+    if (code < 0)
         return NULL;
     uint32_t generation = (uint32_t)atom_add_relaxed(&segment->shm->large_count, 1);
     void *payload = shl_hand_out(self, shl_large(segment, chunk), block_meta_make(generation, size),

@@ -127,7 +127,8 @@ pid_t shl_child_exec(const struct shl_exec *exec, int *ret_pidfd)
         *ret_pidfd = shl_fd_above_stdio(*ret_pidfd);
     if (call.error == 0 && *ret_pidfd >= 0)
         return pid;
-    int code = call.error ? shl_errorf(-EIO, "%s: %s", exec->path, strerrordesc_np(call.error))
+    int code = call.error ? shl_errorf(shl_error_of_errno(call.error), "%s: %s", exec->path,
+                                       strerrordesc_np(call.error))
                           : shl_error(-EMFILE, "no descriptor for the new process");
     shl_child_discard(pid, *ret_pidfd);
     return code;

@@ -35,7 +35,7 @@ const struct refusal refusals[REFUSALS_MAX] = {
     { "memfd_create", EINVAL, 0, 0 }, /* an older kernel: tried again without the new flag */
     { "ftruncate64", ENOSPC, -ENOMEM, 0 },
     { "ftruncate64", EIO, -EIO, 0 },
-    { "fallocate64", ENOSPC, -ENOMEM, 0 },
+    { "fallocate64", ENOSPC, 0, -ENOMEM }, /* tried again if anything could be given back */
     { "fallocate64", EIO, -EIO, 0 },
     { "fallocate64", EINTR, 0, 0 },
     { "mmap a segment", ENOMEM, 0, -EADDRINUSE }, /* at another place, unless that is fixed */
@@ -62,7 +62,7 @@ const struct refusal refusals[REFUSALS_MAX] = {
     { "setrlimit64", EPERM, -EPERM, 0 },
     { "chdir", ENOENT, -ENOENT, 0 },
     { "close", EINTR, 0, 0 },
-    { "dup2", EBUSY, 0, -EIO }, /* of /dev/null; of what an exec'd child is told by */
+    { "dup2", EBUSY, 0, -EBUSY }, /* of /dev/null; of what an exec'd child is told by */
     { "pipe2", EMFILE, -EMFILE, 0 },
     { "pipe2", ENFILE, -EMFILE, 0 },
     { "fchmod", EPERM, -EIO, -EPERM }, /* of the lifeline; of a named segment */
@@ -99,7 +99,7 @@ const struct refusal refusals[REFUSALS_MAX] = {
     { "clone", EAGAIN, -EUSERS, 0 },
     { "clone", ENOMEM, -ENOMEM, 0 },
     { "close_range", ENOSYS, 0, 0 },
-    { "execve", EACCES, -EIO, 0 },
+    { "execve", EACCES, -EPERM, 0 },
     { "ioctl", ENOTTY, 0, 0 },
     { "fork", EAGAIN, -EUSERS, 0 },
     { "fork", ENOMEM, -ENOMEM, 0 },
@@ -139,7 +139,7 @@ const struct refusal refusals[REFUSALS_MAX] = {
     { "shl_alloc", ENOMEM, -ENOMEM, 0 },
     { "shl_object_create", ENOMEM, -ENOMEM, 0 },
     { "shl_runs_take", ENOMEM, -ENOMEM, 0 },
-    { "shl_chunks_take", ENOMEM, -ENOMEM, 0 },
+    { "shl_chunks_take", ENOMEM, 0, -ENOMEM },
     { "shl_peer_claim_thread", EUSERS, -EUSERS, 0 },
     { "shl_peer_claim_process", EUSERS, -EUSERS, 0 },
 };

@@ -287,5 +287,5 @@ Test(setup, another_program_runs_the_target_2_10, .timeout = 90)
     setup.executable = "/bin/true";
     assert_code(shoal_process_start_new(&options, &process), -EIO);
     setup.executable = "/proc/nowhere";
-    assert_code(shoal_process_start_new(&options, &process), -EIO);
+    assert_code(shoal_process_start_new(&options, &process), -ENOENT);
 }

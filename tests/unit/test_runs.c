@@ -258,6 +258,22 @@ Test(runs, a_large_block_is_committed_only_as_far_as_needed, .timeout = 120)
     assert_code(shoal_segment_detach(segment), 0);
 }
 
+/* Also in what its hands keep. */
+Test(runs, a_large_block_finds_room_in_what_the_thread_has_freed, .timeout = 120)
+{
+    enum { COUNT = 1200, SIZE = 4000 };
+    static void *payloads[COUNT];
+    const shoal_segment segment = memory_segment(8 << 20);
+    for (size_t i = 0; i < COUNT; i++)
+        cr_assert_not_null(payloads[i] = shoal_alloc_in(segment, SIZE));
+    for (size_t i = 0; i < COUNT; i++)
+        shoal_free(payloads[i]);
+    void *large = shoal_alloc_in(segment, 5 << 20);
+    cr_assert_not_null(large, "%s", shoal_error_message());
+    shoal_free(large);
+    assert_code(shoal_segment_detach(segment), 0);
+}
+
 /* Else what the journal of a dead sender says would be taken for the next block's send. */
 Test(runs, sends_of_a_large_block_are_not_numbered_as_its_predecessor_s, .timeout = 120)
 {
