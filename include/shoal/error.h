@@ -1,5 +1,6 @@
 /*
- * Errors. Every failure is one of these codes, negative:
+ * Errors. Every failure is one of these codes, negative; a start may also fail with another one of
+ * errno's, for what its setup asks for. SHOAL_OWNER_DIED is no failure: it is 1.
  *
  * EINVAL none or wrong argument; ENOMEM a memory limit; ETIMEDOUT the deadline passed; ECANCELED
  * the cancel event was set; EPIPE no more messages, shut down; ESTALE the object is gone; ECHILD

@@ -352,7 +352,7 @@ static SHL_COLD int tell(unsigned side, int code)
         return shl_error(code, side == SHL_PUTS ? "the queue was shut down"
                                                 : "the queue was shut down and is empty");
     if (code == -ETIMEDOUT)
-        return shl_error(code, side == SHL_PUTS ? "the queue is full" : "the queue is empty");
+        return shl_error(code, side == SHL_PUTS ? "it is full" : "it is empty");
     return code;
 }
 

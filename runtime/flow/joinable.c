@@ -266,7 +266,7 @@ static int take(struct waiting *waiting)
         waiting->once = take_rest_once;
         code = wait_at(waiting, &queue->joinable.done, always_ready);
     }
-    return code == -ETIMEDOUT ? shl_error(code, "the queue is empty") : code;
+    return code == -ETIMEDOUT ? shl_error(code, "it is empty") : code;
 }
 
 /* What was taken, leased to the caller. */
@@ -440,7 +440,7 @@ static int find_leased(const void *payload, struct shl_place *ret_place, uint64_
     /* [lease.word] acquire <- shl_lease_begin(). */
     *ret_own = atom_load_acquire(&ret_place->block->own);
     REQUIRE(block_own_state(*ret_own) == BLOCK_LEASED, -EOVERFLOW,
-            "task_done() called too many times: the payload is not leased");
+            "the payload is not leased: freed, or task_done() called too many times");
     *ret_lease = shl_lease_mine(ret_place->segment, *ret_own, self);
     return *ret_lease ? 0 : shl_error_code();
 }

@@ -311,7 +311,7 @@ int shoal_queue_create(const shoal_queue_options *options, shoal_queue *ret_queu
 static int check_payload(const struct ring_call *call, const void *payload, uint64_t *ret_own)
 {
     struct shl_place place;
-    REQUIRE(payload, -EINVAL, "put: the payload is NULL");
+    REQUIRE(payload, -EINVAL, "the payload is NULL");
     REQUIRE(shl_place_find(payload, &place), -EFAULT, "put: not a payload, as shoal_alloc() makes");
     REQUIRE(place.segment == call->segment, -EXDEV,
             "put: the payload lies in another segment than the queue");

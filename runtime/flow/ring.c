@@ -604,7 +604,7 @@ static int put(struct attempt *attempt)
         code = park(attempt, attempt_put, ready_to_put, &call->ring->not_full,
                     &call->ring->put_waits);
     if (code == -ETIMEDOUT)
-        shl_error(code, ready_to_put(attempt) ? stopped_inside : "the queue is full");
+        shl_error(code, ready_to_put(attempt) ? stopped_inside : "it is full");
     return unlikely(code < 0) ? code : (int)attempt->count;
 }
 
@@ -630,7 +630,7 @@ int shl_ring_take(const struct ring_call *call, void *ret_items, uint32_t count)
         code = park(&attempt, attempt_take, ready_to_take, &call->ring->not_empty,
                     &call->ring->take_waits);
     if (code == -ETIMEDOUT)
-        shl_error(code, ready_to_take(&attempt) ? stopped_inside : "the queue is empty");
+        shl_error(code, ready_to_take(&attempt) ? stopped_inside : "it is empty");
     return unlikely(code < 0) ? code : (int)attempt.count;
 }
 

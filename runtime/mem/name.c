@@ -272,7 +272,7 @@ static int publish(const struct name *name, uint64_t ref)
 
 static bool can_be_named(enum shl_kind kind)
 {
-    return kind != KIND_NONE && kind != KIND_PROCESS && kind != KIND_NAME;
+    return kind >= KIND_QUEUE && kind <= KIND_BARRIER;
 }
 
 int shoal_publish(shoal_any object, const char *text)

@@ -43,7 +43,7 @@ struct process_shm *shl_process_find_own(shoal_process handle, struct shl_segmen
     if (!process || process->creator_pid == (uint32_t)getpid())
         return process;
     shl_error(-ECHILD,
-              "can only join, signal or close a child process: another process created this one");
+              "can only join, signal or close a child process: this process did not create it");
     return NULL;
 }
 
@@ -475,7 +475,7 @@ static int lend(shoal_process handle, int *ret_pidfd, pid_t *ret_pid)
     if (!owned.child)
         code = shl_error(-ESTALE, "the process was closed");
     else if (owned.child->pidfd < 0)
-        code = shl_error(-ESRCH, "can only join a started process");
+        code = shl_error(-ESRCH, "can only join or signal a started process");
     else if (shl_child_look(owned.child, owned.process))
         code = PROCESS_ENDED;
     else {
@@ -509,7 +509,7 @@ static bool give_back(shoal_process handle)
 int shl_join_check(shoal_deadline deadline)
 {
     REQUIRE(deadline.cancel.ref == 0, -ENOTSUP,
-            "joining a process cannot be cancelled by an event");
+            "waiting for a process cannot be cancelled by an event");
     return 0;
 }
 

@@ -212,7 +212,8 @@ void shl_start_give(const int *fds, size_t count)
 
 int shoal_process_fd(size_t index)
 {
-    return index < given.count ? given.list[index] : -ERANGE;
+    REQUIRE(index < given.count, -ERANGE, "so many descriptors were not passed on");
+    return given.list[index];
 }
 
 void shl_start_run(const struct shl_child *child, const struct shl_segment *segment)

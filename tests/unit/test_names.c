@@ -110,6 +110,11 @@ Test(names, bad_arguments_are_refused, .timeout = 60)
     assert_code(shoal_event_open((shoal_segment){ UINT64_C(1) << 48 }, "x", &found), -ESTALE);
     assert_code(shoal_publish((shoal_any){ 0 }, "x"), -EINVAL);
     assert_code(shoal_publish(SHOAL_ANY(shoal_segment_family()), "x"), -ESTALE);
+    shoal_connection ends[2];
+    assert_code(shoal_pipe_create(NULL, &ends[0], &ends[1]), 0);
+    assert_code(shoal_publish(SHOAL_ANY(ends[0]), "x"), -EINVAL);
+    assert_code(shoal_connection_close(ends[0]), 0);
+    assert_code(shoal_connection_close(ends[1]), 0);
 }
 
 /* More than buckets, in every order, and the places of old ones are used again. */
