@@ -5,8 +5,10 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "mem/peer.h"
 #include "mem/segment.h"
@@ -240,6 +242,33 @@ Test(lifetime, end_of_the_parent_is_noticed_1_3_6_2_5, .timeout = 120)
     cr_assert_eq(harness_wait(parent), -SIGKILL);
     cr_assert(harness_until(family->pids[0]));
     cr_assert_eq(harness_wait(family->pids[0]), 0);
+}
+
+/*
+ * The kernel finds a child another parent just before its own is seen to be dead. This stands in
+ * the place of the C library's, and makes that instant last.
+ */
+static bool has_another_parent;
+
+pid_t getppid(void)
+{
+    return has_another_parent ? 1 : (pid_t)syscall(SYS_getppid);
+}
+
+static void is_told_the_same_by_both(void *argument)
+{
+    const shoal_process parent = shoal_parent_process();
+    (void)argument;
+    CHILD_CHECK(shoal_process_is_alive(parent));
+    has_another_parent = true;
+    CHILD_CHECK(shoal_process_join(parent, SHOAL_NOW) == 0);
+    CHILD_CHECK(!shoal_process_is_alive(parent));
+    has_another_parent = false;
+}
+
+Test(lifetime, parent_that_was_joined_is_not_alive, .timeout = 120)
+{
+    child_ends(child_start(is_told_the_same_by_both, NULL, 0), 0);
 }
 
 /* --- generations ---------------------------------------------------------------------------- */
