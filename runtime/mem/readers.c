@@ -53,5 +53,10 @@ void shl_readers_after_fork(bool before, bool child)
         return;
     }
     urcu_bp_after_fork_child();
+    shl_readers_stay();
+}
+
+void shl_readers_stay(void)
+{
     shl_shared()->readers_known = true;
 }

@@ -18,4 +18,8 @@ void shl_readers_wait(void);
 bool shl_readers_before_fork(void);
 void shl_readers_after_fork(bool before, bool child);
 
+/* Instead of both in a child of the fork server: it had one thread, which the registry names as it
+ * would the child's, and which held none of liburcu's locks. */
+void shl_readers_stay(void);
+
 #endif

@@ -31,10 +31,18 @@
 #define P_PIDFD 3
 #endif
 
+/* Not if there is nothing: fflush(3) changes the stream all the same, hence its page, of which a
+ * child would have to have a copy. */
+static void flush(FILE *stream)
+{
+    if (__fpending(stream) > 0)
+        fflush(stream);
+}
+
 void shl_child_flush(void)
 {
-    fflush(stdout);
-    fflush(stderr);
+    flush(stdout);
+    flush(stderr);
 }
 
 static int no_process(const char *call, int number)
@@ -147,11 +155,11 @@ void shl_exec_is_tied(void)
  */
 pid_t shl_child_fork_sibling(void)
 {
-    int *tid = NULL;
-    struct robust_list_head *head = NULL;
-    size_t size;
-    if (prctl(PR_GET_TID_ADDRESS, &tid) < 0 || !tid || *tid != getpid() ||
-        syscall(SYS_get_robust_list, 0, &head, &size) < 0)
+    static int *tid; /* asked for once: of the one thread there is */
+    static struct robust_list_head *head;
+    static size_t size;
+    if (!head && (prctl(PR_GET_TID_ADDRESS, &tid) < 0 || !tid || *tid != getpid() ||
+                  syscall(SYS_get_robust_list, 0, &head, &size) < 0))
         return shl_error(-ENOTSUP, "the kernel does not tell what the fork server needs");
     /* On some processors the fourth argument is the child's word, on others the fifth; the other
      * one does not count. The signal at its end is that of the server's own end: SIGCHLD. */

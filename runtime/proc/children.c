@@ -17,6 +17,7 @@ static void forget_parents(void)
 {
     table.list = NULL;
     table.count = table.capacity = 0;
+    table.used = false;
     table.finalizers = (struct shl_finalizers){ 0 };
     shl_lifeline_close(&table.lifeline);
     shl_server_forget(&table.server);
@@ -101,6 +102,7 @@ int shl_children_add(struct shl_children *children, const struct shl_child *chil
     REQUIRE(list, -ENOMEM, "no memory for the table of children");
     children->list = list;
     children->list[children->count++] = *child;
+    children->used = true;
     return 0;
 }
 

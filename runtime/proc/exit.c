@@ -142,8 +142,21 @@ static void clean_up(void)
     shl_starts_unlock();
 }
 
+/* A process that has started nobody is spared looking at clocks and locks: each first touch of a
+ * page costs a child as much as a system call. */
+static bool has_had_children(void)
+{
+    struct shl_children *children = shl_children_lock();
+    bool used = children && children->used;
+    if (children)
+        shl_children_unlock();
+    return used;
+}
+
 static int end_children(shoal_deadline deadline)
 {
+    if (!has_had_children())
+        return 0;
     shoal_deadline grace = shoal_after_ms(DAEMON_GRACE_MS);
     tell_daemons(SIGTERM);
     int code = join_running(false, deadline);

@@ -75,19 +75,7 @@ void shl_log_init(void)
         shoal_log_to_stderr(level_named(text));
 }
 
-void shl_log_hand_down(struct process_shm *process)
-{
-    process->log_level = atom_load_relaxed(&logger.level);
-    process->log_to_stderr = atom_load_relaxed(&logger.to_stderr);
-}
-
-void shl_log_take_over(const struct process_shm *process)
-{
-    atom_store_relaxed(&logger.level, process->log_level);
-    atom_store_relaxed(&logger.to_stderr, process->log_to_stderr);
-}
-
-static bool describe_handler(struct shl_log_handler *ret_handler)
+static bool describe_handler(struct shl_log_settings *ret_settings)
 {
     struct shl_target target;
     const struct shl_segment *family = shl_segment_family();
@@ -96,27 +84,40 @@ static bool describe_handler(struct shl_log_handler *ret_handler)
         shl_target_describe((void (*)(void *))(void (*)(void))logger.handler, &target) < 0 ||
         !shl_target_is_certain(&target))
         return false;
-    *ret_handler = (struct shl_log_handler){ SHL_LOG_HANDLER, target.offset, context };
+    ret_settings->told = SHL_LOG_HANDLER;
+    ret_settings->at = target.offset;
+    ret_settings->context = context;
     return true;
 }
 
-void shl_log_describe(bool same_program, struct shl_log_handler *ret_handler)
+void shl_log_describe(bool same_program, struct shl_log_settings *ret_settings)
 {
-    *ret_handler = (struct shl_log_handler){ .told = SHL_LOG_NO_HANDLER };
-    if (logger.handler && !(same_program && describe_handler(ret_handler)))
-        ret_handler->told = SHL_LOG_OWN_HANDLER;
+    *ret_settings = (struct shl_log_settings){ .level = atom_load_relaxed(&logger.level),
+                                               .to_stderr = atom_load_relaxed(&logger.to_stderr),
+                                               .told = SHL_LOG_NO_HANDLER };
+    if (logger.handler && !(same_program && describe_handler(ret_settings)))
+        ret_settings->told = SHL_LOG_OWN_HANDLER;
 }
 
-void shl_log_adopt(const struct shl_log_handler *handler)
+/* Apart from adopt(), since a target is larger than a page of the stack: that of a child without a
+ * handler stays as it was. */
+static __attribute__((noinline)) shoal_log_handler find_handler(uint64_t at)
 {
-    if (handler->told == SHL_LOG_OWN_HANDLER)
-        return;
     void (*function)(void *) = NULL;
-    const struct shl_target target = { .offset = handler->at };
-    if (handler->told == SHL_LOG_HANDLER)
-        shl_target_find(&target, &function);
-    shoal_log_set_handler((shoal_log_handler)(void (*)(void))function,
-                          handler->context ? shl_at(shl_segment_family(), handler->context) : NULL);
+    const struct shl_target target = { .offset = at };
+    shl_target_find(&target, &function);
+    return (shoal_log_handler)(void (*)(void))function;
+}
+
+void shl_log_adopt(const struct shl_log_settings *settings)
+{
+    atom_store_relaxed(&logger.level, settings->level);
+    atom_store_relaxed(&logger.to_stderr, settings->to_stderr);
+    if (settings->told == SHL_LOG_OWN_HANDLER)
+        return;
+    shoal_log_set_handler(settings->told == SHL_LOG_HANDLER ? find_handler(settings->at) : NULL,
+                          settings->context ? shl_at(shl_segment_family(), settings->context)
+                                            : NULL);
 }
 
 /* --- a record ------------------------------------------------------------------------------- */

@@ -388,7 +388,6 @@ static int start(shoal_process handle)
     if (code < 0)
         return code;
     shl_starts_lock();
-    shl_log_hand_down(owned.process);
     code = shl_start(&(struct shl_start){ owned.children, &child, owned.segment, owned.process });
     shl_starts_unlock();
     end_start(&owned, &child, code);
@@ -406,11 +405,9 @@ int shoal_process_start(shoal_process process)
     return start(process);
 }
 
-void shl_process_call(shoal_process self, void (*target)(void *), void *argument)
+void shl_process_call(shoal_process self, uint32_t flags, void (*target)(void *), void *argument)
 {
-    struct shl_segment *segment;
-    struct process_shm *process = shl_process_find(self, &segment);
-    if (process && process->flags & PROCESS_TYPED)
+    if (flags & PROCESS_TYPED)
         ((void (*)(shoal_process, void *))(void (*)(void))target)(self, argument);
     else
         target(argument);
@@ -423,9 +420,10 @@ int shoal_process_run(shoal_process handle)
     if (code < 0)
         return code;
     void (*target)(void *) = owned.child ? owned.child->target : NULL;
+    uint32_t flags = owned.process->flags;
     shl_children_unlock();
     REQUIRE(target, -ECHILD, "not a child of this process");
-    shl_process_call(handle, target, shoal_process_argument(handle));
+    shl_process_call(handle, flags, target, shoal_process_argument(handle));
     return 0;
 }
 

@@ -40,6 +40,7 @@ struct shl_server {
 struct shl_children {
     struct shl_child *list;
     size_t count, capacity;
+    bool used; /* somebody was described here: there may be children, and a server */
     struct shl_lifeline lifeline; /* what the children of this process hang on, and */
     struct shl_server server;     /* the server: whose lock is that of starts */
     struct shl_finalizers finalizers;
@@ -75,8 +76,8 @@ bool shl_child_look(struct shl_child *child, struct process_shm *process);
 /* shoal_init_options.daemons_without_children, of the whole line. */
 extern SHL_HIDDEN bool shl_daemons_childless;
 
-/* Runs its target, or the run() of its type. */
-void shl_process_call(shoal_process self, void (*target)(void *), void *argument);
+/* Runs its target, or the run() of its type, as its flags (process_shm.h) say. */
+void shl_process_call(shoal_process self, uint32_t flags, void (*target)(void *), void *argument);
 
 /* Closes those that ended and whose handles nobody will close. */
 void shl_children_drop_auto_closed(struct shl_children *children);

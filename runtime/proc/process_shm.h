@@ -48,7 +48,6 @@ struct process_shm {
                         * not attached */
     atom32 refused;    /* with FAILED: which part of its setup it could not have; 0: none of it */
     atom32 attached;   /* it may have slots: set by itself before it takes the first one */
-    uint32_t log_level, log_to_stderr; /* written by its creator, before it is started */
     uint32_t flags;
     uint32_t number;   /* which one of its creator's; 0: of nobody's */
     uint64_t parent;   /* its creator; 0: likewise */

@@ -101,6 +101,7 @@ static int failure_of(struct process_shm *process)
 int shl_start_describe(const struct shl_start *start, struct shl_request *ret_request)
 {
     *ret_request = (struct shl_request){ .order = SHL_ORDER_RUN,
+                                         .flags = start->process->flags,
                                          .ref = start->child->ref,
                                          .argument = start->child->argument };
     memcpy(ret_request->name, start->process->name, sizeof ret_request->name);
@@ -145,14 +146,13 @@ static _Noreturn void fail(struct process_shm *process, int code)
     _exit(EXIT_FAILURE);
 }
 
-static void become(const struct process_shm *process, const char *name)
+void shl_start_become(uint64_t ref, uint32_t flags, const char *name)
 {
     struct shl_shared *shared = shl_shared();
     prctl(PR_SET_NAME, name);
-    atom_store_relaxed(&shared->process_ref, atom_load_relaxed(&process->object.self));
+    atom_store_relaxed(&shared->process_ref, ref);
     memcpy(shared->process_name, name, SHOAL_PROCESS_NAME_MAX);
-    shl_daemons_childless = (process->flags & PROCESS_CHILDLESS) != 0;
-    shl_log_take_over(process);
+    shl_daemons_childless = (flags & PROCESS_CHILDLESS) != 0;
     shl_process_begins = shl_process_attaches;
     setpgid(0, 0); /* the terminal's interrupt is the creator's: he decides */
 }
@@ -178,9 +178,8 @@ int shl_start_tie(struct shl_lifeline *lifeline)
     return code;
 }
 
-void shl_start_become(struct process_shm *process, const char *name, int code)
+void shl_start_prepare(struct process_shm *process, int code)
 {
-    become(process, name);
     if (code == 0 && process->flags & PROCESS_OUTLIVES) {
         /* As its heir first: until then the line makes sure that the process is its creator's. */
         code = shl_process_inherit(shl_segment_family(), process);
@@ -196,7 +195,6 @@ void shl_start_become(struct process_shm *process, const char *name, int code)
         shl_start_set_state(process, PROCESS_TIED);
         wait_for_word(process);
     }
-    SHL_CHAOS("start.runs");
 }
 
 static struct {
@@ -216,11 +214,12 @@ int shoal_process_fd(size_t index)
     return given.list[index];
 }
 
-void shl_start_run(const struct shl_child *child, const struct shl_segment *segment)
+void shl_start_run(const struct shl_child *child, uint32_t flags)
 {
+    SHL_CHAOS("start.runs");
     shl_hooks_run();
     SHOAL_LOG(SHOAL_LOG_INFO, "child process calling self.run()");
-    shl_process_call(shoal_current_process(), child->target,
-                     child->argument ? shl_at(segment, child->argument) : NULL);
+    shl_process_call(shoal_current_process(), flags, child->target,
+                     child->argument ? shl_at(shl_segment_family(), child->argument) : NULL);
     exit(EXIT_SUCCESS); /* NOLINT(concurrency-mt-unsafe): as when main returns */
 }

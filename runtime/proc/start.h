@@ -68,9 +68,11 @@ enum shl_order { SHL_ORDER_RUN, SHL_ORDER_SERVE };
 struct shl_request {
     uint32_t order;
     uint32_t streams; /* bit 1: stdout; bit 2: stderr */
+    uint32_t flags;   /* the process's, process_shm.h */
+    uint32_t runs;    /* it is RUNNING: no other word is needed, nor a look at its object */
     uint64_t ref;
     uint64_t argument;
-    struct shl_log_handler log;
+    struct shl_log_settings log;
     char name[SHOAL_PROCESS_NAME_MAX + 1]; /* as it is now: the creator may change his */
     struct shl_target target;              /* ends where its path does */
 };
@@ -100,10 +102,12 @@ void shl_start_set_state(struct process_shm *process, uint32_t state);
 /* Waits for the creator to be gone at the latest: with a lifeline, which is closed. 0 or -EIO. */
 int shl_start_tie(struct shl_lifeline *lifeline);
 
-/* Tied: becomes the process, lets go of the lifeline if it may outlive its creator, and waits for
- * his word unless that was given before; if it cannot run (`code`), tells him and waits to be
- * ended. */
-void shl_start_become(struct process_shm *process, const char *name, int code);
+/* Becomes the process, as which it is tied or about to fail. */
+void shl_start_become(uint64_t ref, uint32_t flags, const char *name);
+
+/* Lets go of the lifeline if it may outlive its creator, and waits for his word unless that was
+ * given before; if it cannot run (`code`), tells him and waits to be ended. */
+void shl_start_prepare(struct process_shm *process, int code);
 
 /* What shoal_process_fd() answers. */
 void shl_start_give(const int *fds, size_t count);
@@ -113,7 +117,7 @@ void shl_start_give(const int *fds, size_t count);
 _Noreturn void shl_start_run_request(const struct shl_request *request,
                                      struct shl_lifeline *lifeline);
 
-/* Tied: runs the target and ends. */
-_Noreturn void shl_start_run(const struct shl_child *child, const struct shl_segment *segment);
+/* Runs the target and ends. */
+_Noreturn void shl_start_run(const struct shl_child *child, uint32_t flags);
 
 #endif

@@ -115,12 +115,19 @@ int shl_start_spawn(const struct shl_start *start)
 
 /* --- the child ------------------------------------------------------------------------------ */
 
-void shl_start_run_request(const struct shl_request *request, struct shl_lifeline *lifeline)
+/* With a look at the process's object, which a child that runs already does without: it would have
+ * to have pages of the segment that its target may not need. */
+static void prepare(uint64_t ref, int code)
 {
     struct shl_segment *segment;
-    struct process_shm *process = shl_process_find((shoal_process){ request->ref }, &segment);
+    struct process_shm *process = shl_process_find((shoal_process){ ref }, &segment);
     if (!process)
         _exit(EXIT_FAILURE);
+    shl_start_prepare(process, code);
+}
+
+void shl_start_run_request(const struct shl_request *request, struct shl_lifeline *lifeline)
+{
     SHL_CHAOS("start.begins");
     shl_log_adopt(&request->log);
     struct shl_child child = { .argument = request->argument };
@@ -128,8 +135,10 @@ void shl_start_run_request(const struct shl_request *request, struct shl_lifelin
     int tied = lifeline ? shl_start_tie(lifeline) : 0;
     if (lifeline && code == 0)
         code = tied < 0 ? tied : shl_exit_hook_child(false);
-    shl_start_become(process, request->name, code);
-    shl_start_run(&child, segment);
+    shl_start_become(request->ref, request->flags, request->name);
+    if (!request->runs || code < 0)
+        prepare(request->ref, code);
+    shl_start_run(&child, request->flags);
 }
 
 /* What cannot be told to the creator shows him by the end of this process. */

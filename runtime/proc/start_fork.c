@@ -51,8 +51,9 @@ int shl_start_fork(const struct shl_start *start)
     int code = shl_start_tie(&start->children->lifeline);
     code = code < 0 ? code : shl_exit_hook_child(true);
     close_parents(start->children);
-    shl_start_become(start->process, start->process->name, code);
+    shl_start_become(child.ref, start->process->flags, start->process->name);
+    shl_start_prepare(start->process, code);
     shl_child_null_stdin();
     shl_start_give(child.fds, child.fds_count);
-    shl_start_run(&child, start->segment);
+    shl_start_run(&child, start->process->flags);
 }

@@ -186,6 +186,7 @@ static int give(const struct shl_start *start, struct shl_request *request, cons
     struct process_shm *process = start->process;
     bool certain = shl_target_is_certain(&request->target) && process->setup == 0 &&
                    !(process->flags & PROCESS_OUTLIVES);
+    request->runs = certain;
     atom_store_relaxed(&process->pid, (uint32_t)met->ready.pid);
     /* [process.state] release -> become() and everybody who asks for the pid. */
     atom_store_release(&process->state, certain ? PROCESS_RUNNING : PROCESS_STARTING);
@@ -283,9 +284,11 @@ struct birth {
     int line;    /* ends with the server */
 };
 
-static _Noreturn void be_child(const struct birth *birth)
+/* The request is not on the stack: it would lie between the frames before and those behind, and the
+ * child have copies of more pages. Nor is this part of the server's frame, for the same reason. */
+static _Noreturn __attribute__((noinline)) void be_child(const struct birth *birth)
 {
-    struct shl_request request;
+    static struct shl_request request;
     int fds[SHL_CHANNEL_FDS_MAX];
     size_t fds_count;
     get_ready(birth->channel, birth->hanging);
@@ -303,9 +306,9 @@ static _Noreturn void be_child(const struct birth *birth)
 
 static pid_t fork_sibling(void)
 {
-    bool readers = shl_readers_before_fork();
     pid_t pid = shl_child_fork_sibling();
-    shl_readers_after_fork(readers, pid == 0);
+    if (pid == 0)
+        shl_readers_stay();
     return pid;
 }
 

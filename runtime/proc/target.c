@@ -103,12 +103,30 @@ static struct shl_build_id id_of(const struct dl_phdr_info *module)
 /* The program itself, which comes first and stays. */
 static struct dl_phdr_info program;
 
+/* Most of its code, so that not every child looks at its headers. */
+static struct {
+    uintptr_t at;
+    size_t size;
+} text;
+
 /* cppcheck-suppress constParameter ; as dl_iterate_phdr() wants it */
 static int is_program(struct dl_phdr_info *module, size_t size, void *context)
 {
     (void)size, (void)context;
     program = *module;
+    for (int i = 0; i < module->dlpi_phnum; i++) {
+        const ElfW(Phdr) *part = &module->dlpi_phdr[i];
+        if (part->p_type == PT_LOAD && (part->p_flags & PF_X) && part->p_memsz > text.size) {
+            text.at = module->dlpi_addr + part->p_vaddr;
+            text.size = part->p_memsz;
+        }
+    }
     return 1;
+}
+
+static bool program_holds(uintptr_t address)
+{
+    return address - text.at < text.size || holds(&program, address);
 }
 
 void shl_target_find_program(void)
@@ -150,7 +168,7 @@ int shl_target_describe(void (*function)(void *), struct shl_target *ret_target)
     /* It is exec'd by its file, which stays the same even if it was replaced. */
     shl_target_find_program();
     ret_target->offset = (uintptr_t)function - program.dlpi_addr;
-    if (holds(&program, (uintptr_t)function))
+    if (program_holds((uintptr_t)function))
         return 0;
     struct description description = { (uintptr_t)function, ret_target, false };
     REQUIRE(dl_iterate_phdr(describe, &description) > 0, -EINVAL,
@@ -204,7 +222,7 @@ int shl_target_find(const struct shl_target *target, void (**ret_function)(void 
     int code = 0;
     if (target->path[0])
         code = find_in_library(target, &address);
-    else if (!holds(&program, address))
+    else if (!program_holds(address))
         address = 0;
     if (code == 0 && !address)
         code = -EPROTO;

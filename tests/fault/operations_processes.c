@@ -1,10 +1,12 @@
 /* Operations of other threads and processes. */
 #include "operations.h"
 
+#include <fcntl.h>
 #include <pthread.h>
-#include <sys/mman.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -68,6 +70,30 @@ static void close_the_process(void)
 static int start_new(void)
 {
     return shoal_process_start_new(&(shoal_process_options){ .target = ends }, &output.process);
+}
+
+static int fd_stdout;
+
+static void mute_stdout(void)
+{
+    prepare_thread();
+    const int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    fd_stdout = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 400);
+    CHILD_CHECK(fd_stdout >= 400 && dup2(fd, STDOUT_FILENO) == STDOUT_FILENO);
+    close(fd);
+}
+
+static void restore_stdout(void)
+{
+    __fpurge(stdout);
+    CHILD_CHECK(dup2(fd_stdout, STDOUT_FILENO) == STDOUT_FILENO);
+    close(fd_stdout);
+}
+
+static int start_with_output(void)
+{
+    CHILD_CHECK(puts("what the child must not write again") >= 0);
+    return start_new();
 }
 
 static int start_spawned(void)
@@ -356,6 +382,11 @@ static const struct operation processes[] = {
       .prepare = prepare_thread,
       .run = start_new,
       .undo = join_and_close },
+    { .name = "process_start_new with output",
+      .prepare = mute_stdout,
+      .run = start_with_output,
+      .undo = join_and_close,
+      .finish = restore_stdout },
     { .name = "process_start_new with a setup",
       .prepare = prepare_cgroup,
       .run = start_set_up,

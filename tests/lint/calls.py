@@ -16,10 +16,10 @@ from confined_calls import listed
 
 NOT_WRAPPED = {
     "has no failure": """
-        __errno_location __fpurge __sched_cpucount _exit abort dl_iterate_phdr exit getegid geteuid
-        getpid getppid gettid raise sched_yield secure_getenv memchr memcmp memcpy memmove memset
-        qsort sigabbrev_np strchr strcmp strerrordesc_np strcspn strlen strnlen strrchr strstr
-        strtoul strtoull""",
+        __errno_location __fpending __fpurge __sched_cpucount _exit abort dl_iterate_phdr exit
+        getegid geteuid getpid getppid gettid raise sched_yield secure_getenv memchr memcmp
+        memcpy memmove memset qsort sigabbrev_np strchr strcmp strerrordesc_np strcspn strlen
+        strnlen strrchr strstr strtoul strtoull""",
     "fails only for a wrong argument": """
         clock_gettime closedir prctl pthread_sigmask setpgid shutdown sigaction sigfillset snprintf
         unsetenv
