@@ -255,7 +255,8 @@ static void count_large(struct audit *audit, uint64_t chunk, uint64_t size, bool
         *(dead ? &audit->sums.lost : &audit->sums.kept) += size; /* being made, or given back */
         return;
     }
-    count_block(audit, shl_large(audit->segment, chunk), size, false);
+    /* One of nobody's is found by whoever collects. */
+    count_block(audit, shl_large(audit->segment, chunk), size, true);
     shl_pages_leave(audit->segment, audit->owner);
 }
 

@@ -285,6 +285,17 @@ static void purge_all(const struct shl_segment *segment, uint32_t owner)
         shl_pages_purge(segment, owner, chunk);
 }
 
+/* From chunks that have some, and new ones, whose pages somebody else may take first. */
+static bool take_any(const struct shl_segment *segment, uint32_t owner, uint32_t count,
+                     uint64_t *ret_number, bool *ret_zero)
+{
+    do
+        if (shl_pages_take(segment, owner, count, PAGES_ANY, ret_number, ret_zero))
+            return true;
+    while (shl_pages_add_chunk(segment, owner) == 0);
+    return false;
+}
+
 static bool take_pages(const struct shl_segment *segment, uint32_t owner, uint32_t count,
                        uint64_t *ret_number, bool *ret_zero)
 {
@@ -297,10 +308,12 @@ static bool take_pages(const struct shl_segment *segment, uint32_t owner, uint32
         shl_pages_take(segment, owner, count, PAGES_FULL, ret_number, ret_zero))
         return true;
     purge_all(segment, owner);
-    do /* somebody else may take an added chunk's pages */
-        if (shl_pages_take(segment, owner, count, PAGES_ANY, ret_number, ret_zero))
-            return true;
-    while (shl_pages_add_chunk(segment, owner) == 0);
+    if (take_any(segment, owner, count, ret_number, ret_zero))
+        return true;
+    /* Also chunks of a large block that could not be given back when it was freed. */
+    if (shl_runs_collect(segment, owner, true) &&
+        take_any(segment, owner, count, ret_number, ret_zero))
+        return true;
     return shl_pages_take(segment, owner, count, PAGES_THOROUGHLY, ret_number, ret_zero);
 }
 

@@ -258,6 +258,28 @@ Test(runs, a_large_block_is_committed_only_as_far_as_needed, .timeout = 120)
     assert_code(shoal_segment_detach(segment), 0);
 }
 
+/* A large block that somebody looks at stays as it is when it is freed: who needs room finds it. */
+Test(runs, a_large_block_that_was_named_when_it_was_freed_is_found, .timeout = 120)
+{
+    enum { OTHER = 5, COUNT = 1000, SIZE = 4000 };
+    static void *payloads[COUNT];
+    const shoal_segment segment = memory_segment(8 << 20);
+    const struct shl_segment *inside = shl_segment_of_handle(segment);
+    void *large = shoal_alloc_in(segment, 5 << 20);
+    cr_assert_not_null(large);
+    const uint32_t other = PEER_OWNER_MAKE(OTHER, 1);
+    cr_assert(shl_large_enter(inside, other, shl_offset(inside, large) / CHUNK_SIZE));
+    shoal_free(large);
+    shl_pages_leave(inside, other);
+    cr_assert_eq(memory_audit(segment).lost, 0);
+    for (size_t i = 0; i < COUNT; i++)
+        cr_assert_not_null(payloads[i] = shoal_alloc_in(segment, SIZE), "%zu: %s", i,
+                           shoal_error_message());
+    for (size_t i = 0; i < COUNT; i++)
+        shoal_free(payloads[i]);
+    assert_code(shoal_segment_detach(segment), 0);
+}
+
 /* Also in what its hands keep. */
 Test(runs, a_large_block_finds_room_in_what_the_thread_has_freed, .timeout = 120)
 {
