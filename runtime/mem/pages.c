@@ -305,7 +305,7 @@ static void raise_row(const struct shl_segment *segment, uint64_t chunk, uint64_
         if (chunk_word_kind(seen) != CHUNK_PAGES)
             return;
         uint64_t gives = chunk_word_gives(seen) + (SHL_MISTAKE("pages.counted") ? 0 : 1);
-        uint64_t full = flags & PAGE_HOLE ? chunk_word_full(seen) : PAGES_PER_CHUNK - 1;
+        uint64_t full = (flags & PAGE_HOLE) ? chunk_word_full(seen) : PAGES_PER_CHUNK - 1;
         next = chunk_word_make_pages(gives, full, PAGES_PER_CHUNK - 1);
         /* [pages.chunk] acq_rel: the hints alone change, behind the pages' words. */
     } while (!atom_cas_acq_rel_64(word, seen, next) && !SHL_MISTAKE("pages.told"));

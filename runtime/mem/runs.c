@@ -67,13 +67,11 @@ struct walk {
 static bool next_word(struct walk *walk)
 {
     const atom64 *words = shl_page_words(walk->segment, walk->at / PAGES_PER_CHUNK);
-    uint64_t page = walk->at % PAGES_PER_CHUNK, end = walk->end - walk->at + page;
-    end = end < PAGES_PER_CHUNK ? end : PAGES_PER_CHUNK;
-    walk->at -= page;
-    while (page < end && (atom_load_relaxed(&words[page]) & walk->mask) != walk->want)
-        page++;
-    walk->at += page;
-    return page < end;
+    uint64_t next = shl_page_number(walk->at / PAGES_PER_CHUNK + 1, 0);
+    for (uint64_t end = next < walk->end ? next : walk->end; walk->at < end; walk->at++)
+        if ((atom_load_relaxed(&words[walk->at % PAGES_PER_CHUNK]) & walk->mask) == walk->want)
+            return true;
+    return false;
 }
 
 /* The next such run, unless it changes just now; false behind the last one, where nothing is named.

@@ -492,4 +492,7 @@ void machine_begin(void (*make_objects)(void))
     machine_become(0);
     shl_park_spin(0); /* what it finds out once */
     make_objects();
+    const struct shl_segment *family = shl_segment_family();
+    if (machine_settles_memory) /* who settles tells where pages are free */
+        machine_add_region(shl_chunk_words(family), shl_chunks_end(family) * sizeof(atom64));
 }

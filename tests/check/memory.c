@@ -44,7 +44,6 @@ static void begin(void)
     uint64_t chunk = run.number / PAGES_PER_CHUNK;
     machine_add_region(&segment()->shm->classes[CLASS], 3 * sizeof(atom64));
     machine_add_region(&segment()->shm->classes[0], 3 * sizeof(atom64)); /* of what looks alike */
-    machine_add_region(shl_chunk_words(segment()), (chunk + 1) * sizeof(atom64));
     machine_add_region(shl_page_words(segment(), chunk), PAGES_PER_CHUNK * sizeof(atom64));
     machine_add_region(run.bits, sizeof(atom64));
     machine_add_region(&segment()->shm->pages_given, sizeof(atom64));
