@@ -26,15 +26,17 @@
 
 SHOAL_BEGIN_DECLS
 
-/* How many messages a queue holds whose options name no capacity (of values: no more than 4 MiB of
- * them), and the most that any holds. */
+/* How many messages a queue holds whose options name no capacity, if it is joinable, bulk, or of
+ * values of other than 8 bytes (of these no more than 4 MiB), and the most that a capacity can be.
+ * Any other queue without a capacity is unbounded, as in Python: it holds what there is memory for,
+ * a put into it never waits, and its memory goes back as it is drained. */
 #define SHOAL_QUEUE_CAPACITY_DEFAULT 65536
 #define SHOAL_QUEUE_CAPACITY_MAX (1u << 30)
 #define SHOAL_QUEUE_VALUE_SIZE_MAX 4096
 
 typedef struct {
     shoal_segment segment;    /* none: the family's */
-    size_t capacity_count;    /* messages; 0: SHOAL_QUEUE_CAPACITY_DEFAULT */
+    size_t capacity_count;    /* messages; 0: see above */
     size_t capacity_size;     /* bytes of messages together, or one larger one; 0: any */
     size_t value_size;        /* 0: of payloads; else of values of so many bytes */
     bool bulk;                /* for values of which one call moves many; see above */
@@ -58,7 +60,7 @@ typedef struct {
  * Returns: 0; -EINVAL also dead_letters with a single producer; -ENOMEM; -ENOTSUP values, and
  *          joinable; -ESTALE the segment is not attached, or dead_letters is gone; -EXDEV
  *          dead_letters lies in another segment; -EPIPE it is closed in this process.
- * Python:  multiprocessing.Queue(maxsize); bounded also by default.
+ * Python:  multiprocessing.Queue(maxsize); some are bounded also by default, see above.
  */
 SHOAL_MUST int shoal_queue_create(const shoal_queue_options *options, shoal_queue *ret_queue);
 
@@ -69,14 +71,14 @@ SHOAL_MUST int shoal_queue_create(const shoal_queue_options *options, shoal_queu
  * @deadline: when to give up.
  * Owns:    on success the queue owns @payload; on failure it is still the caller's. Of a shared one
  *          one hold moves to the queue.
- * Blocks:  while the queue is full, until @deadline.
+ * Blocks:  while the queue is full, until @deadline. An unbounded one never is.
  * Safe:    threads yes; after fork yes; signal handler no.
  * Death:   killed inside: the message is wholly in the queue or was never put; nobody waits for
  *          the dead.
  * Returns: 0; -ETIMEDOUT full at the deadline; -ECANCELED full when the cancel event was set;
  *          -EPIPE shut down, or closed in this process; -EFAULT not a payload; -EPERM not the
  *          caller's, or not held by him, or the queue has another producer who alone may; -ENOMEM
- *          shared, and no memory; -ENOTSUP shared, and the queue is joinable;
+ *          shared or unbounded, and no memory; -ENOTSUP shared, and the queue is joinable;
  *          -EXDEV of another segment; -EINVAL; -ESTALE the queue is gone, or the cancel event;
  *          -EUCLEAN a process damaged the queue.
  * Python:  Queue.put(obj, block, timeout); no feeder thread, so it is visible at return.

@@ -3,6 +3,7 @@
 #include <shoal/queue.h>
 #include <string.h>
 
+#include "flow/chain.h"
 #include "mem/alloc.h"
 #include "mem/journal.h"
 #include "os/chaos.h"
@@ -232,7 +233,7 @@ static void pause_lost(void)
 static bool is_sealed(const struct shl_found *found)
 {
     /* relaxed: behind the load of the turn, which is an acquire; see seal */
-    return atom_load_relaxed(&found->ring->sealed);
+    return atom_load_relaxed(&found->ring->end) != 0;
 }
 
 /* The one look of P2: the attempt's cell and its turn. False: another process has damaged the
@@ -342,7 +343,7 @@ static void watch_cell(const struct attempt *attempt, struct shl_watches *watche
 {
     atom32 *half = (atom32 *)(void *)&attempt->cell->turn;
     shl_watch(watches, half)->expected = (uint32_t)attempt->seen;
-    shl_watch(watches, &attempt->found->ring->sealed);
+    shl_watch(watches, (atom32 *)(void *)&attempt->found->ring->end);
 }
 
 /* What the caller is told of a failure, if it has not been already. */
@@ -363,7 +364,8 @@ static int try(struct attempt *attempt, unsigned side, bool slept)
 
 static int try_again(struct attempt *attempt, unsigned side, struct shl_watches *ret_watches)
 {
-    if (unlikely(!shl_object_is(attempt->found->object, attempt->found->ref)))
+    if (unlikely(!shl_object_is(attempt->found->object, attempt->found->ref) ||
+                 shl_chain_is_over(attempt->found, ret_watches)))
         return shl_error(-ESTALE, "the queue was destroyed");
     int code = try(attempt, side, ret_watches->slept);
     if (code == -EAGAIN)
@@ -412,7 +414,7 @@ static int wait_for(struct attempt *attempt, unsigned side, shoal_deadline deadl
                                  .ref = found->ref };
     if (shl_deadline_is_now(deadline))
         return -ETIMEDOUT;
-    atom_add_relaxed(side == SHL_PUTS ? &ring->put_waits : &ring->take_waits, 1);
+    atom_add_relaxed(side == SHL_PUTS ? &ring->put_waits : &shl_chain_home(found)->take_waits, 1);
     shl_pace_miss(&found->sides[side].pace, found->capacity);
     int code = try(attempt, side, false);
     if (code != -EAGAIN)
@@ -437,24 +439,50 @@ static SHL_COLD int move(struct attempt *attempt, unsigned side, shoal_deadline 
     return code == 0 ? 0 : tell(side, code);
 }
 
+static int take_inside(struct shl_found *found, bool leaves_end, shoal_deadline deadline,
+                       void *ret_item)
+{
+    struct attempt attempt = { .found = found, .leaves_end = leaves_end };
+    int code = move(&attempt, SHL_TAKES, deadline);
+    if (code < 0 || attempt.state == CELL_END)
+        return code;
+    memcpy(ret_item, &attempt.item, sizeof attempt.item);
+    return 1;
+}
+
 static SHL_COLD int put_slowly(struct shl_found *found, uint64_t item, enum cell_state state,
                                shoal_deadline deadline)
 {
     struct attempt attempt = { .found = found, .item = item, .state = state };
-    return move(&attempt, SHL_PUTS, deadline);
+    if (!found->is_chained)
+        return move(&attempt, SHL_PUTS, deadline);
+    int code = move(&attempt, SHL_PUTS, SHOAL_NOW);
+    return code == -ETIMEDOUT || code == -EPIPE ? shl_chain_put(found, item, state) : code;
 }
 
 static SHL_COLD int take_slowly(struct shl_found *found, bool leaves_end, shoal_deadline deadline,
                                 void *ret_item)
 {
-    struct attempt attempt = { .found = found, .leaves_end = leaves_end };
-    int code = move(&attempt, SHL_TAKES, deadline);
-    if (code < 0)
-        return code;
-    if (attempt.state == CELL_END)
+    int code = take_inside(found, leaves_end, deadline, ret_item);
+    if (code == -EPIPE && found->is_chained)
+        code = shl_chain_take(found, leaves_end, deadline, ret_item);
+    if (code == 0)
         return shl_error(-EPIPE, "an end was put for this consumer");
-    memcpy(ret_item, &attempt.item, sizeof attempt.item);
-    return 0;
+    return code < 0 ? code : 0;
+}
+
+int shl_cells_put_here(struct shl_found *found, uint64_t item, enum cell_state state)
+{
+    struct attempt attempt = { .found = found, .item = item, .state = state };
+    int code = enter(found);
+    return code < 0 ? code : move(&attempt, SHL_PUTS, SHOAL_NOW);
+}
+
+int shl_cells_take_here(struct shl_found *found, bool leaves_end, shoal_deadline deadline,
+                        void *ret_item)
+{
+    int code = enter(found);
+    return code < 0 ? code : take_inside(found, leaves_end, deadline, ret_item);
 }
 
 int shl_cells_put(struct shl_found *found, uint64_t item, shoal_deadline deadline)
@@ -504,7 +532,8 @@ void shl_cells_init(const struct shl_segment *segment, struct cells_shm *ring, u
     atom_store_relaxed(&ring->number, atom_load_relaxed(&ring->number) + 1);
     uint64_t first = laps * ((mask_of(capacity) + 1) << CELL_STATE_BITS);
     ring->first = first;
-    atom_store_relaxed(&ring->sealed, 0);
+    atom_store_relaxed(&ring->end, 0);
+    shl_chain_init(&ring->chain);
     atom_store_relaxed(&ring->closer, 0);
     atom_store_relaxed(&ring->tail, first);
     atom_store_relaxed(&ring->head, first);
@@ -532,7 +561,7 @@ void shl_cells_learn(struct shl_found *found, struct cells_shm *ring, enum shl_i
         found->sides[side].turn = atom_load_acquire(hint_of(found, side));
 }
 
-int shl_cells_seal(const struct shl_found *found)
+int shl_cells_seal(const struct shl_found *found, uint64_t end)
 {
     int code = enter(found);
     if (code < 0)
@@ -541,8 +570,8 @@ int shl_cells_seal(const struct shl_found *found)
     struct robust_list *before = shl_pending_set(&ring->not_empty.bell);
     if (SHL_MISTAKE("cells.seal"))
         shl_pending_clear(before);
-    /* [park.flag] seq_cst. */
-    atom_exchange_seq_cst(&ring->sealed, 1);
+    /* [park.flag] seq_cst. [chain.end] release -> shl_chain_put() and the like. */
+    atom_cas_seq_cst_64(&ring->end, 0, end);
     SHL_CHAOS("cells.sealed");
     shl_park_ring_both(&ring->not_empty, &ring->not_full);
     shl_pending_clear(before);
@@ -579,28 +608,39 @@ int shl_cells_close(const struct ring_call *call)
     return wait_for_others(call) ? 0 : -EAGAIN;
 }
 
-bool shl_cells_enter_ended(const struct ring_call *call, uint64_t own)
+static bool become_closer(const struct ring_call *call)
 {
     atom64 *closer = &call->cells->closer;
-    uint64_t seen = atom_load_relaxed(closer);
+    /* [cells.closer] seq_cst: behind the thread's own leave. */
+    uint64_t seen = atom_load_seq_cst(closer);
     if (seen && !shl_thread_is_gone(call->segment, shl_owner_long((uint32_t)seen)))
         return false;
     SHL_CHAOS("cells.closer");
     /* [cells.closer] acquire <- shl_cells_leave(). */
-    if (!atom_cas_acquire_64(closer, seen, call->self->owner_long))
-        return false;
-    /* [object.own] acquire <- who finished it first, and who lives there now. */
-    uint64_t lives = SHL_MISTAKE("object.finisher") ? own : atom_load_acquire(&call->object->own);
-    if (lives == own && !who_is_inside(call))
-        return true;
-    shl_cells_leave(call);
-    return false;
+    return atom_cas_acquire_64(closer, seen, call->self->owner_long);
+}
+
+bool shl_cells_enter_ended(const struct ring_call *call, uint64_t own)
+{
+    for (;;) {
+        if (!become_closer(call))
+            return false;
+        /* [object.own] acquire <- who finished it first, and who lives there now. */
+        bool is_its = SHL_MISTAKE("object.finisher") ||
+                      atom_load_acquire(&call->object->own) == own;
+        if (is_its && !who_is_inside(call))
+            return true;
+        shl_cells_leave(call);
+        /* Who was inside, and tried meanwhile, has left it to this thread. */
+        if (!is_its || who_is_inside(call) || SHL_MISTAKE("cells.closer"))
+            return false;
+    }
 }
 
 void shl_cells_leave(const struct ring_call *call)
 {
-    /* [cells.closer] release -> shl_cells_enter_ended(): what was freed. */
-    atom_cas_release_64(&call->cells->closer, call->self->owner_long, 0);
+    /* [cells.closer] release -> become_closer(): what was freed; seq_cst before a look inside. */
+    atom_cas_seq_cst_64(&call->cells->closer, call->self->owner_long, 0);
 }
 
 void shl_cells_settle(struct cells_shm *ring, const struct shl_dead *dead)

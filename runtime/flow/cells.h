@@ -32,8 +32,8 @@
  *   message is named in the thread's journal first (mem/journal.h), where the caller finds it if P4
  *   succeeds. It finds the ring empty at {h FREE}; if the ring is sealed it closes it there:
  *   {h FREE, any} -> {h CLOSED}, so that no late put can follow.
- * seal: sealed = 1. A put that found its cell free before may still commit, as one that came before
- *   the seal, until somebody has been told that the ring is shut down and empty.
+ * seal: end = another than 0, once. A put that found its cell free before may still commit, as one
+ *   that came before the seal, until somebody has been told that the ring is shut down and empty.
  * close: the handle is good no more; all sleepers are woken; then nobody is inside, or the rest is
  *   left to whoever settles a death: this thread does not wait for a stopped one.
  *
@@ -99,8 +99,15 @@ int shl_cells_put_end(struct shl_found *found, shoal_deadline deadline);
 int shl_cells_take(struct shl_found *found, bool leaves_end, shoal_deadline deadline,
                    void *ret_item);
 
-/* From here on puts fail; 0 or -ESTALE. Wakes those who wait. */
-int shl_cells_seal(const struct shl_found *found);
+/* Likewise in that one ring, whatever is behind it. A put waits for nothing; a take answers 1 for
+ * an item and 0 for an end: -EPIPE is sealed and empty, and nothing else. */
+int shl_cells_put_here(struct shl_found *found, uint64_t item, enum cell_state state);
+int shl_cells_take_here(struct shl_found *found, bool leaves_end, shoal_deadline deadline,
+                        void *ret_item);
+
+/* From here on puts fail: its end is CELLS_SHUT, or the ring that comes next. 0, also if it had
+ * another one before; -ESTALE. Wakes those who wait. */
+int shl_cells_seal(const struct shl_found *found, uint64_t end);
 
 /*
  * Ends the ring's object: 0, and nobody is inside or will be; -EAGAIN if somebody is stopped

@@ -400,7 +400,7 @@ static int find_joinable(shoal_queue handle, shoal_deadline deadline, struct rin
     if (!self)
         return shl_error_code();
     struct queue_shm *queue = (struct queue_shm *)object;
-    REQUIRE(queue->joinable.deliveries_max && !queue->has_cells, -EINVAL,
+    REQUIRE(queue->joinable.deliveries_max && queue->ring_kind == RING_DENSE, -EINVAL,
             "the queue is not joinable");
     *ret_call = (struct ring_call){ .segment = segment,
                                     .self = self,

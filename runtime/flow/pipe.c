@@ -37,6 +37,7 @@
 #include <string.h>
 
 #include "flow/doors.h"
+#include "flow/making.h"
 #include "flow/pipe_shm.h"
 #include "flow/queue.h"
 #include "flow/settle.h"
@@ -293,7 +294,7 @@ static struct connection_shm *make_end(const struct shl_segment *segment, uint64
         return NULL;
     struct connection_shm *end = connection_of(object);
     end->queue.value_size = 0;
-    end->queue.has_cells = 0;
+    end->queue.ring_kind = RING_DENSE;
     end->queue.capacity_size = 0;
     if (shl_queue_init(segment, object, capacity) == 0)
         return end;

@@ -1,7 +1,7 @@
 /*
  * Purpose. Queues over a ring, of one of two kinds: who owns a message at each instant. Payloads
  * and values of eight bytes are in a ring of cells, unless the options ask for bulk, leases or a
- * sum of bytes; all else is in a dense one.
+ * sum of bytes, and without a capacity in a chain of them; all else is in a dense one.
  *
  * A put marks the block SENDING and then commits the ring; a get commits the ring and then marks
  * the block OWNED. So a block whose header says SENDING is in a ring, or its putter or getter died
@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "flow/cells.h"
+#include "flow/chain.h"
 #include "flow/joinable.h"
 #include "flow/settle.h"
 #include "flow/single.h"
@@ -41,9 +42,11 @@ static void set_items(struct ring_call *call)
     struct queue_shm *queue = queue_of(call);
     uint32_t value_size = queue->value_size;
     /* What was noted decides: there are no cells to go to if another process says otherwise now. */
-    bool has_cells = call->found ? call->found->items != ITEMS_DENSE : queue->has_cells;
+    bool has_cells = call->found ? call->found->items != ITEMS_DENSE
+                                 : queue->ring_kind != RING_DENSE;
     call->ring = has_cells ? NULL : &queue->ring;
     call->cells = has_cells ? &queue->cells : NULL;
+    call->is_chain = call->found && call->found->is_chained;
     call->is_owned = value_size == 0;
     call->item_size = call->is_owned || has_cells ? sizeof(uint64_t) : value_size;
     if (unlikely(call->is_owned && queue->capacity_size > 0)) {
@@ -65,15 +68,15 @@ static int check_items(const struct ring_call *call)
     return 0;
 }
 
-/* What the shortest ways need to know of a queue that was found. */
-static SHL_COLD void learn(struct shl_found *found)
+SHL_COLD void shl_queue_learn(struct shl_found *found)
 {
     struct queue_shm *queue = (struct queue_shm *)found->object;
-    if (queue->has_cells)
+    if (queue->ring_kind == RING_DENSE)
+        found->items = ITEMS_DENSE;
+    else
         shl_cells_learn(found, &queue->cells,
                         queue->value_size == 0 ? ITEMS_PAYLOADS : ITEMS_VALUES);
-    else
-        found->items = ITEMS_DENSE;
+    found->is_chained = queue->ring_kind == RING_CHAIN;
     for (unsigned side = 0; side < SHL_SIDES; side++)
         if (atom_load_relaxed(&queue->singles[side]) == 0)
             found->shortest[side] = found->items;
@@ -87,7 +90,7 @@ static int call_on(struct shl_found *found, shoal_deadline deadline, struct ring
         return shl_error_code();
     bool has_cells = found->items == ITEMS_PAYLOADS || found->items == ITEMS_VALUES;
     if (unlikely(found->items == ITEMS_UNKNOWN || (has_cells && !shl_cells_are_known(found))))
-        learn(found);
+        shl_queue_learn(found);
     *ret_call = (struct ring_call){ .segment = found->segment,
                                     .self = found->self,
                                     .found = found,
@@ -144,23 +147,27 @@ int shl_queue_put_items(const struct ring_call *call, const void *items, uint32_
 
 int shl_queue_take_items(const struct ring_call *call, void *ret_items, uint32_t count)
 {
-    uint64_t item;
+    uint64_t item = 0;
     if (!call->cells) {
         int taken = shl_ring_take(call, ret_items, count);
         return taken == 0 ? shl_error(-EPIPE, "an end was put for this consumer") : taken;
     }
-    int code = shl_cells_take(call->found, call->leaves_end, call->deadline,
-                              ret_items ? ret_items : &item);
+    void *to = ret_items ? ret_items : &item;
+    int code = shl_cells_take(call->found, call->leaves_end, call->deadline, to);
     return code < 0 ? code : 1;
 }
 
 static int ring_seal(const struct ring_call *call)
 {
-    return call->cells ? shl_cells_seal(call->found) : shl_ring_seal(call);
+    if (call->is_chain)
+        return shl_chain_seal(call);
+    return call->cells ? shl_cells_seal(call->found, CELLS_SHUT) : shl_ring_seal(call);
 }
 
 static uint64_t ring_count(const struct ring_call *call)
 {
+    if (call->is_chain)
+        return shl_chain_count(call);
     return call->cells ? shl_cells_count(call->found) : shl_ring_count(call->ring);
 }
 
@@ -170,7 +177,9 @@ static void ring_counters(const struct ring_call *call, shoal_queue_counters *re
     atom64 *take_waits = call->cells ? &call->cells->take_waits : &call->ring->take_waits;
     ret_counters->put_waits = atom_load_relaxed(put_waits);
     ret_counters->get_waits = atom_load_relaxed(take_waits);
-    if (call->cells)
+    if (call->is_chain)
+        shl_chain_counters(call, &ret_counters->puts, &ret_counters->gets);
+    else if (call->cells)
         shl_cells_counters(call->found, &ret_counters->puts, &ret_counters->gets);
     else
         shl_ring_counters(call->ring, &ret_counters->puts, &ret_counters->gets);
@@ -178,6 +187,8 @@ static void ring_counters(const struct ring_call *call, shoal_queue_counters *re
 
 static int ring_close(const struct ring_call *call)
 {
+    if (call->is_chain)
+        return shl_chain_close(call);
     return call->cells ? shl_cells_close(call) : shl_ring_close(call);
 }
 
@@ -192,119 +203,6 @@ static void ring_leave(const struct ring_call *call)
         shl_cells_leave(call);
     else
         shl_ring_leave(call);
-}
-
-/* --- making ---------------------------------------------------------------------------------- */
-
-int shl_queue_init(const struct shl_segment *segment, struct object_shm *object, uint64_t capacity)
-{
-    struct ring_call call = shl_queue_call(segment, object);
-    uint64_t size = call.cells
-                        ? shl_cells_size(capacity)
-                        : shl_ring_cells_size(shl_ring_cells_count(capacity), call.item_size);
-    void *cells = shl_alloc(segment, size);
-    struct shl_place place;
-    if (!cells || !shl_place_find(cells, &place))
-        return shl_error_code();
-    shl_object_part(&place, object);
-    if (call.cells)
-        shl_cells_init(segment, call.cells, shl_offset(segment, cells), capacity, 0);
-    else
-        shl_ring_init(&call, capacity, shl_offset(segment, cells));
-    return 0;
-}
-
-/* What fits the caches: a copied stream is fastest so. */
-#define BYTES_QUEUED ((size_t)4 << 20)
-
-static size_t default_capacity(size_t value_size)
-{
-    size_t fits = value_size > 0 ? BYTES_QUEUED / value_size : SHOAL_QUEUE_CAPACITY_DEFAULT;
-    return fits < SHOAL_QUEUE_CAPACITY_DEFAULT ? fits : SHOAL_QUEUE_CAPACITY_DEFAULT;
-}
-
-static int check_options(const shoal_queue_options *options)
-{
-    REQUIRE_RESERVED(options);
-    REQUIRE(options->capacity_count <= SHOAL_QUEUE_CAPACITY_MAX, -EINVAL,
-            "capacity_count is above SHOAL_QUEUE_CAPACITY_MAX");
-    REQUIRE(options->value_size <= SHOAL_QUEUE_VALUE_SIZE_MAX, -EINVAL,
-            "value_size is above SHOAL_QUEUE_VALUE_SIZE_MAX");
-    REQUIRE(options->capacity_size == 0 || options->capacity_size >= options->value_size, -EINVAL,
-            "capacity_size has no room for one value");
-    REQUIRE(!options->joinable || options->value_size == 0, -ENOTSUP,
-            "a queue of values cannot be joinable");
-    REQUIRE(options->joinable || (!options->deliveries_max && SHOAL_IS_NONE(options->dead_letters)),
-            -EINVAL, "deliveries_max and dead_letters are for joinable queues");
-    return 0;
-}
-
-/* The queue for what is given up must be one of payloads in the same segment. */
-static int check_dead_letters(const struct shl_segment *segment, shoal_queue dead_letters)
-{
-    struct ring_call other;
-    int code = SHOAL_IS_NONE(dead_letters) ? 1 : shl_queue_find(dead_letters, SHOAL_NOW, &other);
-    if (code != 0)
-        return code < 0 ? code : 0;
-    REQUIRE(other.is_owned, -EINVAL, "dead_letters is a queue of values");
-    REQUIRE(!other.found->puts_alone, -EINVAL, "dead_letters has a single producer");
-    REQUIRE(other.segment == segment, -EXDEV, "dead_letters lies in another segment");
-    return 0;
-}
-
-static void init_joinable(struct object_shm *object, const shoal_queue_options *options)
-{
-    struct joinable_shm *joinable = &((struct queue_shm *)object)->joinable;
-    unsigned deliveries_max = options->deliveries_max ? options->deliveries_max : 3;
-    joinable->deliveries_max = options->joinable ? deliveries_max : 0;
-    joinable->dead_letters = options->dead_letters.ref;
-    atom_store_relaxed(&joinable->returned, 0);
-    atom_store_relaxed(&joinable->dropped, 0);
-}
-
-/* One by one, unleased and unweighed. */
-static bool fits_cells(const shoal_queue_options *options)
-{
-    bool payloads = options->value_size == 0 && !options->joinable && !options->capacity_size;
-    return (payloads || options->value_size == sizeof(uint64_t)) && !options->bulk;
-}
-
-int shoal_queue_create(const shoal_queue_options *options, shoal_queue *ret_queue)
-{
-    REQUIRE(ret_queue, -EINVAL, "no place for the handle");
-    shoal_queue_options chosen = options ? *options : (shoal_queue_options){ 0 };
-    int code = check_options(&chosen);
-    if (code < 0)
-        return code;
-    if (chosen.capacity_count == 0)
-        chosen.capacity_count = default_capacity(chosen.value_size);
-    if (chosen.capacity_size > 0 && chosen.value_size > 0 &&
-        chosen.capacity_count > chosen.capacity_size / chosen.value_size)
-        chosen.capacity_count = chosen.capacity_size / chosen.value_size;
-    struct shl_segment *segment = shl_segment_of_handle(chosen.segment);
-    bool has_cells = fits_cells(&chosen);
-    enum shl_pool pool = has_cells ? POOL_CELLS : POOL_QUEUE;
-    code = segment ? check_dead_letters(segment, chosen.dead_letters) : shl_error_code();
-    struct object_shm *object = code == 0 ? shl_object_create(segment, pool) : NULL;
-    if (!object)
-        return shl_error_code();
-    ((struct queue_shm *)object)->value_size = (uint32_t)chosen.value_size;
-    ((struct queue_shm *)object)->has_cells = has_cells;
-    ((struct queue_shm *)object)->capacity_size = chosen.value_size > 0 ? 0 : chosen.capacity_size;
-    atom_store_relaxed(&((struct queue_shm *)object)->copied_size, 0);
-    init_joinable(object, &chosen);
-    shl_single_init((struct queue_shm *)object, SHL_PUTS, chosen.single_producer);
-    shl_single_init((struct queue_shm *)object, SHL_TAKES, chosen.single_consumer);
-    code = shl_queue_init(segment, object, chosen.capacity_count);
-    if (code < 0) {
-        if (!SHL_MISTAKE("queue.place"))
-            shl_object_free(segment, object);
-        return code;
-    }
-    if (chosen.ends_with_creator)
-        shl_object_tie(segment, object);
-    ret_queue->ref = shl_object_publish(object, KIND_QUEUE);
-    return 0;
 }
 
 /* Is it a payload that the caller may put into this segment's queue? */
@@ -641,6 +539,8 @@ int shoal_queue_open(shoal_segment segment, const char *name, shoal_queue *ret_q
 int shl_queue_end(struct ring_call *call)
 {
     int code = ring_close(call);
+    if (call->is_chain && code != -ESTALE)
+        shl_chain_end_rings(call);
     if (code == -EAGAIN)
         shl_object_leave(call->segment, call->object, call->ref);
     if (code < 0)
@@ -699,7 +599,7 @@ bool shoal_queue_empty(shoal_queue queue)
 bool shoal_queue_full(shoal_queue queue)
 {
     struct ring_call call;
-    return shl_queue_find(queue, SHOAL_NOW, &call) == 0 &&
+    return shl_queue_find(queue, SHOAL_NOW, &call) == 0 && !call.is_chain &&
            (call.cells ? shl_cells_full(call.found)
                        : ring_count(&call) >= atom_load_relaxed(&call.ring->capacity) ||
                              (call.size_max > 0 && shl_ring_size(call.ring) >= call.size_max));
@@ -743,8 +643,11 @@ int shoal_queue_stats(shoal_queue queue, shoal_queue_counters *ret_counters)
     counters.dropped = atom_load_relaxed(&queue_of(&call)->joinable.dropped);
     ring_counters(&call, &counters);
     if (call.is_owned) {
-        visit(&(struct shl_visit){ call.segment, call.self->owner, call.ref, add_size, &measure },
-              call.object);
+        struct shl_visit all = { call.segment, call.self->owner, call.ref, add_size, &measure };
+        if (call.is_chain)
+            shl_chain_visit(&call, &all);
+        else
+            visit(&all, call.object);
         counters.size = measure.size;
         counters.copied_size = atom_load_relaxed(&queue_of(&call)->copied_size);
     } else {
@@ -772,19 +675,20 @@ static bool finish(const struct shl_segment *segment, struct shl_attachment *sel
 static void settle(const struct shl_segment *segment, struct object_shm *object,
                    const struct shl_dead *dead)
 {
-    (void)segment;
     struct queue_shm *queue = (struct queue_shm *)object;
-    if (queue->has_cells)
-        shl_cells_settle(&queue->cells, dead);
-    else
-        shl_ring_settle(&queue->ring, dead);
     shl_single_settle(queue, dead);
+    if (queue->ring_kind == RING_DENSE) {
+        shl_ring_settle(&queue->ring, dead);
+        return;
+    }
+    shl_cells_settle(&queue->cells, dead);
+    shl_chain_settle(segment, object);
 }
 
 static void wake(struct object_shm *object)
 {
     struct queue_shm *queue = (struct queue_shm *)object;
-    bool cells = queue->has_cells;
+    bool cells = queue->ring_kind != RING_DENSE;
     struct bell_shm *not_empty = cells ? &queue->cells.not_empty : &queue->ring.not_empty;
     struct bell_shm *not_full = cells ? &queue->cells.not_full : &queue->ring.not_full;
     shl_park_ring_slow(not_empty, INT32_MAX);

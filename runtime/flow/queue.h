@@ -14,6 +14,9 @@ struct ring_call shl_queue_call(const struct shl_segment *segment, struct object
 /* The queue behind a handle, and the calling thread's notes on it. 0 or an error. */
 int shl_queue_find(shoal_queue handle, shoal_deadline deadline, struct ring_call *ret_call);
 
+/* Notes what the shortest ways need to know of a queue that was found. */
+void shl_queue_learn(struct shl_found *found);
+
 /* The shortest way: the notes, if it is a queue of cells for such items that the thread has used
  * lately at that side, and NULL (no error told) if not. That it is still there is seen when it is
  * entered. */
@@ -44,9 +47,6 @@ static inline int shl_queue_some_of(size_t moved, int code, size_t *ret_count)
     *ret_count = moved;
     return 0;
 }
-
-/* The ring of a new object, whose value_size is set. 0 or an error. */
-int shl_queue_init(const struct shl_segment *segment, struct object_shm *object, uint64_t capacity);
 
 /* Gives it back: nobody has seen it. */
 void shl_queue_unmake(const struct shl_segment *segment, struct object_shm *object);

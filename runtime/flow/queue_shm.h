@@ -7,10 +7,12 @@
 #include "flow/ring_shm.h"
 #include "mem/object_shm.h"
 
+enum ring_kind { RING_DENSE = 0, RING_CELLS, RING_CHAIN };
+
 struct queue_shm {
     struct object_shm object;
     uint32_t value_size;    /* 0: its items are descriptors of payloads. Written once */
-    uint32_t has_cells;     /* 1: the ring is of cells. The same in all places of a pool */
+    uint32_t ring_kind;     /* written once; either DENSE or not in all places of a pool */
     uint64_t capacity_size; /* of its payloads together; 0: any. Written once */
     struct joinable_shm joinable;
     atom64 singles[2]; /* who alone puts, and who takes; 0: any number. See single.h */

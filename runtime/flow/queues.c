@@ -1,6 +1,7 @@
 /* Which queues a segment has, and how much is in each. */
 #include <shoal/stats.h>
 
+#include "flow/chain.h"
 #include "mem/object.h"
 
 int shoal_segment_queues(shoal_segment handle, shoal_queue_load *ret_queues, unsigned queues_max)
@@ -15,7 +16,8 @@ int shoal_segment_queues(shoal_segment handle, shoal_queue_load *ret_queues, uns
          count < queues_max && (object = shl_object_next(segment, &walk));) {
         shoal_queue queue = { atom_load_relaxed(&object->self) };
         shoal_queue_counters counters;
-        if (walk.kind != KIND_QUEUE || shoal_queue_stats(queue, &counters) < 0)
+        if (walk.kind != KIND_QUEUE || shl_chain_is_part(object) ||
+            shoal_queue_stats(queue, &counters) < 0)
             continue;
         ret_queues[count] =
             (shoal_queue_load){ .queue = queue, .count = counters.count, .size = counters.size };

@@ -30,6 +30,7 @@ struct ring_call {
     struct object_shm *object; /* what the handle must still name once a side is held */
     uint64_t ref;
     uint32_t item_size; /* of 8 bytes are also descriptors: */
+    bool is_chain;      /* the cells are the first ring of a chain */
     bool is_owned;      /* items are descriptors of payloads, and are moved one by one */
     bool leaves_end;    /* an end is not taken: there is nothing to take */
     atom64 *position; /* of a dense ring: where to note the place of what is taken; NULL: nowhere */

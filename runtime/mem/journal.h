@@ -92,6 +92,13 @@ static inline void shl_journal_taking(const struct shl_attachment *self, uint64_
     shl_journal_write(self, queue, JOURNAL_TAKING, descriptor);
 }
 
+/* The message was not put there: it is another queue's to be put into. */
+static inline void shl_journal_moves(const struct shl_attachment *self, uint64_t queue)
+{
+    if (!SHL_MISTAKE("journal.moves"))
+        atom_store_relaxed(&self->journal->queue, queue);
+}
+
 static inline void shl_journal_done(const struct shl_attachment *self)
 {
     /* [journal.message] release -> shl_journal_settle(): the block's new owner. */

@@ -204,7 +204,7 @@ void shl_object_find_end(bool reading)
 
 void shl_found_write(struct shl_found *found, struct shl_found notes)
 {
-    uint32_t kind = notes.kind;
+    const uint16_t kind = notes.kind;
     found->kind = notes.kind = KIND_NONE; /* a signal handler may look meanwhile */
     atom_compiler_barrier();
     *found = notes;
@@ -222,7 +222,7 @@ static struct shl_found *note(uint64_t ref, enum shl_kind kind, struct object_sh
                                         .object = object,
                                         .segment = segment,
                                         .self = shl_self_attached(segment),
-                                        .kind = kind,
+                                        .kind = (uint16_t)kind,
                                         .epoch = shl_self_pointer->detach_epoch - !lasting });
     return found;
 }
@@ -357,6 +357,21 @@ static void finish(const struct shl_segment *segment, struct object_shm *object,
         shl_futex_wake((atom32 *)(void *)((char *)object + settler->bell), INT32_MAX);
     /* [object.own] release -> who takes the place; its free bit is made by shl_runs_settle(). */
     atom_store_release(&object->own, 0);
+}
+
+void shl_object_finish(const struct shl_segment *segment, enum shl_kind kind,
+                       struct object_shm *object, uint64_t ref)
+{
+    struct shl_attachment *self = shl_self_attached(segment);
+    uint64_t own = block_own_make_ref(BLOCK_OBJECT, ref);
+    /* [object.own] acquire <- who freed it first. */
+    if (!self || atom_load_acquire(&object->own) != own || shl_object_is(object, ref) ||
+        !shl_settlers[kind]->finish(segment, self, object, own))
+        return;
+    SHL_CHAOS("object.finishes");
+    /* [object.own] acq_rel: likewise. */
+    if (atom_cas_acq_rel_64(&object->own, own, block_own_make(BLOCK_FREE, self->owner, 0)))
+        shl_object_free(segment, object);
 }
 
 static bool has_ended(struct object_shm *object, uint64_t own)

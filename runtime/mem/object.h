@@ -26,6 +26,11 @@ bool shl_object_expire(struct object_shm *object, uint64_t ref);
 /* After that: what belongs to it cannot be freed yet, and is left to whoever settles a death. */
 void shl_object_leave(const struct shl_segment *segment, struct object_shm *object, uint64_t ref);
 
+/* Frees what has ended, but not been freed because somebody was inside: for one who was. Leaves it
+ * if there still is somebody. */
+void shl_object_finish(const struct shl_segment *segment, enum shl_kind kind,
+                       struct object_shm *object, uint64_t ref);
+
 /* The same for a settler, who has no hands: the place is nobody's. */
 void shl_object_abandon(struct object_shm *object, uint64_t ref);
 

@@ -73,11 +73,12 @@ struct shl_found {
     struct object_shm *object;
     const struct shl_segment *segment;
     struct shl_attachment *self;
-    uint32_t kind;
     uint32_t epoch; /* the thread's detach_epoch of then: a detach makes all of them unsure */
+    uint16_t kind;
 
     /* of a queue */
     uint8_t items;               /* enum shl_items */
+    bool is_chained;             /* other rings may be behind this one: see flow/chain.h */
     uint8_t shortest[SHL_SIDES]; /* likewise: what the thread may move there by the shortest way */
     bool puts_alone;             /* nobody else puts: see flow/single.h */
     uint32_t capacity;

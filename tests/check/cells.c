@@ -168,7 +168,7 @@ static void expect(int code, int expected)
 static void seal(void)
 {
     struct shl_found *found = find();
-    if (shl_cells_seal(found) < 0)
+    if (shl_cells_seal(found, CELLS_SHUT) < 0)
         machine_fail("shutdown failed");
 }
 
@@ -194,7 +194,7 @@ static void putters_sealed(unsigned self)
 static const char *judge_sealed(void)
 {
     for (unsigned i = 0; i < threads_count; i++)
-        if (is_asleep(i) && ring->sealed)
+        if (is_asleep(i) && ring->end)
             return "a sleeper though the queue is shut down";
     return NULL;
 }

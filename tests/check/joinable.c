@@ -39,11 +39,11 @@ static struct queue_shm *add_queue(unsigned ghost, const shoal_queue_options *op
         machine_bail_out("no queue");
     machine.ghosts[ghost] = made.ref;
     struct queue_shm *found = machine_add_object(made.ref, KIND_QUEUE, sizeof *found);
-    uint64_t cells = found->has_cells ? found->cells.cells : found->ring.cells;
-    uint64_t size = found->has_cells ? shl_cells_size(found->cells.capacity)
+    uint64_t cells = found->ring_kind ? found->cells.cells : found->ring.cells;
+    uint64_t size = found->ring_kind ? shl_cells_size(found->cells.capacity)
                                      : shl_ring_cells_size(found->ring.mask + 1, sizeof(uint64_t));
     machine_add_region(shl_at(shl_segment_family(), cells), size);
-    for (unsigned i = 0; i < threads_count && found->has_cells; i++)
+    for (unsigned i = 0; i < threads_count && found->ring_kind; i++)
         machine_add_region(&machine.threads[i].self->found[shl_found_place(made.ref)],
                            sizeof(struct shl_found));
     return found;

@@ -606,6 +606,7 @@ int main(int arguments_count, char **arguments)
     check_barrier();
     check_ring();
     check_cells();
+    check_chain();
     check_recovery();
     check_destroy();
     check_memory();

@@ -56,6 +56,7 @@ void check_condition(void);
 void check_barrier(void);
 void check_ring(void);
 void check_cells(void);
+void check_chain(void);
 void check_recovery(void);
 void check_destroy(void);
 void check_memory(void);

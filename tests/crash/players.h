@@ -2,6 +2,7 @@
 #ifndef TESTS_CRASH_PLAYERS_H
 #define TESTS_CRASH_PLAYERS_H
 
+#include "../chain.h"
 #include "stage.h"
 
 /* --- locks ---------------------------------------------------------------------------------- */
@@ -578,6 +579,53 @@ static int destroys_words(void)
 static void destroys_words_too(bool victim_died)
 {
     (void)victim_died;
+    CHILD_CHECK(shoal_queue_destroy(words) == 0);
+}
+
+/* --- chains of rings ------------------------------------------------------------------------- */
+
+/* The first ring has one cell, which is full. */
+static void chain_is_full(void)
+{
+    CHILD_CHECK(shoal_queue_create(&(shoal_queue_options){ .value_size = 8 }, &words) == 0);
+    CHILD_CHECK(chain_shrink(words.ref));
+    CHILD_CHECK(puts_word('x', SHOAL_NOW) == 0);
+}
+
+/* That is drained, and two others have a word each. */
+static void chain_has_rings(void)
+{
+    chain_is_full();
+    CHILD_CHECK(puts_word('y', SHOAL_NOW) == 0);
+    const struct shl_found *found = shl_find(words.ref, KIND_QUEUE);
+    const struct queue_shm *queue = (const struct queue_shm *)found->object;
+    CHILD_CHECK(chain_shrink(atom_load_relaxed(&queue->cells.chain.newest)));
+    CHILD_CHECK(puts_word('z', SHOAL_NOW) == 0);
+    CHILD_CHECK(gets_word(SHOAL_NOW) == 'x');
+}
+
+static int puts_word_c(void)
+{
+    return puts_word('c', SHOAL_NOW);
+}
+
+static int gets_two_words(void)
+{
+    const int first = gets_word(SHOAL_NOW);
+    return first < 0 ? first : gets_word(SHOAL_NOW);
+}
+
+/* No ring is left over. */
+static void chain_works(void)
+{
+    while (gets_word(SHOAL_NOW) > 0) {}
+    const struct shl_found *found = shl_find(words.ref, KIND_QUEUE);
+    CHILD_CHECK(found && shoal_queue_qsize(words) == 0);
+    CHILD_CHECK(chain_length(found->segment, (struct queue_shm *)found->object) == 2);
+    for (char letter = 'a'; letter < 'k'; letter++)
+        CHILD_CHECK(puts_word(letter, SHOAL_NOW) == 0);
+    for (char letter = 'a'; letter < 'k'; letter++)
+        CHILD_CHECK(gets_word(SHOAL_NOW) == letter);
     CHILD_CHECK(shoal_queue_destroy(words) == 0);
 }
 

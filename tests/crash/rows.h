@@ -132,6 +132,21 @@ static const struct row cells_rows[] = {
       .lure = goes, .then = destroys_words_too },
 };
 
+static const struct row chain_rows[] = {
+    { "chain.C2", "has made a ring", .act = puts_word_c, .other = puts_word_s,
+      .before = chain_is_full, .after = chain_works },
+    { "chain.C3", "has put a ring behind another", .act = puts_word_c, .other = puts_word_s,
+      .before = chain_is_full, .after = chain_works },
+    { "chain.E1", "is about to pass a drained ring", .act = gets_two_words, .other = puts_word_s,
+      .before = chain_has_rings, .after = chain_works },
+    { "chain.E2", "has passed a drained ring", .act = gets_two_words, .other = puts_word_s,
+      .before = chain_has_rings, .after = chain_works },
+    { "chain.E3", "has ended a drained ring", .act = gets_two_words, .other = puts_word_s,
+      .before = chain_has_rings, .after = chain_works },
+    { "object.finishes", "has freed a drained ring", .act = gets_two_words, .other = puts_word_s,
+      .before = chain_has_rings, .after = chain_works },
+};
+
 /* At each of these points, in whatever wait, nothing has been taken yet. */
 static const char *const park_points[] = { "park.W1", "park.W2", "park.W3", "park.W4" };
 

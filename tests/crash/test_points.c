@@ -56,6 +56,11 @@ Test(points, of_queues_of_payloads_in_cells, .timeout = 120)
     play_all(cells_rows, COUNT_OF(cells_rows));
 }
 
+Test(points, of_chains_of_rings, .timeout = 120)
+{
+    play_all(chain_rows, COUNT_OF(chain_rows));
+}
+
 Test(points, of_every_wait, .timeout = 300)
 {
     play_waits();

@@ -55,7 +55,7 @@ static bool ring_is_held(uint64_t ref)
 {
     const struct shl_segment *segment = shl_segment_of_handle(scene->segment);
     const struct queue_shm *queue = object_at(ref, sizeof *queue);
-    return queue && !queue->has_cells &&
+    return queue && queue->ring_kind == RING_DENSE &&
            (side_is_held_by(segment, atom_load_relaxed(&queue->ring.tail.word)) ||
             side_is_held_by(segment, atom_load_relaxed(&queue->ring.head.word)));
 }

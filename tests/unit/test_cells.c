@@ -137,10 +137,10 @@ Test(cells, which_ring_a_queue_has_is_not_asked_again, .timeout = 120)
         assert_code(shoal_queue_create(&options, &queue), 0);
         cr_assert(shoal_queue_empty(queue));
         struct queue_shm *shm = (struct queue_shm *)shl_find(queue.ref, KIND_QUEUE)->object;
-        shm->has_cells = bulk; /* another process says so */
+        shm->ring_kind = bulk ? RING_CELLS : RING_DENSE; /* another process says so */
         assert_code(shoal_queue_stats(queue, &counters), 0);
         assert_code(shoal_queue_shutdown(queue), 0);
-        shm->has_cells = !bulk;
+        shm->ring_kind = bulk ? RING_DENSE : RING_CHAIN;
         assert_code(shoal_queue_destroy(queue), 0);
     }
 }
@@ -189,14 +189,14 @@ Test(cells, a_sealed_ring_is_drained_and_then_closed, .timeout = 120)
     uint64_t item;
     assert_code(shl_cells_put(found, 1, SHOAL_NOW), 0);
     assert_code(shl_cells_put(found, 2, SHOAL_NOW), 0);
-    assert_code(shl_cells_seal(found), 0);
+    assert_code(shl_cells_seal(found, CELLS_SHUT), 0);
     assert_code(shl_cells_put(found, 3, SHOAL_NOW), -EPIPE);
     assert_code(shl_cells_take(found, false, SHOAL_NOW, &item), 0);
     assert_code(shl_cells_put(found, 3, SHOAL_NOW), -EPIPE);
     assert_code(shl_cells_take(found, false, SHOAL_NOW, &item), 0);
     cr_assert_eq(item, 2);
     assert_code(shl_cells_take(found, false, SHOAL_NOW, &item), -EPIPE);
-    ring.shm->sealed = 0; /* a put that had looked before */
+    ring.shm->end = 0; /* a put that had looked before */
     assert_code(shl_cells_put(found, 3, SHOAL_NOW), -EPIPE);
     assert_code(shl_cells_take(found, false, SHOAL_NOW, &item), -EPIPE);
     end(&ring);
@@ -265,7 +265,7 @@ static void play(uint64_t capacity, size_t threads_count)
     for (size_t i = 0; i < threads_count; i++)
         pthread_join(putters[i].thread, NULL);
     struct shl_found *found = found_of(&ring);
-    assert_code(shl_cells_seal(found), 0);
+    assert_code(shl_cells_seal(found, CELLS_SHUT), 0);
     uint64_t sum = 0;
     for (size_t i = 0; i < threads_count; i++) {
         pthread_join(takers[i].thread, NULL);

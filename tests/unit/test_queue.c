@@ -98,21 +98,6 @@ Test(queue, created_and_destroyed_many_times_leaks_nothing, .timeout = 60)
     assert_code(shoal_segment_detach(segment), 0);
 }
 
-Test(queue, default_capacity_is_as_documented, .timeout = 60)
-{
-    shoal_queue queue;
-    assert_code(shoal_queue_create(NULL, &queue), 0);
-    for (size_t i = 0; i < SHOAL_QUEUE_CAPACITY_DEFAULT; i++)
-        number_put(queue, i);
-    cr_assert(shoal_queue_full(queue));
-    void *payload = number_new(1);
-    assert_code(shoal_queue_put(queue, payload, SHOAL_NOW), -ETIMEDOUT);
-    shoal_free(payload);
-    for (size_t i = 0; i < SHOAL_QUEUE_CAPACITY_DEFAULT; i++)
-        cr_assert_eq(number_get(queue), i);
-    assert_code(shoal_queue_destroy(queue), 0);
-}
-
 /* --- order and bounds ----------------------------------------------------------------------- */
 
 /* 1.10.2 and 1.10.3: capacity is exact, also where it is no power of two; FIFO over many laps. */

@@ -379,15 +379,13 @@ static void check(struct play *play)
 {
     static const struct actor checker = { .prepare = step_attach, .act = checker_acts };
     struct player *player = &play->players[ROLE_CHECKER];
-    const uint64_t objects_max = play->scenario->object_bytes * (uint64_t)board->deaths;
     checked = play->scenario;
     player_begin(play, ROLE_CHECKER, &checker);
     for (unsigned i = 0; i < 2; i++) {
         player->done = false;
         player_acts(play, ROLE_CHECKER);
         if (player->done)
-            play->leaks += validate((pid_t[]){ getpid(), player->trace.pid }, 2,
-                                    play->scenario->objects_end, objects_max);
+            play->leaks += validate((pid_t[]){ getpid(), player->trace.pid }, 2, play->scenario);
     }
     if (play->leaks > 0 && board->deaths == 0)
         step_failed("%llu bytes are lost though nobody died", (unsigned long long)play->leaks);

@@ -43,6 +43,7 @@ struct scenario {
     struct actor actors[ROLE_CHECKER];
     void (*check)(void);    /* when all have done what they were to do, in a process of its own */
     unsigned object_bytes;  /* of objects that each of the dead may have made and not ended */
+    unsigned objects_vary;  /* bytes of objects by which there may be more or fewer in the end */
     bool objects_end;       /* those of the set-up end with the players */
     const char *late_known; /* a documented gap: where only the library's tick ends a wait */
     bool takes_long;        /* its recoverers are killed with --full only */

@@ -97,7 +97,7 @@ static void check_words(struct object_shm *object)
         const struct queue_shm *queue = (struct queue_shm *)object;
         const struct ring_shm *ring = &queue->ring;
         check_singles(queue, at);
-        if (queue->has_cells) {
+        if (queue->ring_kind != RING_DENSE) {
             expect_nobody("the closer of a queue", at,
                           (uint32_t)atom_load_relaxed(&queue->cells.closer));
             break;
@@ -147,12 +147,13 @@ static uint64_t difference(uint64_t a, uint64_t b)
     return a > b ? a - b : b - a;
 }
 
-uint64_t validate(const pid_t *living, unsigned count, bool ended, uint64_t objects_max)
+uint64_t validate(const pid_t *living, unsigned count, const struct scenario *scenario)
 {
     check_slots(living, count);
     const shoal_audit now = account();
-    const uint64_t least = ended ? 0 : before.objects;
-    if (now.objects < least || now.objects - least > objects_max)
+    const uint64_t least = scenario->objects_end ? 0 : before.objects - scenario->objects_vary;
+    const uint64_t most = scenario->object_bytes * (uint64_t)board->deaths;
+    if (now.objects < least || now.objects - least > most + 2 * scenario->objects_vary)
         step_failed("%llu bytes are of objects, and were %llu", (unsigned long long)now.objects,
                     (unsigned long long)before.objects);
     return now.lost + difference(now.owned, before.owned) + difference(now.kept, before.kept);

@@ -6,12 +6,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "step.h"
+
 /* What there is before the first play; the others are compared with it. */
 void validate_begin(void);
 
 /* Reports each violation by step_failed(); answers how many bytes are lost, or owned or kept by
- * more or fewer than before. `living`: the processes that may have slots; `ended`: all objects that
- * there were have ended; `objects_max`: bytes of objects that may have come. */
-uint64_t validate(const pid_t *living, unsigned count, bool ended, uint64_t objects_max);
+ * more or fewer than before. `living`: the processes that may have slots; the scenario says
+ * which objects may have come, or have ended. */
+uint64_t validate(const pid_t *living, unsigned count, const struct scenario *scenario);
 
 #endif

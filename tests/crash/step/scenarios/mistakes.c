@@ -25,5 +25,6 @@ const struct mistake mistakes[] = {
     { "pipe.once", "descriptor received from a sender", LEVEL_STOP },
     { "park.creator", "creator destroys with sleepers", LEVEL_KILL },
     { "object.tied", "creator puts into his queue", LEVEL_KILL },
+    { "chain.settle", "chain put that lengthens it", LEVEL_KILL },
     { 0 },
 };
