@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "chain.h"
+
 /* A call on a queue may give up after 10 ms because another is inside and does not run: that it
  * took so long is how one tells, and then it says nothing of the queue. */
 #define GAVE_UP_NS (5 * UINT64_C(1000000))
@@ -118,6 +120,15 @@ static uint64_t create_words(uint32_t size)
     return create_queue_by((shoal_queue_options){ .value_size = sizeof(uint64_t) }, size);
 }
 
+/* It has no capacity, and begins with a ring of one cell. */
+static uint64_t create_growing(uint32_t size)
+{
+    (void)size;
+    const uint64_t queue = create_words(0);
+    cr_assert(chain_shrink(queue));
+    return queue;
+}
+
 /* One puts and one gets, until he is killed: the others are refused. */
 static uint64_t create_single(uint32_t size)
 {
@@ -177,6 +188,7 @@ static void finish_words(struct worker *worker)
 const struct subject subject_words_of_1 = WORDS_OF(1, create_words);
 const struct subject subject_words_of_3 = WORDS_OF(3, create_words);
 const struct subject subject_single_of_3 = WORDS_OF(3, create_single);
+const struct subject subject_growing = WORDS_OF(1 << 20, create_growing);
 
 /* --- locks ---------------------------------------------------------------------------------- */
 

@@ -41,6 +41,11 @@ Test(lin, word_histories_are_right, .timeout = 600)
     processes("words_of_3", &subject_words_of_3, STEPS);
 }
 
+Test(lin, growing_queue_histories_are_right, .timeout = 600)
+{
+    processes("growing", &subject_growing, STEPS);
+}
+
 Test(lin, single_sides_histories_are_right, .timeout = 600)
 {
     processes("single_of_3", &subject_single_of_3, STEPS);
