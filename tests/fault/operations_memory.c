@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "chain.h"
+
 shoal_queue queue;
 static int fd_kept;
 
@@ -351,6 +353,25 @@ static void close_pipe(void)
     CHILD_CHECK(shoal_connection_close(output.pipe.second) == 0);
 }
 
+/* It has no capacity, and room for one message in its ring. */
+static void prepare_full_ring(void)
+{
+    CHILD_CHECK(shoal_queue_create(NULL, &queue) == 0 && chain_shrink(queue.ref));
+    CHILD_CHECK(shoal_queue_put_bytes(queue, "first", 6, SHOAL_NOW) == 0);
+}
+static void make_full_ring_again(void)
+{
+    get_one();
+    get_one();
+    CHILD_CHECK(shoal_queue_destroy(queue) == 0);
+    prepare_full_ring();
+}
+static void finish_full_ring(void)
+{
+    get_one();
+    finish_queue();
+}
+
 static int close_queue(void)
 {
     return shoal_queue_close(queue);
@@ -423,6 +444,11 @@ static const struct operation objects[] = {
       .run = put_small,
       .undo = get_one,
       .finish = finish_queue },
+    { .name = "queue_put_bytes that lengthens it",
+      .prepare = prepare_full_ring,
+      .run = put_small,
+      .undo = make_full_ring_again,
+      .finish = finish_full_ring },
     { .name = "queue_put_bytes large",
       .prepare = prepare_queue,
       .run = put_large,
