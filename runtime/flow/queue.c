@@ -78,8 +78,9 @@ SHL_COLD void shl_queue_learn(struct shl_found *found)
                         queue->value_size == 0 ? ITEMS_PAYLOADS : ITEMS_VALUES);
     found->is_chained = queue->ring_kind == RING_CHAIN;
     for (unsigned side = 0; side < SHL_SIDES; side++)
-        if (atom_load_relaxed(&queue->singles[side]) == 0)
-            found->shortest[side] = found->items;
+        /* Also void what was noted of another queue to which the same handle led. */
+        found->shortest[side] = atom_load_relaxed(&queue->singles[side]) == 0 ? found->items
+                                                                              : ITEMS_UNKNOWN;
     found->puts_alone = atom_load_relaxed(&queue->singles[SHL_PUTS]) != 0;
 }
 

@@ -2,12 +2,13 @@
 
 #include "os/chaos.h"
 
-#define OWNER_BITS 16
-#define OWNER(word) ((uint32_t)((word) & ((1u << OWNER_BITS) - 1)))
+#define OWNER(word) ((uint32_t)(word))
 
+/* The owner's name is the long one: who finds him gone, and is stopped, must not find the same name
+ * again when he goes on. A place holds only queues, which the generation tells apart. */
 static uint64_t word_make(uint64_t ref, uint32_t owner)
 {
-    return ref << OWNER_BITS | owner;
+    return (uint64_t)shl_ref_generation(ref) << 32 | owner;
 }
 
 void shl_single_init(struct queue_shm *queue, unsigned side, bool single)
@@ -19,7 +20,7 @@ void shl_single_init(struct queue_shm *queue, unsigned side, bool single)
 static bool is_free(const struct shl_segment *segment, uint64_t word)
 {
     return OWNER(word) == 0 || SHL_MISTAKE("single.alive") ||
-           shl_thread_is_gone(segment, shl_owner_short(OWNER(word)));
+           shl_thread_is_gone(segment, shl_owner_long(OWNER(word)));
 }
 
 /* S1, of a word that was not mine. */
@@ -48,7 +49,7 @@ int shl_single_enter(const struct ring_call *call, unsigned side)
     uint64_t seen = atom_load_relaxed(&((struct queue_shm *)call->object)->singles[side]);
     if (likely(seen == 0))
         return 0;
-    uint64_t mine = word_make(call->ref, call->self->owner);
+    uint64_t mine = word_make(call->ref, call->self->owner_long);
     int code = seen == mine ? 0 : claim(call, side, mine);
     if (code == 0)
         call->found->shortest[side] = call->found->items;
@@ -59,7 +60,7 @@ void shl_single_settle(struct queue_shm *queue, const struct shl_dead *dead)
 {
     for (unsigned side = 0; side < SHL_SIDES; side++) {
         uint64_t seen = atom_load_relaxed(&queue->singles[side]);
-        if (shl_is_dead_thread(dead, OWNER(seen)))
+        if (shl_is_dead_thread_long(dead, OWNER(seen)))
             /* [single.side] release -> claim(). */
             atom_cas_release_64(&queue->singles[side], seen, seen - OWNER(seen));
     }

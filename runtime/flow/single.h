@@ -3,7 +3,7 @@
  * thread that puts, or gets, until it ends. Others are refused as long as it lives. The ring of
  * cells makes its put cheaper by that (cells.h); the rest is checked and no more.
  *
- * Layout. A word for each side, in queue_shm.h: {the queue's reference:48, owner:16}; owner 0:
+ * Layout. A word for each side, in queue_shm.h: {the reference's generation:32, owner:32}; owner 0:
  * nobody yet; all 0: any number of threads.
  *
  * Protocol

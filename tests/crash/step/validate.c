@@ -61,8 +61,8 @@ static void expect_nobody(const char *what, uint64_t place, uint64_t word)
 static void check_singles(const struct queue_shm *queue, uint64_t at)
 {
     for (unsigned side = 0; side < 2; side++) {
-        const uint32_t owner = (uint32_t)atom_load_relaxed(&queue->singles[side]) & 0xffff;
-        if (owner && shl_thread_is_gone(family(), shl_owner_short(owner)))
+        const uint32_t owner = (uint32_t)atom_load_relaxed(&queue->singles[side]);
+        if (owner && shl_thread_is_gone(family(), shl_owner_long(owner)))
             expect_nobody("a single side of a queue", at, owner);
     }
 }
