@@ -325,6 +325,8 @@ static void lower_row(const struct shl_segment *segment, uint64_t chunk, uint64_
     uint64_t full = chunk_word_full(seen), row = chunk_word_row(seen);
     full = full < count ? full : count - 1;
     row = row < count || search == PAGES_FULL ? row : count - 1;
+    if (chunk_word_kind(seen) != CHUNK_PAGES && !SHL_MISTAKE("pages.leaving"))
+        return; /* somebody is about to give it */
     /* [pages.chunk] acq_rel: the hints alone change. */
     atom_cas_acq_rel_64(&shl_chunk_words(segment)[chunk], seen,
                         chunk_word_make_pages(chunk_word_gives(seen), full, row));

@@ -5,9 +5,10 @@
  * Layout. One word per chunk in the tables, one per page in the first page of a chunk of pages:
  *     chunk word {value:32, owner:16, zero:8, kind:8}
  *                value: of LARGE how many chunks; of REST its first one; of TAKEN 1 if its page
- *                words still stand; of PAGES {gives:24, row:8}, hints
- *                row: no more free pages lie in a row. Who gives pages raises it and counts that in
- *                gives; who has looked in vain lowers it if nobody has given any meanwhile
+ *                words still stand; of PAGES {gives:16, full:8, row:8}, hints
+ *                row: no more free pages lie in a row; full: no more of them that have memory. Who
+ *                gives pages raises them and counts that in gives; who has looked in vain lowers
+ *                them if nobody has given any meanwhile
  *     page word  {first:8, class:8, zero:16, owner:16, flags:8, kind:8}     (runs.h has the flags)
  *                first: of REST the run's first page; class: of RUN and REST (sizes.h)
  *     owner: the thread (short) with an unfinished step; nobody else then changes what it is about

@@ -69,7 +69,7 @@ struct segment_shm {
     atom64 peer_hint;
     atom64 threads_attached; /* for the decision to spin */
     atom64 large_count;  /* large blocks handed out: their generation, as their chunks forget it */
-    atom64 pages_wanted; /* how often none with memory were found */
+    atom64 pages_wanted; /* when none with memory were found */
     uint8_t padding_1[SHL_LINE - 40];
 
     atom64 names[NAME_BUCKETS]; /* of objects: name_shm.h. No hints but truth */

@@ -237,6 +237,28 @@ static void one_looks_at_a_block(unsigned self)
     }
 }
 
+static void begin_pages_looking(void)
+{
+    begin_pages();
+    machine_decommits = nobody_looks;
+}
+
+/* One searches it in vain while another one gives it back; whoever enters it then, does not. */
+static void one_enters_a_chunk_that_is_given(unsigned self)
+{
+    uint64_t chunk = run.number / PAGES_PER_CHUNK;
+    if (self == 0)
+        shl_pages_give_chunk(segment(), owner(), chunk);
+    else if (self == 1)
+        take_pages(PAGES_MOST);
+    else if (shl_pages_enter(segment(), owner(), shl_page_number(chunk, 0))) {
+        machine.ghosts[LOOKS] = 1;
+        machine_pause();
+        machine.ghosts[LOOKS] = 0;
+        shl_pages_leave(segment(), owner());
+    }
+}
+
 static const char *judge_pages(void)
 {
     uint64_t chunk = run.number / PAGES_PER_CHUNK, row = 0, most = 0;
@@ -282,6 +304,13 @@ static void check_pages(struct scenario like)
     like.thread = one_gives_the_chunk;
     holds(&like);
     fails(&like, "pages.undone");
+    like.name = "memory, 1 looks for pages, 1 gives the chunk, 1 enters it";
+    like.preemptions = like.preemptions_full = 5;
+    like.judge = NULL;
+    like.begin = begin_pages_looking;
+    like.thread = one_enters_a_chunk_that_is_given;
+    holds(&like);
+    fails(&like, "pages.leaving");
 }
 
 /* --- a message on its way --------------------------------------------------------------------- */
