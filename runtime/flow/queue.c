@@ -482,6 +482,19 @@ static int drop_some(const struct ring_call *call)
     return code;
 }
 
+/* True if nothing was there to take, although a damaged ring may count something. */
+static bool drop_next(const struct ring_call *call, int *ret_code)
+{
+    shoal_queue_counters before, after;
+    ring_counters(call, &before);
+    *ret_code = drop_some(call);
+    if (*ret_code != -EPIPE)
+        return false;
+    *ret_code = 0;
+    ring_counters(call, &after);
+    return after.gets == before.gets; /* an end is -EPIPE too, but was taken */
+}
+
 /* Nothing comes any more: it is taken, here or by others, until nothing is left. */
 int shoal_queue_shutdown_now(shoal_queue queue)
 {
@@ -490,10 +503,9 @@ int shoal_queue_shutdown_now(shoal_queue queue)
     if (code == 0)
         code = ring_seal(&call);
     call.deadline = SHOAL_NOW;
-    while (code >= 0 && ring_count(&call) > 0) {
-        code = drop_some(&call);
-        code = code == -EPIPE ? 0 : code;
-    }
+    bool is_done = false;
+    while (code >= 0 && !is_done && ring_count(&call) > 0)
+        is_done = drop_next(&call, &code);
     if (code >= 0 && is_joinable(&call))
         shl_joinable_drop_returned(&call);
     return code < 0 ? code : 0;

@@ -148,4 +148,7 @@ def others(scene):
         # an end of a pipe that says that it is joinable
         (scene.write4("second end", DELIVERIES_4, 3) +
          call_on("connection_recv_bytes", "second end")),
+        # a ring with a cell of a later lap: somebody counts it for ever, and nobody takes it
+        (call_on("queue_shutdown_now", "words") + write("cells of words", 0, 1 << 40) +
+         call_on("queue_shutdown_now", "words")),
     ]

@@ -248,7 +248,7 @@ static void add_words(struct scene *scene)
     const struct shl_segment *segment = shl_segment_of_handle(scene->segment);
     const struct queue_shm *shm = shl_at(segment, shl_ref_offset(queue.ref));
     add_region(scene, "ring of words", shl_ref_offset(queue.ref) + SHL_LINE, 5 * SHL_LINE);
-    add_region(scene, "words", shm->cells.cells, 3 * sizeof(struct cell_shm));
+    add_region(scene, "cells of words", shm->cells.cells, 3 * sizeof(struct cell_shm));
 }
 
 /* Likewise, with a payload. */
