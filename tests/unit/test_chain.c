@@ -187,14 +187,14 @@ static void *gets_values(void *argument)
 Test(chain, hands_each_item_on_once_and_in_its_producer_s_order, .timeout = 120)
 {
     pthread_t threads[2 * THREADS];
-    uint64_t numbers[THREADS];
+    uint64_t numbers[2 * THREADS];
     shared = values_of(sizeof(uint64_t), 0);
     cr_assert(chain_shrink(shared.ref));
     for (uint64_t i = 0; i < 2 * THREADS; i++) {
-        numbers[i % THREADS] = i % THREADS;
-        cr_assert_eq(pthread_create(&threads[i], NULL, i < THREADS ? puts_values : gets_values,
-                                    &numbers[i % THREADS]),
-                     0);
+        numbers[i] = i;
+        cr_assert_eq(
+            pthread_create(&threads[i], NULL, i < THREADS ? puts_values : gets_values, &numbers[i]),
+            0);
     }
     for (unsigned i = 0; i < 2 * THREADS; i++) {
         if (i == THREADS)
