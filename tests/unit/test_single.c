@@ -159,6 +159,98 @@ Test(single, a_new_queue_is_nobodys, .timeout = 60)
     }
 }
 
+/* Of the queue that had the same handle many queues ago, too. */
+static shoal_queue queue_round_to(shoal_queue handle)
+{
+    shoal_queue queue = { 0 };
+    for (int i = 0; i < 1 << 14; i++) {
+        queue = single_of(&kinds[0], true, false);
+        if (SHOAL_SAME(queue, handle))
+            return queue;
+        assert_code(shoal_queue_destroy(queue), 0);
+    }
+    cr_assert(false, "the handle does not come round");
+    return queue;
+}
+
+struct visitor {
+    shoal_queue queue;
+    int codes[4];
+    pthread_barrier_t has_put, may_put;
+};
+
+/* Once while anybody may, and again when the handle names another queue. */
+static void *puts_before_and_after(void *argument)
+{
+    struct visitor *visitor = argument;
+    const uint64_t value = 1;
+    for (int i = 0; i < 4; i++) {
+        visitor->codes[i] = shoal_queue_put_value(visitor->queue, &value, 8, SHOAL_NOW);
+        if (i > 0)
+            continue;
+        pthread_barrier_wait(&visitor->has_put);
+        pthread_barrier_wait(&visitor->may_put);
+    }
+    return NULL;
+}
+
+Test(single, a_handle_that_comes_round_opens_no_side, .timeout = 60)
+{
+    const uint64_t value = 1;
+    struct visitor visitor = { .queue = single_of(&kinds[0], false, false) };
+    pthread_t thread;
+    pthread_barrier_init(&visitor.has_put, NULL, 2);
+    pthread_barrier_init(&visitor.may_put, NULL, 2);
+    cr_assert_eq(pthread_create(&thread, NULL, puts_before_and_after, &visitor), 0);
+    pthread_barrier_wait(&visitor.has_put);
+    assert_code(shoal_queue_destroy(visitor.queue), 0);
+    const shoal_queue queue = queue_round_to(visitor.queue);
+    assert_code(shoal_queue_put_value(queue, &value, sizeof value, SHOAL_NOW), 0);
+    pthread_barrier_wait(&visitor.may_put);
+    pthread_join(thread, NULL);
+    pthread_barrier_destroy(&visitor.has_put);
+    pthread_barrier_destroy(&visitor.may_put);
+    assert_code(visitor.codes[0], 0);
+    for (int i = 1; i < 4; i++)
+        assert_code(visitor.codes[i], -EPERM);
+    cr_assert_eq(shoal_queue_qsize(queue), 1);
+    assert_code(shoal_queue_destroy(queue), 0);
+}
+
+/* Who calls with bad input has not put or got anything, and holds nobody up. */
+static void ask_badly(shoal_queue queue, size_t value_size)
+{
+    uint64_t word = 0;
+    size_t count;
+    void *payload = NULL, *none[] = { NULL };
+    if (value_size > 0) {
+        assert_code(shoal_queue_put_value(queue, NULL, value_size, SHOAL_NOW), -EINVAL);
+        assert_code(shoal_queue_put_value(queue, &word, 3, SHOAL_NOW), -EINVAL);
+        assert_code(shoal_queue_put_values(queue, NULL, value_size, 1, &count, SHOAL_NOW), -EINVAL);
+        assert_code(shoal_queue_get_value(queue, NULL, value_size, SHOAL_NOW), -EINVAL);
+        assert_code(shoal_queue_get_values(queue, NULL, value_size, 1, &count, SHOAL_NOW), -EINVAL);
+        return;
+    }
+    assert_code(shoal_queue_put(queue, NULL, SHOAL_NOW), -EINVAL);
+    assert_code(shoal_queue_put(queue, &word, SHOAL_NOW), -EFAULT);
+    assert_code(shoal_queue_put_many(queue, NULL, 1, &count, SHOAL_NOW), -EINVAL);
+    assert_code(shoal_queue_put_many(queue, none, 1, &count, SHOAL_NOW), -EINVAL);
+    assert_code(shoal_queue_put_bytes(queue, NULL, 8, SHOAL_NOW), -EINVAL);
+    assert_code(shoal_queue_get(queue, NULL, SHOAL_NOW), -EINVAL);
+    assert_code(shoal_queue_get_many(queue, &payload, 1, NULL, SHOAL_NOW), -EINVAL);
+}
+
+Test(single, bad_input_takes_no_side, .timeout = 60)
+{
+    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+        const shoal_queue queue = single_of(&kinds[i], true, true);
+        ask_badly(queue, kinds[i].value_size);
+        assert_code(by_another(puts_all, queue, kinds[i].value_size).code, 0);
+        assert_code(by_another(gets_all, queue, kinds[i].value_size).code, 0);
+        assert_code(shoal_queue_destroy(queue), 0);
+    }
+}
+
 Test(single, dead_letters_have_no_single_producer, .timeout = 60)
 {
     shoal_queue other = { 0 };
