@@ -142,7 +142,7 @@ static void tell_level(const struct scenario *scenario, enum level level, const 
 
 static void tell(const struct job *job, bool crashed)
 {
-    unsigned late = 0;
+    unsigned late = 0, played = 0;
     if (crashed)
         result(false, job->scenario->name, "the harness itself ended");
     for (enum level level = 0; level < LEVELS_COUNT; level++) {
@@ -155,7 +155,10 @@ static void tell(const struct job *job, bool crashed)
         else
             tell_level(job->scenario, level, tally);
         late += tally->late;
+        played++;
     }
+    if (played == 0)
+        result(false, job->scenario->name, "nothing was played");
     if (!job->mistake && job->scenario->late_known && late > 0)
         result(true, job->scenario->name, "%u late # SKIP known gap: %s", late,
                job->scenario->late_known);
