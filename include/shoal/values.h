@@ -27,8 +27,7 @@ SHOAL_BEGIN_DECLS
  *          dead.
  * Returns: 0; -ETIMEDOUT full at the deadline; -ECANCELED full when the cancel event was set;
  *          -EPIPE shut down; -EPERM the queue has another producer who alone may; -EINVAL another
- *          size, or not a queue of values; -ESTALE the queue is gone, or the cancel event;
- *          -EUCLEAN a process damaged the queue.
+ *          size, or not a queue of values; -ESTALE the queue is gone, or the cancel event.
  * Python:  Queue.put(obj, block, timeout) of a number or a small struct.
  */
 SHOAL_MUST int shoal_queue_put_value(shoal_queue queue, const void *value, size_t size,

@@ -7,8 +7,7 @@
 
 /*
  * turn = {position:61, state:3}
- *   FREE   the position may be filled, by a compare-and-set of turn and item to {same, FULL}; by a
- *          single producer first the item, then the turn
+ *   FREE   the position may be filled, by a compare-and-set of turn and item to {same, FULL}
  *   FULL   the item is there, and is taken by a compare-and-set of the turn to {a lap on, FREE}
  *   END    likewise, but there is no item: one taker is told the end
  *   CLOSED from FREE, by whoever found the ring empty and sealed: nothing is put here or later

@@ -47,9 +47,7 @@ static SHL_COLD int claim(const struct ring_call *call, unsigned side, uint64_t 
 int shl_single_enter(const struct ring_call *call, unsigned side)
 {
     uint64_t seen = atom_load_relaxed(&((struct queue_shm *)call->object)->singles[side]);
-    /* Who puts without a handle does so at the end of a pipe, which has no single sides, whatever
-     * another process has written there. */
-    if (likely(seen == 0) || !call->found)
+    if (likely(seen == 0))
         return 0;
     uint64_t mine = word_make(call->ref, call->self->owner_long);
     int code = seen == mine ? 0 : claim(call, side, mine);

@@ -17,9 +17,8 @@
  * A thread may be stopped before S1 until another queue lives in the place: the word then has
  * another reference, and the handle is stale.
  *
- * Order. What the last owner wrote, committed or not, comes before what I write, by his death or
- * end, which is seen with acquire (mem/peer.h). [single.side] S1, S2 release -> S1 acquire:
- * likewise by who settled it.
+ * Order. [single.side] S1, S2 release -> S1 acquire: items that the last owner wrote and never
+ * committed come before mine.
  */
 #ifndef SHL_FLOW_SINGLE_H
 #define SHL_FLOW_SINGLE_H
