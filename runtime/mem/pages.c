@@ -332,7 +332,7 @@ static void lower_row(const struct shl_segment *segment, uint64_t chunk, uint64_
                         chunk_word_make_pages(chunk_word_gives(seen), full, row));
 }
 
-/* Free again, by who has TAKEN them. */
+/* Free again with these flags, by who has TAKEN them. */
 static void make_free(const struct shl_segment *segment, uint64_t number, uint64_t count,
                       uint64_t flags)
 {
@@ -340,18 +340,19 @@ static void make_free(const struct shl_segment *segment, uint64_t number, uint64
     atom64 *words = &shl_page_words(segment, chunk)[number % PAGES_PER_CHUNK];
     for (uint64_t i = count; i-- > 0;)
         /* [pages.free] release -> take_row(): we are done with it. */
-        atom_store_release(&words[i], PAGE_DIRTY | flags);
+        atom_store_release(&words[i], flags);
     raise_row(segment, chunk, flags);
 }
 
-/* Pages that are TAKEN get memory if they may have none; else they are free again. */
+/* Pages that are TAKEN get memory if they may have none; else they are free again, of which some
+ * may have some: whoever purges sees to that. */
 static bool fill_holes(const struct shl_segment *segment, uint64_t number, uint64_t count,
                        uint64_t flags)
 {
     if (likely(!(flags & PAGE_HOLE)) || SHL_MISTAKE("pages.filled") ||
         commit(segment, number * PAGE_SIZE_SHM, count * PAGE_SIZE_SHM) == 0)
         return true;
-    make_free(segment, number, count, PAGE_HOLE);
+    make_free(segment, number, count, PAGE_DIRTY | PAGE_HOLE);
     return false;
 }
 
@@ -384,7 +385,7 @@ bool shl_pages_take(const struct shl_segment *segment, uint32_t owner, uint32_t 
             take_pages_of(segment, owner, chunk, count, search, &row) &&
             fill_holes(segment, shl_page_number(chunk, row.first), count, row.flags)) {
             *ret_number = shl_page_number(chunk, row.first);
-            *ret_zero = row.flags == 0;
+            *ret_zero = !(row.flags & PAGE_DIRTY);
             SHL_CHAOS("pages.pages_taken");
             return true;
         }
@@ -418,57 +419,64 @@ static void give(const struct shl_segment *segment, uint64_t number, uint32_t co
 
 void shl_pages_give(const struct shl_segment *segment, uint64_t number, uint32_t count)
 {
-    give(segment, number, count, 0);
+    give(segment, number, count, PAGE_DIRTY);
 }
 
-/* TAKEN by `owner`, who names their chunk: the next row of pages that are such, behind `page`. */
-static uint64_t next_row(atom64 *words, uint64_t page, uint64_t taken, uint64_t *ret_count)
+/* So few that who looks for pages meanwhile finds others. */
+static uint64_t purged_most(void)
 {
-    while (page < PAGES_PER_CHUNK && atom_load_relaxed(&words[page]) != taken)
-        page++;
-    uint64_t end = page;
-    while (end < PAGES_PER_CHUNK && atom_load_relaxed(&words[end]) == taken)
-        end++;
-    *ret_count = end - page;
-    return page;
+    return SHL_MISTAKE("pages.hidden") ? PAGES_PER_CHUNK : 16;
 }
 
-/* Those that have memory; false if there are none. */
-static bool take_full_pages(atom64 *words, uint64_t taken)
+/* Takes the next free pages in a row that may have memory, from words[first] on; how many. */
+static uint64_t take_full_pages(struct row *row)
 {
-    bool any = false;
-    for (uint64_t page = 1; page < PAGES_PER_CHUNK; page++) {
-        uint64_t seen = atom_load_relaxed(&words[page]);
+    uint64_t count = 0;
+    row->flags = 0;
+    for (uint64_t page = row->first; page < PAGES_PER_CHUNK && count < purged_most(); page++) {
+        uint64_t seen = atom_load_relaxed(&row->words[page]);
         /* [pages.free] acquire <- make_free(): its last user is done. */
-        if (page_word_kind(seen) == PAGE_FREE && !(seen & PAGE_HOLE) &&
-            atom_cas_acquire_64(&words[page], seen, taken))
-            any = true;
-    }
-    return any;
-}
-
-void shl_pages_purge(const struct shl_segment *segment, uint32_t owner, uint64_t chunk)
-{
-    uint64_t first = shl_page_number(chunk, 0), count;
-    if (chunk_word_kind(shl_chunk_word(segment, chunk * CHUNK_SIZE)) != CHUNK_PAGES ||
-        !shl_pages_enter(segment, owner, first))
-        return;
-    atom64 *words = shl_page_words(segment, chunk);
-    uint64_t taken = page_word_make(PAGE_TAKEN, owner, 0, 0);
-    if (take_full_pages(words, taken)) {
-        SHL_CHAOS("pages.purging");
-        /* [pages.named] seq_cst: who names the chunk from here on sees that they are TAKEN. */
-        atom_or_seq_cst(&shl_chunk_words(segment)[chunk], 0);
-        bool named = shl_pages_are_named(segment, owner, first, PAGES_PER_CHUNK);
-        for (uint64_t page = 1; (page = next_row(words, page, taken, &count)) < PAGES_PER_CHUNK;) {
-            bool hole = !named &&
-                        shl_memory_decommit(shl_at(segment, (first + page) * PAGE_SIZE_SHM),
-                                            count * PAGE_SIZE_SHM);
-            SHL_CHAOS("pages.purged");
-            make_free(segment, first + page, count, hole ? PAGE_HOLE : 0);
+        if (page_word_kind(seen) == PAGE_FREE && seen != PAGE_HOLE &&
+            atom_cas_acquire_64(&row->words[page], seen, row->taken)) {
+            row->first = page - count++;
+            row->flags |= seen;
+        } else if (count > 0) {
+            break;
         }
     }
+    return count;
+}
+
+/* Pages that the caller, who names their chunk, has TAKEN go to the system, if nobody else names
+ * it: true if they are holes. They are free in any case. */
+static bool purge_row(const struct shl_segment *segment, uint32_t owner, uint64_t chunk,
+                      const struct row *row, uint64_t count)
+{
+    uint64_t number = shl_page_number(chunk, row->first);
+    SHL_CHAOS("pages.purging");
+    /* [pages.named] seq_cst: who names the chunk from here on sees that they are TAKEN. */
+    atom_or_seq_cst(&shl_chunk_words(segment)[chunk], 0);
+    bool hole = !shl_pages_are_named(segment, owner, shl_page_number(chunk, 0), PAGES_PER_CHUNK) &&
+                shl_memory_decommit(shl_at(segment, number * PAGE_SIZE_SHM), count * PAGE_SIZE_SHM);
+    SHL_CHAOS("pages.purged");
+    make_free(segment, number, count, hole ? PAGE_HOLE : PAGE_DIRTY | row->flags);
+    return hole;
+}
+
+bool shl_pages_purge(const struct shl_segment *segment, uint32_t owner, uint64_t chunk)
+{
+    bool any = false;
+    uint64_t count;
+    if (chunk_word_kind(shl_chunk_word(segment, chunk * CHUNK_SIZE)) != CHUNK_PAGES ||
+        !shl_pages_enter(segment, owner, shl_page_number(chunk, 0)))
+        return false;
+    struct row row = { .words = shl_page_words(segment, chunk),
+                       .taken = page_word_make(PAGE_TAKEN, owner, 0, 0),
+                       .first = 1 };
+    for (; (count = take_full_pages(&row)) > 0; row.first += count)
+        any = purge_row(segment, owner, chunk, &row, count) || any;
     shl_pages_leave(segment, owner);
+    return any;
 }
 
 bool shl_pages_give_chunk(const struct shl_segment *segment, uint32_t owner, uint64_t chunk)
@@ -484,7 +492,7 @@ bool shl_pages_give_chunk(const struct shl_segment *segment, uint32_t owner, uin
     if (shl_pages_are_named(segment, owner, shl_page_number(chunk, 0), PAGES_PER_CHUNK)) {
         /* [pages.chunk] release -> shl_chunk_word(): as before. */
         atom_store_release(word, before);
-        make_free(segment, shl_page_number(chunk, 1), PAGES_PER_CHUNK - 1, row.flags);
+        make_free(segment, shl_page_number(chunk, 1), PAGES_PER_CHUNK - 1, PAGE_DIRTY | row.flags);
         return false;
     }
     SHL_CHAOS("pages.chunk_left");
@@ -522,7 +530,7 @@ static void settle_taken_pages(const struct shl_segment *segment, uint32_t owner
         if (page_word_kind(word) == PAGE_TAKEN && !SHL_MISTAKE("pages.settled") &&
             shl_is_dead_thread(dead, page_word_owner(word)))
             give(segment, shl_page_number(chunk, page), 1,
-                 SHL_MISTAKE("pages.holes") ? 0 : PAGE_HOLE);
+                 PAGE_DIRTY | (SHL_MISTAKE("pages.holes") ? 0 : PAGE_HOLE));
     }
     if (!SHL_MISTAKE("pages.raised"))
         raise_row(segment, chunk, 0); /* which the dead may have left out */

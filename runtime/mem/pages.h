@@ -27,13 +27,14 @@
  *       in another slot or journal? then LARGE and nobody's again; else TAKEN
  *     who gives a chunk to the system: takes all its pages; word TAKEN, 1; is it or a page of it
  *       named in any slot? then word PAGES, and the pages are free again; else word TAKEN, 0
- *     who gives free pages to the system: takes them; writes the chunk's word by an or of nothing,
- *       so that who names the chunk later sees them TAKEN; is it or a page of it named in another
- *       slot? then they are free as before; else they are holes
+ *     who gives free pages to the system: takes a few in a row; writes the chunk's word by an or of
+ *       nothing, so that who names the chunk later sees them TAKEN; is it or a page of it named in
+ *       another slot? then they are free as before; else they are holes
  * Who only reads headers does the same, or else a limit of memory could kill him: a hole takes
  * memory when it is read. What he looks at beside the place where he works is looks_at.
  * Store and look are seq_cst on both sides [pages.named]: one of the two sees the other. A stopped
- * thread keeps one chunk or run from being collected, and nothing else.
+ * thread keeps one chunk or run from being collected, and what it has TAKEN from being found: a
+ * run, a large block, a chunk that it gives back, or a few free pages. That is all.
  */
 #ifndef SHL_MEM_PAGES_H
 #define SHL_MEM_PAGES_H
@@ -57,7 +58,8 @@ enum page_kind {
 
 /* Of a free page or chunk: it was used before and is not zero. */
 #define PAGE_DIRTY (UINT64_C(1) << 8)
-/* Of a free page: perhaps the system has its memory, which must be asked for before it is used. */
+/* Of a free page: the system has its memory, which must be asked for before it is used; if DIRTY as
+ * well, perhaps. */
 #define PAGE_HOLE (UINT64_C(1) << 9)
 
 static inline uint64_t chunk_word_make(enum chunk_kind kind, uint32_t owner, uint64_t value)
@@ -210,8 +212,8 @@ void shl_pages_give(const struct shl_segment *segment, uint64_t number, uint32_t
 /* Gives a chunk all of whose pages are free back to the system: true if it was one. */
 bool shl_pages_give_chunk(const struct shl_segment *segment, uint32_t owner, uint64_t chunk);
 
-/* Gives the free pages of a chunk that is in use back to the system. */
-void shl_pages_purge(const struct shl_segment *segment, uint32_t owner, uint64_t chunk);
+/* Gives the free pages of a chunk that is in use back to the system: true if there were any. */
+bool shl_pages_purge(const struct shl_segment *segment, uint32_t owner, uint64_t chunk);
 
 /* Chunks in a row, TAKEN by `owner`, with memory for `size` bytes. 0 or -ENOMEM. */
 int shl_chunks_take(const struct shl_segment *segment, uint32_t owner, uint64_t count,

@@ -519,10 +519,9 @@ bool shl_runs_collect(const struct shl_segment *segment, uint32_t owner, bool de
         if (run.size_class <= CLASS_PAYLOAD_LAST && become_owner(&run, owner, RUN_WHOLE))
             any = retire(&run, owner) || any;
     for (uint64_t chunk = segment->chunks_at; decommit && chunk < shl_chunks_end(segment); chunk++)
-        if (shl_pages_give_chunk(segment, owner, chunk) || shl_chunks_give(segment, owner, chunk))
-            any = true;
-        else
-            shl_pages_purge(segment, owner, chunk);
+        any = shl_pages_give_chunk(segment, owner, chunk) ||
+              shl_chunks_give(segment, owner, chunk) || shl_pages_purge(segment, owner, chunk) ||
+              any;
     return any;
 }
 

@@ -77,7 +77,7 @@ bool shl_runs_give(const struct shl_segment *segment, uint32_t owner, uint32_t s
                    struct block_shm *const *blocks, uint32_t count);
 
 /* Gives runs that are all free back to the other classes; and to the system, if `decommit`, chunks
- * that are all free, and free pages. True if any run or chunk was. */
+ * that are all free, and free pages. True if there was any of them. */
 bool shl_runs_collect(const struct shl_segment *segment, uint32_t owner, bool decommit);
 
 /* Does a block's word name the dead one, or an object or payload that is no more? By `owner`, who

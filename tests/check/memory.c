@@ -259,6 +259,17 @@ static void one_enters_a_chunk_that_is_given(unsigned self)
     }
 }
 
+/* One gives them all to the system, a few at a time: there are always others. */
+static void one_purges_the_chunk(unsigned self)
+{
+    if (self == VICTIM)
+        shl_pages_purge(segment(), owner(), run.number / PAGES_PER_CHUNK);
+    else if (self == SETTLER)
+        settle_the_victim();
+    else if (!take_pages(1))
+        machine_fail("a page is not found though many are free");
+}
+
 static const char *judge_pages(void)
 {
     uint64_t chunk = run.number / PAGES_PER_CHUNK, row = 0, most = 0;
@@ -304,6 +315,17 @@ static void check_pages(struct scenario like)
     like.thread = one_gives_the_chunk;
     holds(&like);
     fails(&like, "pages.undone");
+    like.name = "memory, 1 looks for a page, 1 gives free ones to the system";
+    like.threads = 2;
+    like.thread = one_purges_the_chunk;
+    holds(&like);
+    fails(&like, "pages.hidden");
+    like.name = "memory, 1 looks for a page, 1 gives free ones to the system, 1 settles, 1 kill";
+    like.threads = 3;
+    like.kills = 1;
+    like.victims = 1 << VICTIM;
+    holds(&like);
+    like.kills = like.victims = 0;
     like.name = "memory, 1 looks for pages, 1 gives the chunk, 1 enters it";
     like.preemptions = like.preemptions_full = 5;
     like.judge = NULL;

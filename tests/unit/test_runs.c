@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "os/chaos.h"
 #include "os/futex.h"
@@ -217,8 +218,8 @@ Test(runs, free_pages_of_a_chunk_in_use_go_back_and_get_memory_before_use, .time
     shl_mistake = NULL;
 }
 
-/* Runs of one, six and ten pages in turns. */
-Test(runs, runs_of_two_lengths_waste_no_chunks, .timeout = 120)
+/* In turns: what lies too short for one is used by another, or goes to the system. */
+Test(runs, runs_of_several_lengths_waste_no_chunks, .timeout = 120)
 {
     struct hoard hoard = hoard_begin(64 << 20);
     uint64_t live = 0;
@@ -233,6 +234,82 @@ Test(runs, runs_of_two_lengths_waste_no_chunks, .timeout = 120)
                   (unsigned long long)(full.size - full.unused), (unsigned long long)live);
     hoard_free(&hoard, 1);
     hoard_end(&hoard);
+}
+
+/* Blocks in runs of one page, one of which in the middle of its chunk is held: the only one. */
+struct almost_free {
+    struct hoard hoard;
+    const struct shl_segment *inside;
+    struct shl_attachment *self;
+    void *pinned;
+};
+
+static struct almost_free almost_free_begin(void)
+{
+    struct almost_free half = { .hoard = hoard_begin(4 << 20) };
+    half.inside = shl_segment_of_handle(half.hoard.segment);
+    half.self = shl_self(half.inside);
+    const size_t count = hoard_fill(&half.hoard, 7168);
+    half.pinned = half.hoard.held[count / 2];
+    half.hoard.held[count / 2] = NULL;
+    hoard_free(&half.hoard, 1);
+    shl_alloc_flush(half.inside, half.self);
+    return half;
+}
+
+static void almost_free_end(struct almost_free *half)
+{
+    shoal_free(half->pinned);
+    hoard_end(&half->hoard);
+}
+
+/* Else who needs chunks would not ask the system again. */
+Test(runs, who_collects_is_told_that_pages_went_to_the_system, .timeout = 120)
+{
+    struct almost_free half = almost_free_begin();
+    while (shl_runs_collect(half.inside, half.self->owner, false)) {}
+    const uint64_t before = memory_audit(half.hoard.segment).committed;
+    cr_assert(shl_runs_collect(half.inside, half.self->owner, true));
+    cr_assert_lt(memory_audit(half.hoard.segment).committed, before - (1 << 20));
+    cr_assert_not(shl_runs_collect(half.inside, half.self->owner, true));
+    almost_free_end(&half);
+}
+
+/* So many pages, TAKEN by somebody, in a segment whose file is no more its descriptor's or is. */
+static bool take_pages(const struct almost_free *half, uint32_t owner, uint32_t count, bool refused)
+{
+    uint64_t number;
+    bool zero;
+    const int kept = dup(half->inside->fd), other = dup(STDIN_FILENO);
+    cr_assert_geq(refused ? dup2(other, half->inside->fd) : 0, 0);
+    const bool taken = shl_pages_take(half->inside, owner, count, PAGES_ANY, &number, &zero);
+    cr_assert_geq(dup2(kept, half->inside->fd), 0);
+    close(kept);
+    close(other);
+    return taken;
+}
+
+Test(runs, pages_that_may_have_memory_go_back_to_the_system, .timeout = 120)
+{
+    enum { OTHER = 5, COUNT = 40 };
+    struct almost_free half = almost_free_begin();
+    memory_give_back(half.hoard.segment);
+    const uint64_t least = memory_audit(half.hoard.segment).committed;
+    struct shl_dead dead = { .threads[OTHER] = 1 };
+    cr_assert(take_pages(&half, PEER_OWNER_MAKE(OTHER, 1), COUNT, false));
+    shl_alloc_settle(half.inside, &dead);
+    cr_assert_gt(memory_audit(half.hoard.segment).committed, least);
+    memory_give_back(half.hoard.segment);
+    cr_assert_eq(memory_audit(half.hoard.segment).committed, least, "of the dead");
+
+    void *block = shoal_alloc_in(half.hoard.segment, 7168);
+    shoal_free(block);
+    shl_alloc_flush(half.inside, half.self);
+    shl_runs_collect(half.inside, half.self->owner, false); /* one page has memory */
+    cr_assert_not(take_pages(&half, half.self->owner, COUNT, true));
+    memory_give_back(half.hoard.segment);
+    cr_assert_eq(memory_audit(half.hoard.segment).committed, least, "of the refused");
+    almost_free_end(&half);
 }
 
 /* --- large blocks --------------------------------------------------------------------------- */
@@ -412,6 +489,32 @@ Test(runs, a_late_giver_leaves_what_becomes_of_the_run_alone, .timeout = 120)
     cr_assert(successor_of_a_run_lives("runs.giving", true), "before the bit");
     cr_assert(successor_of_a_run_lives("runs.given", false), "before the flag");
     cr_assert(successor_of_a_run_lives("runs.given", true), "before the flag, settled");
+}
+
+static struct almost_free purged;
+
+static void *purges(void *unused)
+{
+    struct shl_attachment *self = shl_self(purged.inside);
+    shl_chaos_plan(&(struct shl_chaos_plan){ "pages.purging", SHL_CHAOS_STALL, 0, &stop.stalled,
+                                             &stop.released });
+    shl_runs_collect(purged.inside, self->owner, true);
+    return unused;
+}
+
+Test(runs, who_is_stopped_as_he_gives_pages_back_leaves_most_to_others, .timeout = 120)
+{
+    pthread_t thread;
+    purged = almost_free_begin();
+    stop.stalled = stop.released = 0;
+    cr_assert_eq(pthread_create(&thread, NULL, purges, NULL), 0);
+    /* acquire <- the stopped thread */
+    cr_assert(harness_until(atom_load_acquire(&stop.stalled)));
+    cr_assert_geq(hoard_fill(&purged.hoard, 7168), 2 * (PAGES_PER_CHUNK - 20));
+    go_on(thread);
+    cr_assert_geq(hoard_fill(&purged.hoard, 7168), 2);
+    hoard_free(&purged.hoard, 1);
+    almost_free_end(&purged);
 }
 
 /* --- caches and hints ----------------------------------------------------------------------- */
