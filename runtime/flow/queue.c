@@ -482,17 +482,16 @@ static int drop_some(const struct ring_call *call)
     return code;
 }
 
-/* True if nothing was there to take, although a damaged ring may count something. */
-static bool drop_next(const struct ring_call *call, int *ret_code)
+/* Positive if something was dropped; 0 if nothing was there, whatever a damaged ring may count. */
+static int drop_next(const struct ring_call *call)
 {
-    shoal_queue_counters before, after;
+    shoal_queue_counters before = { 0 }, after = { 0 }; /* as they stay if it is destroyed */
     ring_counters(call, &before);
-    *ret_code = drop_some(call);
-    if (*ret_code != -EPIPE)
-        return false;
-    *ret_code = 0;
+    int code = drop_some(call);
+    if (code != -EPIPE)
+        return code < 0 ? code : 1;
     ring_counters(call, &after);
-    return after.gets == before.gets; /* an end is -EPIPE too, but was taken */
+    return after.gets != before.gets; /* an end is -EPIPE too, but was taken */
 }
 
 /* Nothing comes any more: it is taken, here or by others, until nothing is left. */
@@ -502,13 +501,15 @@ int shoal_queue_shutdown_now(shoal_queue queue)
     int code = find_even_closed(queue, &call);
     if (code == 0)
         code = ring_seal(&call);
+    if (code < 0)
+        return code;
     call.deadline = SHOAL_NOW;
-    bool is_done = false;
-    while (code >= 0 && !is_done && ring_count(&call) > 0)
-        is_done = drop_next(&call, &code);
-    if (code >= 0 && is_joinable(&call))
+    do
+        code = ring_count(&call) > 0 ? drop_next(&call) : 0;
+    while (code > 0);
+    if (code == 0 && is_joinable(&call))
         shl_joinable_drop_returned(&call);
-    return code < 0 ? code : 0;
+    return code;
 }
 
 static bool free_message(void *context, uint64_t descriptor)

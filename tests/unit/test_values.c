@@ -382,11 +382,23 @@ Test(values, several_stop_before_an_end, .timeout = 60)
     assert_code(shoal_queue_destroy(payloads), 0);
 }
 
+/* Of each ring, with an end behind each message. */
 Test(values, shutdown_now_drops_and_frees_what_is_queued, .timeout = 60)
 {
-    for (int values = 0; values < 2; values++) {
-        const shoal_queue queue = values_of(values ? 8 : 0, 10);
+    static const shoal_queue_options kinds[] = {
+        { .capacity_count = 10, .value_size = 8 },
+        { .capacity_count = 10 },
+        { .value_size = 8 },
+        { .value_size = 0 },
+        { .capacity_count = 10, .value_size = 8, .bulk = true },
+        { .capacity_count = 10, .capacity_size = 1 << 20 },
+        { .capacity_count = 10, .joinable = true },
+    };
+    for (size_t kind = 0; kind < COUNT_OF(kinds); kind++) {
+        const bool values = kinds[kind].value_size > 0;
+        shoal_queue queue;
         shoal_audit before, after;
+        assert_code(shoal_queue_create(&kinds[kind], &queue), 0);
         assert_code(shoal_segment_audit((shoal_segment){ 0 }, &before), 0);
         for (uint64_t i = 0; i < 4; i++) {
             put_one(queue, values, i);
@@ -394,7 +406,7 @@ Test(values, shutdown_now_drops_and_frees_what_is_queued, .timeout = 60)
         }
         assert_code(shoal_queue_shutdown_now(queue), 0);
         assert_code(shoal_segment_audit((shoal_segment){ 0 }, &after), 0);
-        cr_assert_eq(after.queued, 0);
+        cr_assert(after.queued == 0 && shoal_queue_qsize(queue) == 0, "kind %zu", kind);
         cr_assert_eq(after.payloads_count, before.payloads_count);
         end_is_next(queue, values);
         assert_code(shoal_queue_put_end(queue, SHOAL_NOW), -EPIPE);
