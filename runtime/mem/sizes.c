@@ -1,16 +1,12 @@
 #include "mem/sizes.h"
 
-/* What a thread may keep: at first little memory, in the end enough for a burst of messages. Of
- * those that take longer to fill than to give, one: the fewer go round between two threads, the
- * more of them are in the processors' caches. */
+/* What a thread may keep: at first little memory, in the end enough for a burst of messages. */
 #define KEPT_BYTES (UINT64_C(4) << 20)
 #define KEPT_BYTES_MOST (UINT64_C(8) << 20)
-#define KEPT_STRIDE_MOST (UINT64_C(512) << 10)
 #define KEPT_PLACES 4u
 #define BETWEEN(least, count, most) \
     (uint16_t)((count) < (least) ? (least) : (count) > (most) ? (most) : (count))
-#define KEPT(bytes, stride) \
-    BETWEEN(1, (stride) > KEPT_STRIDE_MOST ? 1 : (bytes) / (stride), SHL_CACHE_BLOCKS_MAX)
+#define KEPT(bytes, stride) BETWEEN(1, (bytes) / (stride), SHL_CACHE_BLOCKS_MAX)
 
 /* So many of the smallest ones are in a page; checkers cut fewer: every step counts. */
 #ifndef RUN_BLOCKS_MAX

@@ -117,13 +117,12 @@ static int use_chunks_beside(void)
     return 0;
 }
 
-/* Each is a run of its own, in a chunk of its own; the second is one more than a thread keeps. Then
- * all that is empty goes back to the system. Once: a third would do that again if a second has passed
- * meanwhile, and the states would depend on the clock. */
+/* Each is a run of its own, in a chunk of its own; the third is one more than a thread keeps. Then
+ * all that is empty goes back to the system. */
 static int use_and_decay(void)
 {
     atom_store_relaxed(&shl_decayed_ns, 1); /* long ago */
-    return use_blocks(2, DECAY_SIZE);
+    return use_blocks(3, DECAY_SIZE);
 }
 
 static void check_run(void)
@@ -138,7 +137,7 @@ static void check_chunks(void)
 
 static void check_decay(void)
 {
-    STEP_CHECK(use_blocks(2, DECAY_SIZE) == 0);
+    STEP_CHECK(use_blocks(3, DECAY_SIZE) == 0);
 }
 
 static void set_up_queue(void)
