@@ -71,7 +71,7 @@ struct region {
     const char *name;
     uint64_t offset, size;
 };
-enum { REGIONS_MAX = 128, OBJECTS_MAX = 24, PAYLOADS_MAX = 12 };
+enum { REGIONS_MAX = 144, OBJECTS_MAX = 32, PAYLOADS_MAX = 12 };
 
 struct scene {
     int fd;

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../chain.h"
 #include "flow/pipe_shm.h"
 #include "mem/lease_shm.h"
 #include "mem/object.h"
@@ -233,7 +234,17 @@ static void add_tables(struct scene *scene)
     add_region(scene, "anywhere", 0, FUZZ_SEGMENT_SIZE);
 }
 
-/* A ring of cells, with a word and an end in it. */
+/* A ring of cells, which has a place as a queue has. */
+static const struct cells_shm *add_ring(struct scene *scene, uint64_t ref, const char *ring,
+                                        const char *cells)
+{
+    const struct queue_shm *shm = (const void *)(scene->base + shl_ref_offset(ref));
+    add_region(scene, ring, shl_ref_offset(ref) + SHL_LINE, 5 * SHL_LINE);
+    add_region(scene, cells, shm->cells.cells, shm->cells.capacity * sizeof(struct cell_shm));
+    return &shm->cells;
+}
+
+/* With a word and an end in it. */
 static void add_words(struct scene *scene)
 {
     shoal_queue_options options = { .segment = scene->segment, .capacity_count = 3 };
@@ -245,13 +256,10 @@ static void add_words(struct scene *scene)
     code |= shoal_queue_put_end(queue, SHOAL_NOW);
     fuzz_must(code == 0, "the objects are made");
     add_object(scene, "words", queue.ref);
-    const struct shl_segment *segment = shl_segment_of_handle(scene->segment);
-    const struct queue_shm *shm = shl_at(segment, shl_ref_offset(queue.ref));
-    add_region(scene, "ring of words", shl_ref_offset(queue.ref) + SHL_LINE, 5 * SHL_LINE);
-    add_region(scene, "cells of words", shm->cells.cells, 3 * sizeof(struct cell_shm));
+    add_ring(scene, queue.ref, "ring of words", "cells of words");
 }
 
-/* Likewise, with a payload. */
+/* With a payload. */
 static void add_messages(struct scene *scene)
 {
     shoal_queue_options options = { .segment = scene->segment, .capacity_count = 2 };
@@ -260,10 +268,29 @@ static void add_messages(struct scene *scene)
     code |= shoal_queue_put_bytes(queue, "message", 8, SHOAL_NOW);
     fuzz_must(code == 0, "the objects are made");
     add_object(scene, "messages", queue.ref);
-    const struct shl_segment *segment = shl_segment_of_handle(scene->segment);
-    const struct queue_shm *shm = shl_at(segment, shl_ref_offset(queue.ref));
-    add_region(scene, "ring of messages", shl_ref_offset(queue.ref) + SHL_LINE, 5 * SHL_LINE);
-    add_region(scene, "messages", shm->cells.cells, 2 * sizeof(struct cell_shm));
+    add_ring(scene, queue.ref, "ring of messages", "messages");
+}
+
+/* Of one cell, then two, then four: the first one is drained, the last one has room. */
+static void add_chain(struct scene *scene, const char *name, size_t value_size)
+{
+    const uint64_t word = 1;
+    shoal_queue_options options = { .segment = scene->segment, .value_size = value_size };
+    shoal_queue queue;
+    int code = shoal_queue_create(&options, &queue);
+    fuzz_must(code == 0 && chain_shrink(queue.ref), "the objects are made");
+    for (int i = 0; i < 4; i++)
+        code |= value_size ? shoal_queue_put_value(queue, &word, sizeof word, SHOAL_NOW)
+                           : shoal_queue_put_bytes(queue, "message", 8, SHOAL_NOW);
+    void *payload = NULL;
+    code |= value_size ? shoal_queue_get_value(queue, &(uint64_t){ 0 }, sizeof word, SHOAL_NOW)
+                       : shoal_queue_get(queue, &payload, SHOAL_NOW);
+    shoal_free(payload);
+    add_object(scene, name, queue.ref);
+    uint64_t rings = 0;
+    for (uint64_t at = queue.ref; at != 0 && rings < 4; rings++)
+        at = atom_load_relaxed(&add_ring(scene, at, "ring in a chain", "chained cells")->end);
+    fuzz_must(code == 0 && rings == 3, "the queue has grown twice");
 }
 
 /* Objects that end with their creator, and what two ends say of their doors. */
@@ -329,6 +356,8 @@ void scene_prepare(struct scene *scene)
     add_parent(scene);
     add_messages(scene);
     add_tied(scene);
+    add_chain(scene, "grown words", sizeof(uint64_t));
+    add_chain(scene, "grown messages", 0);
     scene->memory = mmap(NULL, FUZZ_SEGMENT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, scene->fd, 0);
     fuzz_must(scene->memory != MAP_FAILED, "the segment is mapped");
     make_image(scene);
