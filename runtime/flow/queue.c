@@ -117,14 +117,13 @@ static int find_even_closed(shoal_queue handle, struct ring_call *ret_call)
 }
 
 /* Likewise for a call that puts payloads, or takes them. */
-static int find_payloads(shoal_queue handle, unsigned side, shoal_deadline deadline,
-                         struct ring_call *ret_call)
+static int find_payloads(shoal_queue handle, shoal_deadline deadline, struct ring_call *ret_call)
 {
-    int code = shl_queue_find(handle, deadline, ret_call);
+    int code = call_on(shl_find(handle.ref, KIND_QUEUE), deadline, ret_call);
     if (unlikely(code < 0))
         return code;
     REQUIRE(ret_call->is_owned, -EINVAL, "it is a queue of values");
-    return shl_single_enter(ret_call, side);
+    return 0;
 }
 
 /* --- either ring ---------------------------------------------------------------------------- */
@@ -302,12 +301,15 @@ static inline int put_plain(struct shl_found *found, void *payload, uint32_t seq
 
 int shl_queue_put(const struct ring_call *call, void *payload)
 {
-    uint64_t own = 0, seq;
-    if (call->cells && is_plain(call->found, payload, &seq))
-        return put_plain(call->found, payload, (uint32_t)seq + 1, call->deadline);
-    int code = check_payload(call, payload, &own);
+    uint64_t own = 0, seq = 0;
+    bool plain = call->cells && is_plain(call->found, payload, &seq);
+    int code = plain ? 0 : check_payload(call, payload, &own);
+    if (likely(code == 0))
+        code = shl_single_enter(call, SHL_PUTS);
     if (unlikely(code < 0))
         return code;
+    if (plain)
+        return put_plain(call->found, payload, (uint32_t)seq + 1, call->deadline);
     return unlikely(block_own_state(own) == BLOCK_SHARED) ? put_shared(call, own)
                                                           : put_own(call, payload, own);
 }
@@ -315,7 +317,7 @@ int shl_queue_put(const struct ring_call *call, void *payload)
 static SHL_COLD int put_other(shoal_queue queue, void *payload, shoal_deadline deadline)
 {
     struct ring_call call;
-    int code = find_payloads(queue, SHL_PUTS, deadline, &call);
+    int code = find_payloads(queue, deadline, &call);
     return unlikely(code < 0) ? code : shl_queue_put(&call, payload);
 }
 
@@ -346,18 +348,18 @@ int shl_queue_put_copy(const struct ring_call *call, const void *data, size_t si
 int shoal_queue_put_bytes(shoal_queue queue, const void *data, size_t size, shoal_deadline deadline)
 {
     struct ring_call call;
-    int code = find_payloads(queue, SHL_PUTS, deadline, &call);
+    int code = find_payloads(queue, deadline, &call);
     return code < 0 ? code : shl_queue_put_copy(&call, data, size);
 }
 
 int shoal_queue_put_many(shoal_queue queue, void *const *payloads, size_t count, size_t *ret_count,
                          shoal_deadline deadline)
 {
+    REQUIRE(payloads && ret_count, -EINVAL, "put_many: a place is NULL");
     struct ring_call call;
-    int code = find_payloads(queue, SHL_PUTS, deadline, &call);
+    int code = find_payloads(queue, deadline, &call);
     if (unlikely(code < 0))
         return code;
-    REQUIRE(payloads && ret_count, -EINVAL, "put_many: a place is NULL");
     size_t done = 0;
     while (done < count && (code = shl_queue_put(&call, payloads[done])) == 0)
         done++;
@@ -422,12 +424,12 @@ int shl_queue_get(const struct ring_call *call, void **ret_payload)
 
 static SHL_COLD int get_other(shoal_queue queue, void **ret_payload, shoal_deadline deadline)
 {
-    struct ring_call call;
-    int code = find_payloads(queue, SHL_TAKES, deadline, &call);
-    if (unlikely(code < 0))
-        return code;
     REQUIRE(ret_payload, -EINVAL, "no place for the payload");
-    return shl_queue_get(&call, ret_payload);
+    struct ring_call call;
+    int code = find_payloads(queue, deadline, &call);
+    if (likely(code == 0))
+        code = shl_single_enter(&call, SHL_TAKES);
+    return unlikely(code < 0) ? code : shl_queue_get(&call, ret_payload);
 }
 
 int shoal_queue_get(shoal_queue queue, void **ret_payload, shoal_deadline deadline)
@@ -441,11 +443,13 @@ int shoal_queue_get(shoal_queue queue, void **ret_payload, shoal_deadline deadli
 int shoal_queue_get_many(shoal_queue queue, void **ret_payloads, size_t count_max,
                          size_t *ret_count, shoal_deadline deadline)
 {
+    REQUIRE(ret_payloads && ret_count, -EINVAL, "get_many: a place is NULL");
     struct ring_call call;
-    int code = find_payloads(queue, SHL_TAKES, deadline, &call);
+    int code = find_payloads(queue, deadline, &call);
+    if (likely(code == 0))
+        code = shl_single_enter(&call, SHL_TAKES);
     if (unlikely(code < 0))
         return code;
-    REQUIRE(ret_payloads && ret_count, -EINVAL, "get_many: a place is NULL");
     size_t done = 0;
     for (; done < count_max && (code = shl_queue_get(&call, &ret_payloads[done])) == 0; done++)
         shl_queue_take_no_more(&call);

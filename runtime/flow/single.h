@@ -29,7 +29,8 @@
 /* Before anybody sees the queue. */
 void shl_single_init(struct queue_shm *queue, unsigned side, bool single);
 
-/* The calling thread is about to put or to take: 0 if it may; -EPERM, -ESTALE, -EUCLEAN. */
+/* The calling thread is about to put or to take, by a call that is good in all else: 0 if it may;
+ * -EPERM, -ESTALE, -EUCLEAN. */
 int shl_single_enter(const struct ring_call *call, unsigned side);
 
 /* Leaves the sides that a dead thread had. */

@@ -6,7 +6,8 @@
 #include "flow/queue.h"
 #include "flow/single.h"
 
-/* The caller's own word for a value's size: the queue's may be damaged. */
+/* Of a call that is good in itself. The caller's own word for a value's size: the queue's may be
+ * damaged. */
 static int find_values(shoal_queue handle, unsigned side, size_t size, shoal_deadline deadline,
                        struct ring_call *ret_call)
 {
@@ -30,11 +31,11 @@ static uint32_t batch(const struct ring_call *call, size_t count)
 int shoal_queue_put_values(shoal_queue queue, const void *values, size_t size, size_t count,
                            size_t *ret_count, shoal_deadline deadline)
 {
+    REQUIRE(values && ret_count, -EINVAL, "put_values: a place is NULL");
     struct ring_call call;
     int code = find_values(queue, SHL_PUTS, size, deadline, &call);
     if (unlikely(code < 0))
         return code;
-    REQUIRE(values && ret_count, -EINVAL, "put_values: a place is NULL");
     size_t done = 0;
     for (; done < count; done += (size_t)code) {
         const char *from = (const char *)values + done * call.item_size;
@@ -48,11 +49,11 @@ int shoal_queue_put_values(shoal_queue queue, const void *values, size_t size, s
 int shoal_queue_get_values(shoal_queue queue, void *ret_values, size_t size, size_t count_max,
                            size_t *ret_count, shoal_deadline deadline)
 {
+    REQUIRE(ret_values && ret_count, -EINVAL, "get_values: a place is NULL");
     struct ring_call call;
     int code = find_values(queue, SHL_TAKES, size, deadline, &call);
     if (unlikely(code < 0))
         return code;
-    REQUIRE(ret_values && ret_count, -EINVAL, "get_values: a place is NULL");
     size_t done = 0;
     for (; done < count_max; done += (size_t)code) {
         char *to = (char *)ret_values + done * call.item_size;
@@ -67,11 +68,11 @@ int shoal_queue_get_values(shoal_queue queue, void *ret_values, size_t size, siz
 static SHL_COLD int put_other_value(shoal_queue queue, const void *value, size_t size,
                                     shoal_deadline deadline)
 {
+    REQUIRE(value, -EINVAL, "put_value: the value is NULL");
     struct ring_call call;
     int code = find_values(queue, SHL_PUTS, size, deadline, &call);
     if (unlikely(code < 0))
         return code;
-    REQUIRE(value, -EINVAL, "put_value: the value is NULL");
     code = shl_queue_put_items(&call, value, 1);
     return unlikely(code < 0) ? code : 0;
 }
@@ -90,11 +91,11 @@ int shoal_queue_put_value(shoal_queue queue, const void *value, size_t size,
 static SHL_COLD int get_other_value(shoal_queue queue, void *ret_value, size_t size,
                                     shoal_deadline deadline)
 {
+    REQUIRE(ret_value, -EINVAL, "get_value: no place for the value");
     struct ring_call call;
     int code = find_values(queue, SHL_TAKES, size, deadline, &call);
     if (unlikely(code < 0))
         return code;
-    REQUIRE(ret_value, -EINVAL, "get_value: no place for the value");
     code = shl_queue_take_items(&call, ret_value, 1);
     return unlikely(code < 0) ? code : 0;
 }

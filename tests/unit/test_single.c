@@ -159,6 +159,91 @@ Test(single, a_new_queue_is_nobodys, .timeout = 60)
     }
 }
 
+struct stranger {
+    shoal_queue queue;
+    pthread_barrier_t turn;
+    int before, after;
+};
+
+static void *puts_before_and_after(void *argument)
+{
+    struct stranger *stranger = argument;
+    const uint64_t value = 1;
+    stranger->before = shoal_queue_put_value(stranger->queue, &value, sizeof value, SHOAL_NOW);
+    pthread_barrier_wait(&stranger->turn);
+    pthread_barrier_wait(&stranger->turn);
+    for (int i = 0; i < 2; i++) /* by the first it is noted anew */
+        stranger->after = shoal_queue_put_value(stranger->queue, &value, sizeof value, SHOAL_NOW);
+    return NULL;
+}
+
+/* The same handle again, after 4095 reuses of the place: what a thread noted of the first queue, in
+ * which anybody could put, opens no side of this one. */
+Test(single, a_handle_that_comes_round_opens_no_side, .timeout = 60)
+{
+    const uint64_t value = 1;
+    struct stranger stranger = { .queue = single_of(&kinds[0], false, false) };
+    pthread_t thread;
+    cr_assert_eq(pthread_barrier_init(&stranger.turn, NULL, 2), 0);
+    cr_assert_eq(pthread_create(&thread, NULL, puts_before_and_after, &stranger), 0);
+    pthread_barrier_wait(&stranger.turn);
+    shoal_queue queue = stranger.queue;
+    for (int uses = 0; uses == 0 || !SHOAL_SAME(queue, stranger.queue); uses++) {
+        cr_assert_lt(uses, 2 * 4095, "the place is not used again");
+        assert_code(shoal_queue_destroy(queue), 0);
+        queue = single_of(&kinds[0], true, false);
+    }
+    assert_code(shoal_queue_put_value(queue, &value, sizeof value, SHOAL_NOW), 0);
+    pthread_barrier_wait(&stranger.turn);
+    pthread_join(thread, NULL);
+    assert_code(stranger.before, 0);
+    assert_code(stranger.after, -EPERM);
+    pthread_barrier_destroy(&stranger.turn);
+    assert_code(shoal_queue_destroy(queue), 0);
+}
+
+static void puts_badly(shoal_queue queue, size_t value_size)
+{
+    char value[100] = { 0 };
+    void *freed[] = { shoal_alloc(8) };
+    size_t count;
+    shoal_free(freed[0]);
+    cr_assert_lt(shoal_queue_put(queue, NULL, SHOAL_NOW), 0);
+    cr_assert_lt(shoal_queue_put(queue, freed[0], SHOAL_NOW), 0);
+    cr_assert_lt(shoal_queue_put(queue, value, SHOAL_NOW), 0);
+    cr_assert_lt(shoal_queue_put_many(queue, freed, 1, &count, SHOAL_NOW), 0);
+    cr_assert_lt(shoal_queue_put_many(queue, NULL, 1, &count, SHOAL_NOW), 0);
+    cr_assert_lt(shoal_queue_put_bytes(queue, NULL, 1, SHOAL_NOW), 0);
+    cr_assert_lt(shoal_queue_put_bytes(queue, value, SIZE_MAX, SHOAL_NOW), 0);
+    cr_assert_lt(shoal_queue_put_value(queue, NULL, value_size, SHOAL_NOW), 0);
+    cr_assert_lt(shoal_queue_put_value(queue, value, value_size + 1, SHOAL_NOW), 0);
+    cr_assert_lt(shoal_queue_put_values(queue, value, value_size, 1, NULL, SHOAL_NOW), 0);
+}
+
+static void gets_badly(shoal_queue queue, size_t value_size)
+{
+    char value[100];
+    size_t count;
+    cr_assert_lt(shoal_queue_get(queue, NULL, SHOAL_NOW), 0);
+    cr_assert_lt(shoal_queue_get_many(queue, NULL, 1, &count, SHOAL_NOW), 0);
+    cr_assert_lt(shoal_queue_get_value(queue, NULL, value_size, SHOAL_NOW), 0);
+    cr_assert_lt(shoal_queue_get_value(queue, value, value_size + 1, SHOAL_NOW), 0);
+    cr_assert_lt(shoal_queue_get_values(queue, value, value_size, 1, NULL, SHOAL_NOW), 0);
+}
+
+/* Whoever is refused for what he asks has no side by that. */
+Test(single, bad_input_takes_no_side, .timeout = 60)
+{
+    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+        const shoal_queue queue = single_of(&kinds[i], true, true);
+        puts_badly(queue, kinds[i].value_size);
+        assert_code(by_another(puts_all, queue, kinds[i].value_size).code, 0);
+        gets_badly(queue, kinds[i].value_size);
+        assert_code(by_another(gets_all, queue, kinds[i].value_size).code, 0);
+        assert_code(shoal_queue_destroy(queue), 0);
+    }
+}
+
 Test(single, dead_letters_have_no_single_producer, .timeout = 60)
 {
     shoal_queue other = { 0 };
