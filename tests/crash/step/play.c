@@ -102,10 +102,11 @@ static _Noreturn void player_runs(const struct actor *actor, enum role role, pid
     }
 }
 
-/* States are told apart with process ids left out: none may look like an owner in a word. */
-static bool looks_like_owner(pid_t pid)
+/* States are told apart with process ids left out: none may look like an owner in a word. Nor may
+ * one be shorter than the others, when ids begin anew: a path with it is written in fewer steps. */
+static bool is_unsuited(pid_t pid)
 {
-    return ((uint32_t)pid & 0x3ff) < PEERS_MAX;
+    return ((uint32_t)pid & 0x3ff) < PEERS_MAX || pid < 10000;
 }
 
 static void player_begin(struct play *play, enum role role, const struct actor *actor)
@@ -113,9 +114,9 @@ static void player_begin(struct play *play, enum role role, const struct actor *
     struct player *player = &play->players[role];
     const pid_t parent = getpid();
     pid_t pid;
-    while ((pid = fork()) > 0 && looks_like_owner(pid))
+    while ((pid = fork()) > 0 && is_unsuited(pid))
         waitpid(pid, NULL, 0);
-    if (pid == 0 && looks_like_owner(getpid()))
+    if (pid == 0 && is_unsuited(getpid()))
         _exit(0);
     if (pid == 0)
         player_runs(actor, role, parent);
