@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -329,13 +331,41 @@ static void leaves(void *segment)
 
 Test(foreign_fork, attachments_are_inherited_and_left_apart, .timeout = 90)
 {
-    shoal_segment segment;
-    assert_code(shoal_segment_create(NULL, &segment), 0);
-    in_each_child(leaves, &segment);
-    void *payload = shoal_alloc_in(segment, 10);
-    cr_assert_not_null(payload);
+    char name[SHOAL_NAME_MAX];
+    snprintf(name, sizeof name, "foreign-fork-%d", getpid());
+    const shoal_segment_options kinds[] = { { 0 }, { .name = name } };
+    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+        shoal_segment segment;
+        assert_code(shoal_segment_create(&kinds[i], &segment), 0);
+        in_each_child(leaves, &segment);
+        void *payload = shoal_alloc_in(segment, 10);
+        cr_assert_not_null(payload);
+        shoal_free(payload);
+        assert_code(shoal_segment_detach(segment), 0);
+    }
+    assert_code(shoal_segment_unlink(name), 0);
+}
+
+/* As by vfork(2) and exec: what it starts sees no descriptor of the library's. */
+Test(foreign_fork, posix_spawn_leaves_all_as_it_was, .timeout = 90)
+{
+    static const char script[] = "for fd in /proc/$$/fd/*; do "
+                                 "readlink $fd | grep -q '^/memfd:\\|pidfd' && exit 3; done; :";
+    char *arguments[] = { "sh", "-c", (char *)script, NULL };
+    shoal_lock lock;
+    pid_t pid;
+    assert_code(shoal_lock_create(NULL, &lock), 0);
+    assert_code(shoal_lock_acquire(lock, SHOAL_NOW), 0);
+    void *payload = shoal_alloc(10);
+    const shoal_process process = child_start(target_pauses, NULL, 0);
+    cr_assert_eq(posix_spawn(&pid, "/bin/sh", NULL, NULL, arguments, environ), 0);
+    cr_assert_eq(harness_wait(pid), 0);
+    cr_assert(shoal_process_is_alive(process));
+    assert_code(shoal_process_kill(process), 0);
+    child_ends(process, -SIGKILL);
     shoal_free(payload);
-    assert_code(shoal_segment_detach(segment), 0);
+    assert_code(shoal_lock_release(lock), 0);
+    assert_code(shoal_lock_destroy(lock), 0);
 }
 
 static _Atomic int records;
