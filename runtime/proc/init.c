@@ -39,7 +39,8 @@ int shoal_init(int *argc, char ***argv, const shoal_init_options *options)
     shl_exit_hook_enable(!chosen.no_exit_hook);
     shl_daemons_childless = chosen.daemons_without_children;
     shl_server_keeps_ready = !chosen.no_ready_child;
-    shl_log_init();
+    if (!child) /* who has a creator logs as he does */
+        shl_log_init();
     choose_method(argv, chosen.start_method);
     return child ? shl_enter() : 0;
 }

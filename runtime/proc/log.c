@@ -60,19 +60,26 @@ int shoal_log_set_handler(shoal_log_handler handler, void *context)
     return 0;
 }
 
+/* By name or number; negative if it is neither. */
 static int level_named(const char *text)
 {
+    char *end;
     for (int i = 0; i < LEVELS; i++)
         if (strcmp(levels[i].name, text) == 0)
             return levels[i].level;
-    return (int)(strtoul(text, NULL, 10) & INT_MAX);
+    long level = strtol(text, &end, 10);
+    return *end == 0 && level <= INT_MAX ? (int)level : -1;
 }
 
 void shl_log_init(void)
 {
     const char *text = secure_getenv("SHOAL_LOG");
-    if (text)
-        shoal_log_to_stderr(level_named(text));
+    if (!text || !*text)
+        return;
+    int level = level_named(text);
+    shoal_log_to_stderr(level < 0 ? SHOAL_LOG_NOTSET : level);
+    if (level < 0)
+        SHOAL_LOG(SHOAL_LOG_WARNING, "SHOAL_LOG=%s is no level", text);
 }
 
 static bool describe_handler(struct shl_log_settings *ret_settings)

@@ -136,7 +136,7 @@ static int is_asked_by_the_environment(void *argument)
     const struct program *program = argument;
     char number[16];
     snprintf(number, sizeof number, "%d", program->level);
-    setenv("SHOAL_LOG", program->level ? number : "INFO", 1);
+    setenv("SHOAL_LOG", program->level < 0 ? "LOUD" : program->level ? number : "INFO", 1);
     begins(program);
     starts_one(does_some_work);
     exit(0);
@@ -152,6 +152,8 @@ Test(log, environment_asks_by_name_or_number_1_8_7, .timeout = 90)
     cr_assert_str_eq(
         said_by(is_asked_by_the_environment, (struct program){ .level = SHOAL_LOG_WARNING }),
         "Doing some work\n");
+    cr_assert_str_eq(said_by(is_asked_by_the_environment, (struct program){ .level = -1 }),
+                     "[WARNING/MainProcess] SHOAL_LOG=LOUD is no level\nDoing some work\n");
 }
 
 static void tells_at_31_and_32(void *argument)
