@@ -7,6 +7,7 @@
  * environment, kills the recoverers of all scenarios.
  */
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,7 +23,7 @@
 #include "play.h"
 #include "scenarios.h"
 
-enum { JOBS_MAX = 128, WORKERS_MAX = 2 };
+enum { JOBS_MAX = 128, WORKERS_MAX = 8 };
 
 /* What stands before and behind the number. */
 static const char *const level_names[LEVELS_COUNT][2] = {
@@ -42,12 +43,22 @@ struct job {
     const struct scenario *scenario;
     const struct mistake *mistake;
     struct extent extent;
+    unsigned worker;
     pid_t pid;
+    uint64_t took_ns;
     struct tally tallies[LEVELS_COUNT];
 };
 
 static struct job *jobs; /* shared with the workers */
 static unsigned jobs_count, results, failures;
+
+/* A processor each: who steps and who is stepped take turns, so that a step between two processors
+ * takes three times as long. And who is woken runs when he is looked after, not just when he can. */
+static struct worker {
+    size_t cpu;
+    bool busy;
+} workers[WORKERS_MAX];
+static unsigned workers_count;
 
 /* --- the jobs ------------------------------------------------------------------------------- */
 
@@ -94,20 +105,50 @@ static void add_jobs(bool full, char **wanted)
                     (struct extent){ .levels = 1u << mistake->level, .first_only = true });
 }
 
+static void find_workers(void)
+{
+    cpu_set_t cpus;
+    if (sched_getaffinity(0, sizeof cpus, &cpus) < 0)
+        CPU_ZERO(&cpus);
+    for (size_t cpu = 0; cpu < CPU_SETSIZE && workers_count < WORKERS_MAX; cpu++)
+        if (CPU_ISSET(cpu, &cpus))
+            workers[workers_count++].cpu = cpu;
+}
+
+static unsigned free_worker(void)
+{
+    unsigned worker = 0;
+    while (worker < workers_count && workers[worker].busy)
+        worker++;
+    return worker;
+}
+
+static void move_to(size_t cpu)
+{
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    CPU_SET(cpu, &cpus);
+    sched_setaffinity(0, sizeof cpus, &cpus);
+}
+
 static _Noreturn void run_job(struct job *job, pid_t parent)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(1);
+    move_to(workers[job->worker].cpu);
     if (job->mistake)
         shl_mistake = job->mistake->name;
     play_scenario(job->scenario, &job->extent, job->tallies);
     _exit(0);
 }
 
-static void start_job(struct job *job)
+static void start_job(struct job *job, unsigned worker)
 {
     const pid_t parent = getpid();
+    job->worker = worker;
+    job->took_ns = 0 - harness_now_ns();
+    workers[worker].busy = true;
     fflush(stdout);
     const pid_t pid = fork();
     if (pid == 0)
@@ -169,14 +210,16 @@ static void run_jobs(void)
 {
     unsigned started = 0, ended = 0;
     while (ended < jobs_count) {
-        while (started < jobs_count && started - ended < WORKERS_MAX)
-            start_job(&jobs[started++]);
+        for (unsigned worker; started < jobs_count && (worker = free_worker()) < workers_count;)
+            start_job(&jobs[started++], worker);
         int status;
         const pid_t pid = wait(&status);
         if (pid < 0)
             break;
         for (unsigned i = 0; i < started; i++)
             if (jobs[i].pid == pid) {
+                workers[jobs[i].worker].busy = false;
+                jobs[i].took_ns += harness_now_ns();
                 tell(&jobs[i], status != 0);
                 ended++;
             }
@@ -226,10 +269,10 @@ static int write_json(const char *path)
         fprintf(file,
                 "%s\n  {\"name\": \"%s\", \"steps\": %llu, \"states\": %u, \"kills\": %u, "
                 "\"recoverer_kills\": %u, \"stops\": %u, \"hangs\": %u, \"late\": %u, "
-                "\"invariant_failures\": %u, \"leaks\": %u}",
+                "\"invariant_failures\": %u, \"leaks\": %u, \"seconds\": %.1f}",
                 comma, jobs[i].scenario->name, (unsigned long long)sum.steps, sum.states, sum.kills,
                 sum.recoverer_kills, sum.stops, sum.hangs, sum.late, sum.invariant_failures,
-                sum.leaks);
+                sum.leaks, (double)jobs[i].took_ns / 1e9);
         comma = ",";
     }
     fprintf(file, "\n]}\n");
@@ -252,6 +295,7 @@ int main(int count, char **arguments)
     }
     jobs = harness_shared(JOBS_MAX * sizeof *jobs);
     add_jobs(full, arguments);
+    find_workers();
     run_jobs();
     printf("1..%u\n", results);
     if (json && write_json(json) < 0)

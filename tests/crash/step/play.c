@@ -569,10 +569,13 @@ static bool play_recoverer(const struct scenario *scenario, const struct state *
 static void play_level(const struct scenario *scenario, enum level level, bool first_only,
                        struct tally *tally)
 {
+    const unsigned every = level == LEVEL_RECOVERER && scenario->only_every ? scenario->only_every
+                                                                            : 1;
     bool good = true;
+    unsigned number = 0;
     for (unsigned i = 0; i < victim_states.count && (good || !first_only); i++) {
         const struct plot plot = { .victim = &victim_states.list[i], .stop = level == LEVEL_STOP };
-        if (!plot.stop && !plot.victim->fresh)
+        if ((!plot.stop && !plot.victim->fresh) || number++ % every != 0)
             continue;
         good = level == LEVEL_RECOVERER ? play_recoverer(scenario, plot.victim, tally)
                                         : play_plot(scenario, plot, tally);

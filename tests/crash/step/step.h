@@ -46,7 +46,8 @@ struct scenario {
     unsigned objects_vary;  /* bytes of objects by which there may be more or fewer in the end */
     bool objects_end;       /* those of the set-up end with the players */
     const char *late_known; /* a documented gap: where only the library's tick ends a wait */
-    bool takes_long;        /* its recoverers are killed with --full only */
+    bool takes_long;        /* its recoverers are killed with --full only, */
+    unsigned only_every;    /* and behind each n-th of the victim's states alone; 0: each */
 };
 
 enum { BOARD_WORDS = 16 };

@@ -289,7 +289,8 @@ const struct scenario memory_scenarios[] = {
                   [ROLE_SURVIVOR] = { step_attach, step_bury },
                   [ROLE_SURVIVOR_2] = { step_attach, use_and_decay } },
       .check = check_decay,
-      .takes_long = true },
+      .takes_long = true,
+      .only_every = 10 }, /* a recoverer has some 80 new states behind each: many pages */
     { .name = "recovery of memory",
       .set_up = set_up_queue,
       .actors = { [ROLE_DEAD] = { hold_memory, sleep_on },
