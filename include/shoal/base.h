@@ -182,7 +182,7 @@ typedef struct {
 /*
  * shoal_init - make this process the root of a family and say how it shall behave.
  * Without it a family begins at the first other call, with the defaults: children are forked, and
- * exit() joins none of them.
+ * exit() joins none of them, so that those who do not outlive their parent are killed with it.
  * @argc: main's, unchanged; or NULL.
  * @argv: main's, unchanged: it says that main() itself calls, so that children can be exec'd, which
  *        come by here too; NULL: there is only FORK.

@@ -73,7 +73,8 @@ SHOAL_MUST int shoal_rlock_create(shoal_lock *ret_lock);
  *          itself holds it. A recursive one that the caller holds is taken once more at once.
  * Safe:    threads yes; after fork yes, and a child holds none of its parent's; signal handler no.
  * Death:   killed inside: taken by nobody, or by the dead, and then the next one is told.
- * Returns: 0; SHOAL_OWNER_DIED you have it, a holder died and nobody has cleared that;
+ * Returns: 0; SHOAL_OWNER_DIED, which is positive: you have it, a holder died and nobody has
+ *          cleared that; what fails is negative:
  *          -ETIMEDOUT held at the deadline; -ECANCELED held when the cancel event was set;
  *          -EOVERFLOW taken too often by its holder; -EINVAL; -ESTALE the lock is gone, or the
  *          cancel event.
