@@ -98,15 +98,22 @@ bool shl_object_expire(struct object_shm *object, uint64_t ref)
     return move_on(object, ref);
 }
 
+/* Whose places a page is cut into; negative: none. */
+static int pool_of(uint64_t page)
+{
+    uint32_t size_class = page_word_class(page);
+    bool is_pool = page_word_kind(page) == PAGE_RUN && size_class > CLASS_PAYLOAD_LAST &&
+                   size_class < CLASS_OF_POOL(POOLS_COUNT);
+    return is_pool ? (int)(size_class - CLASS_OF_POOL(0)) : -1;
+}
+
 int shl_object_pool(const struct shl_segment *segment, uint64_t offset)
 {
-    uint64_t page = shl_page_word(segment, offset);
-    uint32_t size_class = page_word_class(page);
-    if (page_word_kind(page) != PAGE_RUN || size_class <= CLASS_PAYLOAD_LAST ||
-        size_class >= CLASS_OF_POOL(POOLS_COUNT) || offset % shl_sizes[size_class].stride != 0 ||
-        offset % PAGE_SIZE_SHM / shl_sizes[size_class].stride >= shl_sizes[size_class].blocks)
+    int pool = pool_of(shl_page_word(segment, offset));
+    if (pool < 0)
         return -1;
-    return (int)(size_class - CLASS_OF_POOL(0));
+    const struct shl_size *size = &shl_sizes[CLASS_OF_POOL(pool)];
+    return offset % size->stride == 0 && offset % PAGE_SIZE_SHM < size->end ? pool : -1;
 }
 
 void shl_object_free(const struct shl_segment *segment, struct object_shm *object)
@@ -272,23 +279,53 @@ struct object_shm *shl_object_at(const struct shl_segment *segment, uint64_t ref
 
 enum { ANY_POOL = -1 };
 
-/* The next place from an offset on whose kind is not damaged; NULL at the end. */
+/* Goes on to the next page that is cut into such places; false at the end. */
+static bool next_page(const struct shl_segment *segment, uint64_t *offset, int wanted,
+                      int *ret_pool)
+{
+    uint64_t chunk = *offset / CHUNK_SIZE, end = shl_chunks_end(segment);
+    for (; chunk < end; *offset = ++chunk * CHUNK_SIZE) {
+        if (chunk_word_kind(shl_chunk_word(segment, *offset)) != CHUNK_PAGES)
+            continue;
+        const atom64 *words = shl_page_words(segment, chunk);
+        for (uint64_t page = *offset % CHUNK_SIZE / PAGE_SIZE_SHM; page < PAGES_PER_CHUNK;
+             *offset = chunk * CHUNK_SIZE + ++page * PAGE_SIZE_SHM) {
+            int pool = page == 0 ? -1 : pool_of(atom_load_relaxed(&words[page]));
+            *ret_pool = pool;
+            if (pool >= 0 && (wanted == ANY_POOL || pool == wanted))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* The next place of its page, from an offset on, that is not free; NULL, and the offset is behind
+ * the page, if no more are. */
+static struct object_shm *next_taken(const struct shl_segment *segment, uint64_t *offset, int pool)
+{
+    const struct shl_size *size = &shl_sizes[CLASS_OF_POOL(pool)];
+    uint64_t page = *offset - *offset % PAGE_SIZE_SHM, end = page + size->end;
+    while (*offset < end) {
+        struct object_shm *object = shl_at(segment, *offset);
+        *offset += size->stride;
+        if (!block_own_is_nobodys(atom_load_relaxed(&object->own))) /* most are */
+            return object;
+    }
+    *offset = page + PAGE_SIZE_SHM;
+    return NULL;
+}
+
+/* The next place from an offset on that is not free, and whose kind is not damaged; NULL at the
+ * end. */
 static struct object_shm *next_place(const struct shl_segment *segment, uint64_t *offset,
                                      int wanted, enum shl_kind *ret_kind)
 {
-    while (*offset < shl_chunks_end(segment) * CHUNK_SIZE) {
-        uint64_t at = *offset, inside_page = at % PAGE_SIZE_SHM;
-        int pool = shl_object_pool(segment, at);
-        if (pool < 0 || (wanted != ANY_POOL && pool != wanted)) {
-            bool pages = chunk_word_kind(shl_chunk_word(segment, at)) == CHUNK_PAGES;
-            *offset += pages ? PAGE_SIZE_SHM - inside_page : CHUNK_SIZE - at % CHUNK_SIZE;
-            continue;
-        }
-        struct object_shm *object = shl_at(segment, at);
-        *offset += shl_sizes[CLASS_OF_POOL(pool)].stride;
-        uint32_t kind = atom_load_relaxed(&object->kind);
+    int pool;
+    while (next_page(segment, offset, wanted, &pool)) {
+        struct object_shm *object = next_taken(segment, offset, pool);
+        uint32_t kind = object ? atom_load_relaxed(&object->kind) : KIND_NONE;
         *ret_kind = kind == KIND_NONE ? KIND_NONE : pool_kinds[pool];
-        if (kind == (uint32_t)*ret_kind)
+        if (object && kind == (uint32_t)*ret_kind)
             return object;
     }
     return NULL;
@@ -432,7 +469,6 @@ void shl_objects_settle(const struct shl_segment *segment, const struct shl_dead
     uint32_t owner = shl_settler_owner(segment, dead);
     uint64_t offset = segment->chunks_at * CHUNK_SIZE;
     for (struct object_shm *object; (object = next_place(segment, &offset, ANY_POOL, &kind));)
-        if (!block_own_is_nobodys(atom_load_relaxed(&object->own)) && /* most are free */
-            is_place(segment, owner, object))
+        if (is_place(segment, owner, object))
             settle(segment, object, kind, dead);
 }

@@ -566,19 +566,34 @@ static uint32_t seq_of(uint64_t own)
     return lent ? block_own_seq_lent(own) : block_own_seq(own);
 }
 
-/* True if the block's free bit may be missing. */
-static bool settle_block(const struct shl_run *run, uint32_t owner, uint32_t index,
+/* Of a block that is somebody's: true if it was the dead one's, and its free bit is missing now. */
+static bool settle_block(const struct shl_run *run, uint32_t owner, struct block_shm *block,
                          const struct shl_dead *dead)
 {
-    struct block_shm *block = shl_run_block(run, index);
     uint64_t own = atom_load_relaxed(&block->own);
-    if (block_own_is_nobodys(own))
-        return !(atom_load_relaxed(&run->bits[index / 64]) >> index % 64 & 1);
     if (block_own_state(own) == BLOCK_UNDER && SHL_MISTAKE("under.sweep"))
         return false;
     /* [runs.free] release -> make_bits_again(). */
     return shl_block_is_lost(run->segment, owner, own, dead) &&
            atom_cas_release_64(&block->own, own, block_own_make(BLOCK_FREE, 0, seq_of(own)));
+}
+
+/* True if a block of nobody may have no free bit. */
+static bool settle_blocks(const struct shl_run *run, uint32_t owner, const struct shl_dead *dead)
+{
+    const struct shl_size *size = &shl_sizes[run->size_class];
+    char *at = run->blocks;
+    uint64_t bits = 0;
+    bool missing = false;
+    for (uint32_t i = 0; i < size->blocks; i++, at += size->stride, bits >>= 1) {
+        struct block_shm *block = (struct block_shm *)(void *)at;
+        bits = i % 64 ? bits : atom_load_relaxed(&run->bits[i / 64]);
+        if (likely(block_own_is_nobodys(atom_load_relaxed(&block->own))))
+            missing |= !(bits & 1);
+        else
+            missing |= settle_block(run, owner, block, dead);
+    }
+    return missing;
 }
 
 /* What a giver who was killed behind the bits has not told. */
@@ -589,9 +604,7 @@ static uint64_t flags_by_bits(const struct shl_run *run)
 
 static void settle_run(const struct shl_run *run, uint32_t owner, const struct shl_dead *dead)
 {
-    bool missing = false;
-    for (uint32_t i = 0; i < shl_sizes[run->size_class].blocks; i++)
-        missing = settle_block(run, owner, i, dead) || missing;
+    bool missing = settle_blocks(run, owner, dead);
     for (;;) {
         uint64_t seen = atom_load_relaxed(run->word);
         bool owned = shl_is_dead_thread(dead, page_word_owner(seen));
@@ -607,7 +620,7 @@ static void settle_run(const struct shl_run *run, uint32_t owner, const struct s
         if (atom_cas_seq_cst_64(run->word, seen, next))
             break;
     }
-    if (!SHL_MISTAKE("runs.counted"))
+    if ((atom_load_relaxed(run->word) & RUN_SOME) && !SHL_MISTAKE("runs.counted"))
         count_some(run); /* which the dead may have left out */
 }
 
@@ -629,8 +642,12 @@ static void settle_page(const struct shl_segment *segment, uint32_t owner, uint6
 
 void shl_runs_settle(const struct shl_segment *segment, uint32_t owner, const struct shl_dead *dead)
 {
-    uint64_t end = shl_page_number(shl_chunks_end(segment), 0);
-    for (uint64_t at = shl_page_number(segment->chunks_at, 0); at < end; at++)
-        if (page_word_kind(shl_page_word(segment, at * PAGE_SIZE_SHM)) == PAGE_RUN)
-            settle_page(segment, owner, at, dead);
+    for (uint64_t chunk = segment->chunks_at; chunk < shl_chunks_end(segment); chunk++) {
+        if (chunk_word_kind(shl_chunk_word(segment, chunk * CHUNK_SIZE)) != CHUNK_PAGES)
+            continue;
+        const atom64 *words = shl_page_words(segment, chunk);
+        for (uint64_t page = 1; page < PAGES_PER_CHUNK; page++)
+            if (page_word_kind(atom_load_relaxed(&words[page])) == PAGE_RUN)
+                settle_page(segment, owner, shl_page_number(chunk, page), dead);
+    }
 }
