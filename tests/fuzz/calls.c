@@ -102,9 +102,7 @@ static int call_process_join(uint64_t value)
 
 static int call_barrier_wait(uint64_t value)
 {
-    struct shl_segment *segment;
-    struct barrier_shm *barrier = (struct barrier_shm *)shl_object_find(value, KIND_BARRIER,
-                                                                        &segment);
+    const struct barrier_shm *barrier = object_at(value, sizeof *barrier);
     if (barrier && barrier->action != 0)
         return -EBUSY;
     return shoal_barrier_wait(HANDLE(barrier), NULL, soon());
