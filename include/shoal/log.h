@@ -4,8 +4,8 @@
  *     [INFO/Process-1] child process calling self.run()
  *
  * Silent until a program asks for it, here or by the environment: SHOAL_LOG=INFO, or any other
- * level by name or number, is shoal_log_to_stderr() in shoal_init(). What is no level is told there,
- * and then warnings are.
+ * level by name or number, is shoal_log_to_stderr() in shoal_init(). A value that is no level is
+ * told there, and the level stays what it was.
  *
  * A child begins with the level of its creator, and writes to stderr if he does. It has his handler
  * too: by SHOAL_START_FORK any; by the other methods one that is a function of the program itself,

@@ -67,7 +67,7 @@ static int level_named(const char *text)
     for (int i = 0; i < LEVELS; i++)
         if (strcmp(levels[i].name, text) == 0)
             return levels[i].level;
-    long level = strtol(text, &end, 10);
+    unsigned long level = strtoul(text, &end, 10);
     return *end == 0 && level <= INT_MAX ? (int)level : -1;
 }
 

@@ -53,7 +53,7 @@ static struct job *jobs; /* shared with the workers */
 static unsigned jobs_count, results, failures;
 
 /* A processor each: who steps and who is stepped take turns, so that a step between two processors
- * takes three times as long. And who is woken runs when he is looked after, not just when he can. */
+ * takes three times as long. And who is woken runs when looked after, not just when he can. */
 static struct worker {
     size_t cpu;
     bool busy;
