@@ -108,8 +108,9 @@ static void add_jobs(bool full, char **wanted)
 static void find_workers(void)
 {
     cpu_set_t cpus;
+    CPU_ZERO(&cpus);
     if (sched_getaffinity(0, sizeof cpus, &cpus) < 0)
-        CPU_ZERO(&cpus);
+        CPU_SET(0, &cpus); /* too many to tell: one worker is enough */
     for (size_t cpu = 0; cpu < CPU_SETSIZE && workers_count < WORKERS_MAX; cpu++)
         if (CPU_ISSET(cpu, &cpus))
             workers[workers_count++].cpu = cpu;
