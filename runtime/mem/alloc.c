@@ -98,8 +98,8 @@ static bool refill(const struct shl_segment *segment, struct shl_attachment *sel
     uint32_t count = shl_runs_take(segment, self->owner, size_class, taken, (limit + 1) / 2);
     cache->limit = limit;
     for (uint32_t i = 0; i < count; i++) /* the first is used first */
-        self->kept[size_class][i] = taken[count - 1 - i];
-    cache->count = count;
+        self->kept[size_class][count - i] = taken[i];
+    shl_hands_set_count(self, size_class, count);
     return count > 0;
 }
 
@@ -116,8 +116,9 @@ void shl_alloc_flush(const struct shl_segment *segment, struct shl_attachment *s
 {
     for (uint32_t size_class = 0; size_class < CLASSES_COUNT; size_class++) {
         struct shl_cache *cache = &self->caches[size_class];
-        shl_runs_give(segment, self->owner, size_class, self->kept[size_class], cache->count);
-        cache->count = 0;
+        struct block_shm **blocks = self->kept[size_class] + 1;
+        shl_runs_give(segment, self->owner, size_class, blocks, cache->count);
+        shl_hands_set_count(self, size_class, 0);
         cache->limit = 0;
     }
 }
@@ -146,13 +147,12 @@ static SHL_COLD void decay(const struct shl_segment *segment, struct shl_attachm
 static void make_room(const struct shl_segment *segment, struct shl_attachment *self,
                       uint32_t size_class)
 {
-    struct shl_cache *cache = &self->caches[size_class];
-    uint32_t count = (cache->count + 1) / 2;
-    struct block_shm **blocks = self->kept[size_class];
-    bool whole = shl_runs_give(segment, self->owner, size_class, blocks, count);
-    cache->count -= count;
-    for (uint32_t i = 0; i < cache->count; i++)
-        blocks[i] = blocks[count + i];
+    uint32_t count = self->caches[size_class].count, given = (count + 1) / 2;
+    struct block_shm **blocks = self->kept[size_class] + 1;
+    bool whole = shl_runs_give(segment, self->owner, size_class, blocks, given);
+    for (uint32_t i = given; i < count; i++)
+        blocks[i - given] = blocks[i];
+    shl_hands_set_count(self, size_class, count - given);
     raise_limit(self, size_class);
     if (unlikely(whole))
         decay(segment, self);

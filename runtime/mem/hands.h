@@ -91,21 +91,31 @@ static inline bool shl_hands_keep(struct shl_attachment *self, uint32_t size_cla
                                   struct block_shm *block, uint64_t seq)
 {
     struct shl_cache *cache = &self->caches[size_class];
-    uint32_t count = cache->count;
-    if (unlikely(count >= cache->limit))
+    if (unlikely(cache->count >= cache->limit))
         return false;
     atom_store_relaxed(&block->own, self->own_of_thread | seq);
     SHL_CHAOS("alloc.kept");
-    self->kept[size_class][count] = block;
-    cache->count = count + 1;
+    self->kept[size_class][++cache->count] = block;
+    cache->last = block;
     return true;
+}
+
+/* So many are in the hands now. */
+static inline void shl_hands_set_count(struct shl_attachment *self, uint32_t size_class,
+                                       uint32_t count)
+{
+    self->caches[size_class].count = count;
+    self->caches[size_class].last = self->kept[size_class][count];
 }
 
 /* A free block out of the thread's hands, still its own; NULL if there is none. */
 static inline struct block_shm *shl_hands_take(struct shl_attachment *self, uint32_t size_class)
 {
     struct shl_cache *cache = &self->caches[size_class];
-    return likely(cache->count) ? self->kept[size_class][--cache->count] : NULL;
+    struct block_shm *block = cache->last;
+    if (likely(block))
+        cache->last = self->kept[size_class][--cache->count];
+    return block;
 }
 
 /* Makes a free block a payload of the process's. */
@@ -136,10 +146,8 @@ static inline void *shl_hands_alloc(struct shl_attachment *self, uint64_t size)
         size_class = shl_classes_often[(shl_guarded(size) + 15) / 16];
     else if ((size_class = shl_class_of(shl_guarded(size))) > CLASS_LAST)
         return NULL;
-    if (unlikely(self->caches[size_class].count == 0))
-        return NULL;
     struct block_shm *block = shl_hands_take(self, size_class);
-    return shl_hands_give_out(self, block, size);
+    return likely(block) ? shl_hands_give_out(self, block, size) : NULL;
 }
 
 /* free, into the thread's hands, of a payload that nothing else goes with. */

@@ -18,8 +18,9 @@
 
 /* Of the free blocks of one size class in this thread's hands. */
 struct shl_cache {
-    uint32_t count;
-    uint32_t limit; /* how many may be kept for now: more, the more they are wanted */
+    struct block_shm *last; /* the next one to be taken, again: who frees and allocates by turns */
+    uint32_t count;         /* then waits for one load, not for the count and what lies there */
+    uint32_t limit;         /* how many may be kept for now: more, the more they are wanted */
 };
 
 /* A run that the thread has found: where its blocks begin, see mem/hands.h. A cache. */
@@ -49,7 +50,8 @@ struct shl_attachment {
     struct shl_known_run known[SHL_KNOWN_RUNS];
     struct shl_cache caches[CLASSES_COUNT];
     bool lacked[CLASSES_COUNT]; /* the hands were empty since they were last full */
-    struct block_shm *kept[CLASSES_COUNT][SHL_CACHE_BLOCKS_MAX]; /* last in, first out */
+    struct block_shm *kept[CLASSES_COUNT][1 + SHL_CACHE_BLOCKS_MAX]; /* last in, first out, on a
+                                                                      * first one that is NULL */
 };
 
 /* Of a ring that the thread puts into or takes from: where it was last, and how it waits there. */

@@ -28,10 +28,10 @@ static shoal_queue queue(void)
 static void add_hands(unsigned size_class, size_t size)
 {
     struct shl_attachment *self = &current->self->attachments[SHL_FAMILY];
-    struct shl_cache *cache = &self->caches[size_class];
-    struct block_shm **kept = self->kept[size_class];
-    cache->count = shl_runs_take(shl_segment_family(), self->owner, size_class, kept, HANDS);
-    if (cache->count != HANDS)
+    struct block_shm **kept = self->kept[size_class] + 1;
+    uint32_t count = shl_runs_take(shl_segment_family(), self->owner, size_class, kept, HANDS);
+    shl_hands_set_count(self, size_class, count);
+    if (count != HANDS)
         machine_bail_out("no memory");
     for (unsigned i = 0; i < HANDS; i++)
         machine_add_region(kept[i], size);

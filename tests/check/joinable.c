@@ -55,12 +55,12 @@ static void add_leases(void)
     for (unsigned i = 0; i < threads_count; i++) {
         machine_become(i);
         struct shl_attachment *self = &current->self->attachments[SHL_FAMILY];
-        struct block_shm **kept = self->kept[CLASS_OF_POOL(POOL_LEASE)];
+        struct block_shm **kept = self->kept[CLASS_OF_POOL(POOL_LEASE)] + 1;
         struct lease_shm *lease = shl_lease_prepare(shl_segment_family(), self, queue().ref);
         if (!lease)
             machine_bail_out("no lease");
         shl_lease_unused(shl_segment_family(), lease);
-        self->caches[CLASS_OF_POOL(POOL_LEASE)].count = HANDS;
+        shl_hands_set_count(self, CLASS_OF_POOL(POOL_LEASE), HANDS);
         for (unsigned j = 0; j < HANDS; j++)
             machine_add_region(kept[j], sizeof *lease);
         if (i == 0)
@@ -97,10 +97,11 @@ static void begin_three(void)
 {
     begin(3, (shoal_queue_options){ .deliveries_max = 9 });
     struct shl_attachment *self = &machine.threads[VICTIM].self->attachments[SHL_FAMILY];
-    struct block_shm **kept = self->kept[CLASS_OF_POOL(POOL_LEASE)];
+    struct block_shm **kept = self->kept[CLASS_OF_POOL(POOL_LEASE)] + 1;
     struct block_shm *second = kept[0];
     kept[0] = kept[1];
     kept[1] = second;
+    shl_hands_set_count(self, CLASS_OF_POOL(POOL_LEASE), HANDS);
 }
 
 /* With another queue, to which messages are handed on, or which are given up. */
