@@ -181,6 +181,13 @@ static void leave(const struct ring_call *call, int which, uint64_t rest)
         atom_exchange_seq_cst(&side_at(call, which)->word, rest);
 }
 
+/* Without a commit: with the reason. */
+static int leave_with(const struct ring_call *call, int which, uint64_t rest, int code)
+{
+    leave(call, which, rest);
+    return code;
+}
+
 /* P2 and P3. */
 static int enter_side(const struct ring_call *call, int which, uint64_t *ret_rest)
 {
@@ -194,8 +201,7 @@ static int enter_side(const struct ring_call *call, int which, uint64_t *ret_res
     SHL_CHAOS("ring.P3");
     if (likely(shl_object_is(call->object, call->ref)))
         return 0;
-    leave(call, which, *ret_rest);
-    return shl_error(-ESTALE, "the queue was destroyed");
+    return leave_with(call, which, *ret_rest, shl_error(-ESTALE, "the queue was destroyed"));
 }
 
 /* For how many of the wanted items is there room at position t? Looks at the head only if the last
@@ -213,19 +219,23 @@ static uint64_t room_at(struct ring_shm *ring, uint64_t position, uint64_t wante
     return room < wanted ? room : wanted;
 }
 
-/* How many of the wanted items are there at position h? Likewise. */
-static uint64_t items_at(struct ring_shm *ring, uint64_t position, uint64_t wanted,
-                         bool *ret_sealed)
+/* How many of the wanted items are there at position h? Likewise. False: more than there are cells,
+ * another process has damaged the ring. */
+static bool items_at(struct ring_shm *ring, uint64_t position, uint64_t wanted, uint64_t *ret_count,
+                     bool *ret_sealed)
 {
+    uint64_t promised = RING_POSITION(atom_load_relaxed(&ring->head.other) - position);
+    *ret_count = wanted;
     *ret_sealed = false;
-    if (likely(RING_POSITION(atom_load_relaxed(&ring->head.other) - position) >= wanted))
-        return wanted;
+    if (likely(promised - wanted <= ring->mask))
+        return true;
     /* [ring.fill] acquire <- put's P5; seq_cst for [park.flag]. */
     uint64_t tail = atom_load_seq_cst(&ring->tail.word);
     atom_store_relaxed(&ring->head.other, RING_POSITION(tail));
     *ret_sealed = tail & RING_SEALED;
     uint64_t count = RING_POSITION(tail - position);
-    return count < wanted ? count : wanted;
+    *ret_count = count < wanted ? count : wanted;
+    return likely(count <= ring->mask + 1) || SHL_MISTAKE("ring.more");
 }
 
 /* Who waits watches the position of the other side, and the seal: it is in the tail's high half. */
@@ -437,23 +447,18 @@ static int try_put(void *context, struct shl_watches *ret_watches)
     if (unlikely(code < 0))
         return code;
     uint64_t position = RING_POSITION(tail);
-    if (unlikely(tail & RING_SEALED)) {
-        leave(call, TAIL, tail);
-        return shl_error(-EPIPE, "the queue was shut down");
-    }
+    if (unlikely(tail & RING_SEALED))
+        return leave_with(call, TAIL, tail, shl_error(-EPIPE, "the queue was shut down"));
     uint64_t weight, count = room_at(ring, position, attempt->count);
     if (unlikely(count == 0 || !fits(attempt, position, &weight))) {
         expect(&watches, atom_load_relaxed(&ring->tail.other), tail);
-        leave(call, TAIL, tail);
-        return -EAGAIN;
+        return leave_with(call, TAIL, tail, -EAGAIN);
     }
     SHL_CHAOS("ring.P4");
     if (SHL_MISTAKE("ring.commit_first"))
         leave(call, TAIL, RING_POSITION(position + 1));
-    if (unlikely(!write_items(attempt, position, count))) {
-        leave(call, TAIL, tail);
-        return shl_error(-EUCLEAN, damaged);
-    }
+    if (unlikely(!write_items(attempt, position, count)))
+        return leave_with(call, TAIL, tail, shl_error(-EUCLEAN, damaged));
     if (unlikely(call->size_max > 0))
         count_size(&ring->tail, position, weight);
     SHL_CHAOS("ring.P5");
@@ -483,28 +488,24 @@ static int try_take(void *context, struct shl_watches *ret_watches)
     if (unlikely(code < 0))
         return code;
     bool sealed;
-    uint64_t there = items_at(ring, head, attempt->count, &sealed);
+    uint64_t there;
+    if (unlikely(!items_at(ring, head, attempt->count, &there, &sealed)))
+        return leave_with(call, HEAD, head, shl_error(-EUCLEAN, damaged));
     if (unlikely(there == 0)) {
         expect(&watches, head, head);
         leave(call, HEAD, head);
         return sealed ? shl_error(-EPIPE, "the queue was shut down and is empty") : -EAGAIN;
     }
     uint64_t count = items_before_end(call, head, there);
-    if (unlikely(count == 0 && call->leaves_end)) {
-        leave(call, HEAD, head);
-        return -EAGAIN;
-    }
+    if (unlikely(count == 0 && call->leaves_end))
+        return leave_with(call, HEAD, head, -EAGAIN);
     if (unlikely(call->hooks && call->hooks->refuses))
         code = call->hooks->refuses(call, item_there(call, head));
-    if (unlikely(code < 0)) {
-        leave(call, HEAD, head);
-        return code;
-    }
+    if (unlikely(code < 0))
+        return leave_with(call, HEAD, head, code);
     SHL_CHAOS("ring.P4");
-    if (unlikely(!read_items(attempt, head, count))) {
-        leave(call, HEAD, head);
-        return shl_error(-EUCLEAN, damaged);
-    }
+    if (unlikely(!read_items(attempt, head, count)))
+        return leave_with(call, HEAD, head, shl_error(-EUCLEAN, damaged));
     if (unlikely(call->size_max > 0))
         count_size(&ring->head, head, count > 0 ? call->weigh(call, item_there(call, head)) : 0);
     SHL_CHAOS("ring.P5");

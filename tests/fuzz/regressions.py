@@ -21,7 +21,7 @@ LARGE_CLASS = 44  # 80 KiB, in runs of many pages
 
 # Words of 8 bytes, where not said otherwise: of an object's head, of a ring, of a slot's journal.
 SELF, KIND_4 = 1, 4
-CAPACITY, MASK, TAIL = 0, 1, 16
+CAPACITY, MASK, CELLS, ENDS_PUT, TAIL = 0, 1, 2, 4, 16
 VALUE_SIZE = 3  # of a queue, and in the upper half whether it has cells
 JOURNAL_WORD = 1
 DELIVERIES_4 = 10  # of a queue
@@ -108,6 +108,11 @@ def mistakes(scene):
         # likewise, and one cell more than a number can say
         ("ring.cells",
          write("ring", MASK, (1 << 64) - 1) + write("ring", TAIL, 1 << 47) + call("audit")),
+        # 2^46 ends in the four cells of a queue of values, whose bits are that word of the ring
+        ("ring.more",
+         write("ring of values", CELLS, scene.offset("ring of values")) +
+         write("ring of values", ENDS_PUT, 0xf) + write("ring of values", TAIL, 1 << 46) +
+         call_on("queue_shutdown_now", "values")),
         # a run of blocks that reaches beyond the segment
         ("alloc.run",
          scene.last_run(LARGE_CLASS) + scene.block(LAST_PAGE_AT + BLOCKS_AT, CHUNK // 2) +
