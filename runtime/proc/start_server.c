@@ -125,15 +125,17 @@ static void part(const struct met *met)
         shl_child_discard(met->ready.pid, met->pidfd);
 }
 
+/* Killed before it can end by itself, as it does with its channel: a host that then reaped it would
+ * leave nobody to wait for the child that is ready. */
 void shl_server_stop(struct shl_server *server)
 {
     if (server->pid == 0)
         return;
+    shl_child_end_group(server->pid, server->pidfd);
     close(server->channel);
     if (server->next != 0)
         close(server->next);
     server->next = 0;
-    shl_child_end_group(server->pid, server->pidfd);
     server->pid = 0;
 }
 

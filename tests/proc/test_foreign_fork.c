@@ -332,7 +332,7 @@ static void leaves(void *segment)
 Test(foreign_fork, attachments_are_inherited_and_left_apart, .timeout = 90)
 {
     char name[SHOAL_NAME_MAX];
-    snprintf(name, sizeof name, "foreign-fork-%d", getpid());
+    snprintf(name, sizeof name, "harness-%d-fork", getpid());
     const shoal_segment_options kinds[] = { { 0 }, { .name = name } };
     for (size_t i = 0; i < COUNT_OF(kinds); i++) {
         shoal_segment segment;
