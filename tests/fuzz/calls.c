@@ -50,14 +50,14 @@ static const void *object_at(uint64_t ref, size_t size)
     return offset <= FUZZ_SEGMENT_SIZE - size && object->self == ref ? object : NULL;
 }
 
-/* Does somebody who lives stand in a side? Then who wants to shut the queue down waits for him. */
+/* Does somebody who lives stand in a side? Then who wants to shut the queue down waits for him: if
+ * its ring has sides, which the library may remember, whatever the place says now. */
 static bool ring_is_held(uint64_t ref)
 {
     const struct shl_segment *segment = shl_segment_of_handle(scene->segment);
     const struct queue_shm *queue = object_at(ref, sizeof *queue);
-    return queue && queue->ring_kind == RING_DENSE &&
-           (side_is_held_by(segment, atom_load_relaxed(&queue->ring.tail.word)) ||
-            side_is_held_by(segment, atom_load_relaxed(&queue->ring.head.word)));
+    return queue && (side_is_held_by(segment, atom_load_relaxed(&queue->ring.tail.word)) ||
+                     side_is_held_by(segment, atom_load_relaxed(&queue->ring.head.word)));
 }
 
 static bool end_is_held(uint64_t ref)
