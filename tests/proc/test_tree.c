@@ -77,12 +77,13 @@ static void all_end_with(const struct tree *tree, shoal_process process, int cod
     const pid_t root = shoal_process_pid(process);
     assert_code(shoal_process_join(process, harness_deadline()), 0);
     cr_assert_eq(shoal_process_exitcode(process), code);
-    for (int i = 0; i < tree->count && i < MEMBERS_MAX; i++) {
-        const pid_t pid = tree->pids[i];
-        cr_assert(pid == root || harness_gone(pid), "process %d of the tree is left", i);
-        if (pid != root)
-            waitpid(pid, NULL, 0);
-    }
+    const int count = tree->count < MEMBERS_MAX ? tree->count : MEMBERS_MAX;
+    for (int i = 0; i < count; i++)
+        cr_assert(tree->pids[i] == root || harness_gone(tree->pids[i]),
+                  "process %d of the tree is left", i);
+    for (int i = 0; i < count; i++) /* now that their parents are gone too */
+        if (tree->pids[i] != root)
+            waitpid(tree->pids[i], NULL, 0);
     assert_code(shoal_process_close(process), 0);
 }
 
