@@ -21,9 +21,9 @@ struct shl_pace {
     uint16_t is_trying; /* the pause is a try, and has not paid yet */
 };
 
-static inline void shl_pace_hit(struct shl_pace *pace)
+static inline void shl_pace_hit(struct shl_pace *pace, uint32_t count)
 {
-    pace->hits++;
+    pace->hits += count;
 }
 
 /* Waits, a few microseconds at most. */

@@ -102,7 +102,7 @@ static uint64_t further(const struct shl_found *found, unsigned side, uint64_t t
 static void remember(struct shl_found *found, unsigned side, uint64_t turn)
 {
     found->sides[side].turn = turn;
-    shl_pace_hit(&found->sides[side].pace);
+    shl_pace_hit(&found->sides[side].pace, 1);
     if ((turn & 3 * CELL_ONE) == 0)
         /* [cells.hint] release -> further(), shl_cells_learn(): all before is behind. */
         atom_store_release(hint_of(found, side), turn);

@@ -239,28 +239,18 @@ static bool items_at(struct ring_shm *ring, uint64_t position, uint64_t wanted, 
 }
 
 /* Who waits watches the position of the other side, and the seal: it is in the tail's high half. */
-struct watches {
-    struct shl_futex_watch *position, *seal;
-};
-
-static struct watches watch_side(struct shl_watches *watches, struct ring_shm *ring, int which)
+static void watch_side(const struct ring_call *call, int which, uint64_t position, uint64_t tail,
+                       struct shl_watches *watches)
 {
-    atom64 *word = which == TAIL ? &ring->tail.word : &ring->head.word;
-    struct shl_futex_watch *position = shl_watch(watches, half_of(word, 0));
-    return (struct watches){ position, shl_watch(watches, half_of(&ring->tail.word, 1)) };
-}
-
-static void expect(const struct watches *watches, uint64_t position, uint64_t tail)
-{
-    watches->position->expected = (uint32_t)position;
-    watches->seal->expected = (uint32_t)(tail >> 32);
+    shl_watch(watches, half_of(&side_at(call, which)->word, 0))->expected = (uint32_t)position;
+    shl_watch(watches, half_of(&call->ring->tail.word, 1))->expected = (uint32_t)(tail >> 32);
 }
 
 /*
  * Looks without entering, so that those who wait do not take the side from those who work: true if
  * nothing can be had now, with what would change that.
  */
-static bool seems_full(const struct ring_call *call, const struct watches *ret_watches)
+static bool seems_full(const struct ring_call *call, struct shl_watches *ret_watches)
 {
     struct ring_shm *ring = call->ring;
     uint64_t tail = atom_load_relaxed(&ring->tail.word);
@@ -269,12 +259,14 @@ static bool seems_full(const struct ring_call *call, const struct watches *ret_w
         return false;
     /* [park.flag] seq_cst. */
     uint64_t head = RING_POSITION(atom_load_seq_cst(&ring->head.word));
-    expect(ret_watches, head, tail);
-    return RING_POSITION(tail - head) == capacity && !(tail & RING_SEALED) &&
-           shl_object_is(call->object, call->ref);
+    if (RING_POSITION(tail - head) != capacity || (tail & RING_SEALED) ||
+        !shl_object_is(call->object, call->ref))
+        return false;
+    watch_side(call, HEAD, head, tail, ret_watches);
+    return true;
 }
 
-static bool seems_empty(const struct ring_call *call, const struct watches *ret_watches)
+static bool seems_empty(const struct ring_call *call, struct shl_watches *ret_watches)
 {
     struct ring_shm *ring = call->ring;
     uint64_t head = RING_POSITION(atom_load_relaxed(&ring->head.word));
@@ -282,8 +274,10 @@ static bool seems_empty(const struct ring_call *call, const struct watches *ret_
         return false;
     /* [park.flag] seq_cst. */
     uint64_t tail = atom_load_seq_cst(&ring->tail.word);
-    expect(ret_watches, tail, tail);
-    return head == SIDE_REST(tail) && shl_object_is(call->object, call->ref);
+    if (head != SIDE_REST(tail) || !shl_object_is(call->object, call->ref))
+        return false;
+    watch_side(call, TAIL, tail, tail, ret_watches);
+    return true;
 }
 
 struct attempt {
@@ -439,8 +433,7 @@ static int try_put(void *context, struct shl_watches *ret_watches)
     struct attempt *attempt = context;
     const struct ring_call *call = attempt->call;
     struct ring_shm *ring = call->ring;
-    struct watches watches = watch_side(ret_watches, ring, HEAD);
-    if (unlikely(seems_full(call, &watches)))
+    if (unlikely(seems_full(call, ret_watches)))
         return -EAGAIN;
     uint64_t tail = 0;
     int code = enter_side(call, TAIL, &tail);
@@ -451,7 +444,7 @@ static int try_put(void *context, struct shl_watches *ret_watches)
         return leave_with(call, TAIL, tail, shl_error(-EPIPE, "the queue was shut down"));
     uint64_t weight, count = room_at(ring, position, attempt->count);
     if (unlikely(count == 0 || !fits(attempt, position, &weight))) {
-        expect(&watches, atom_load_relaxed(&ring->tail.other), tail);
+        watch_side(call, HEAD, atom_load_relaxed(&ring->tail.other), tail, ret_watches);
         return leave_with(call, TAIL, tail, -EAGAIN);
     }
     SHL_CHAOS("ring.P4");
@@ -480,8 +473,7 @@ static int try_take(void *context, struct shl_watches *ret_watches)
     struct attempt *attempt = context;
     const struct ring_call *call = attempt->call;
     struct ring_shm *ring = call->ring;
-    struct watches watches = watch_side(ret_watches, ring, TAIL);
-    if (unlikely(seems_empty(call, &watches)))
+    if (unlikely(seems_empty(call, ret_watches)))
         return -EAGAIN;
     uint64_t head = 0;
     int code = enter_side(call, HEAD, &head);
@@ -492,7 +484,7 @@ static int try_take(void *context, struct shl_watches *ret_watches)
     if (unlikely(!items_at(ring, head, attempt->count, &there, &sealed)))
         return leave_with(call, HEAD, head, shl_error(-EUCLEAN, damaged));
     if (unlikely(there == 0)) {
-        expect(&watches, head, head);
+        watch_side(call, TAIL, head, head, ret_watches);
         leave(call, HEAD, head);
         return sealed ? shl_error(-EPIPE, "the queue was shut down and is empty") : -EAGAIN;
     }
@@ -552,9 +544,8 @@ static int attempt_take(void *context, struct shl_watches *ret_watches)
 static int attempt_look(void *context, struct shl_watches *ret_watches)
 {
     const struct attempt *attempt = context;
-    struct watches watches = watch_side(ret_watches, attempt->call->ring, TAIL);
     bool over = !shl_object_is(attempt->call->object, attempt->call->ref);
-    bool waits = seems_empty(attempt->call, &watches) && !is_alone(attempt->call, ret_watches);
+    bool waits = seems_empty(attempt->call, ret_watches) && !is_alone(attempt->call, ret_watches);
     return over ? shl_error(-ESTALE, "it was destroyed") : waits ? -EAGAIN : 0;
 }
 
@@ -595,44 +586,56 @@ static SHL_COLD int park(struct attempt *attempt,
     return shl_park(bell, &what, call->deadline);
 }
 
-static int put(struct attempt *attempt)
+/* Once; after a miss, if the thread has notes, again after a pause that has paid lately. */
+static int try(struct attempt *attempt, unsigned side,
+               int (*function)(void *context, struct shl_watches *ret_watches))
 {
     const struct ring_call *call = attempt->call;
+    struct shl_pace *pace = call->found ? &call->found->sides[side].pace : NULL;
     struct shl_watches watches;
     shl_watches_init(&watches);
-    int code = attempt_put(attempt, &watches);
+    int code = function(attempt, &watches);
+    if (unlikely(code == -EAGAIN) && pace && !shl_deadline_is_now(call->deadline)) {
+        shl_pace_miss(pace, atom_load_relaxed(&call->ring->capacity));
+        shl_watches_init(&watches);
+        code = function(attempt, &watches);
+    }
+    if (likely(code == 0 && pace))
+        shl_pace_hit(pace, attempt->count);
+    return code;
+}
+
+static inline int move(struct attempt *attempt, unsigned side)
+{
+    struct ring_shm *ring = attempt->call->ring;
+    bool puts = side == SHL_PUTS;
+    bool (*ready)(void *context) = puts ? ready_to_put : ready_to_take;
+    int (*function)(void *, struct shl_watches *) = puts ? attempt_put : attempt_take;
+    int code = try(attempt, side, function);
     if (unlikely(code == -EAGAIN))
-        code = park(attempt, attempt_put, ready_to_put, &call->ring->not_full,
-                    &call->ring->put_waits);
+        code = park(attempt, function, ready, puts ? &ring->not_full : &ring->not_empty,
+                    puts ? &ring->put_waits : &ring->take_waits);
     if (code == -ETIMEDOUT)
-        shl_error(code, ready_to_put(attempt) ? stopped_inside : "it is full");
+        shl_error(code, ready(attempt) ? stopped_inside : puts ? "it is full" : "it is empty");
     return unlikely(code < 0) ? code : (int)attempt->count;
 }
 
 int shl_ring_put(const struct ring_call *call, const void *items, uint32_t count)
 {
     struct attempt attempt = { .call = call, .from = items, .count = count };
-    return put(&attempt);
+    return move(&attempt, SHL_PUTS);
 }
 
 int shl_ring_put_end(const struct ring_call *call)
 {
     struct attempt attempt = { .call = call, .count = 1 };
-    return put(&attempt);
+    return move(&attempt, SHL_PUTS);
 }
 
 int shl_ring_take(const struct ring_call *call, void *ret_items, uint32_t count)
 {
     struct attempt attempt = { .call = call, .to = ret_items, .count = count };
-    struct shl_watches watches;
-    shl_watches_init(&watches);
-    int code = attempt_take(&attempt, &watches);
-    if (unlikely(code == -EAGAIN))
-        code = park(&attempt, attempt_take, ready_to_take, &call->ring->not_empty,
-                    &call->ring->take_waits);
-    if (code == -ETIMEDOUT)
-        shl_error(code, ready_to_take(&attempt) ? stopped_inside : "it is empty");
-    return unlikely(code < 0) ? code : (int)attempt.count;
+    return move(&attempt, SHL_TAKES);
 }
 
 int shl_ring_wait(const struct ring_call *call)
@@ -675,15 +678,12 @@ int shl_ring_close(const struct ring_call *call)
     if (code < 0)
         return code;
     code = enter_side(call, HEAD, &head);
-    if (code < 0) {
-        leave(call, TAIL, tail);
-        return code;
-    }
+    if (code < 0)
+        return leave_with(call, TAIL, tail, code);
     if (shl_object_end(call->segment, call->object, call->ref))
         return 0;
     leave(call, HEAD, head);
-    leave(call, TAIL, tail);
-    return shl_error(-ESTALE, "the queue was destroyed");
+    return leave_with(call, TAIL, tail, shl_error(-ESTALE, "the queue was destroyed"));
 }
 
 static bool enter_left(const struct ring_call *call, int which, uint64_t *ret_rest)

@@ -43,7 +43,7 @@ static struct queue_shm *add_queue(unsigned ghost, const shoal_queue_options *op
     uint64_t size = found->ring_kind ? shl_cells_size(found->cells.capacity)
                                      : shl_ring_cells_size(found->ring.mask + 1, sizeof(uint64_t));
     machine_add_region(shl_at(shl_segment_family(), cells), size);
-    for (unsigned i = 0; i < threads_count && found->ring_kind; i++)
+    for (unsigned i = 0; i < threads_count; i++)
         machine_add_region(&machine.threads[i].self->found[shl_found_place(made.ref)],
                            sizeof(struct shl_found));
     return found;

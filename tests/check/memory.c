@@ -365,7 +365,7 @@ static void begin_queue(bool bulk)
     add_block(shl_block(payload));
     add_block((char *)shm - offsetof(struct queue_shm, object));
     add_block(shl_block(cells));
-    for (unsigned i = 0; i < threads_count && !bulk; i++)
+    for (unsigned i = 0; i < threads_count; i++)
         machine_add_region(&machine.threads[i].self->found[shl_found_place(queue.ref)],
                            sizeof(struct shl_found));
 }
