@@ -16,11 +16,13 @@
 #define SHL_CACHE_BLOCKS_MAX 64u
 #endif
 
-/* Of the free blocks of one size class in this thread's hands. */
+/* Of the free blocks of one size class in this thread's hands. The one to be taken next stands here
+ * too: who frees and allocates by turns then waits for one load, not for the count and what lies
+ * there. */
 struct shl_cache {
-    struct block_shm *last; /* the next one to be taken, again: who frees and allocates by turns */
-    uint32_t count;         /* then waits for one load, not for the count and what lies there */
-    uint32_t limit;         /* how many may be kept for now: more, the more they are wanted */
+    struct block_shm *last; /* NULL: there is none */
+    uint32_t count;
+    uint32_t limit; /* how many may be kept for now: more, the more they are wanted */
 };
 
 /* A run that the thread has found: where its blocks begin, see mem/hands.h. A cache. */
@@ -50,8 +52,8 @@ struct shl_attachment {
     struct shl_known_run known[SHL_KNOWN_RUNS];
     struct shl_cache caches[CLASSES_COUNT];
     bool lacked[CLASSES_COUNT]; /* the hands were empty since they were last full */
-    struct block_shm *kept[CLASSES_COUNT][1 + SHL_CACHE_BLOCKS_MAX]; /* last in, first out, on a
-                                                                      * first one that is NULL */
+    /* Last in, first out, from the second place on: the first is NULL. */
+    struct block_shm *kept[CLASSES_COUNT][1 + SHL_CACHE_BLOCKS_MAX];
 };
 
 /* Of a ring that the thread puts into or takes from: where it was last, and how it waits there. */
