@@ -95,9 +95,11 @@ static uint64_t end_of(const struct cells_shm *ring)
     return atom_load_acquire(&ring->end);
 }
 
-/* Where to go on behind a ring that is at its end (NULL: is gone): 0, or why nowhere. */
+/* Where to go on behind the ring at `*ret_at`, which is at its end (NULL: is gone): 0, or why
+ * nowhere. What is gone was passed and does not come again: `*gone` is the last one that a call
+ * has met. */
 static SHL_COLD int go_on(const struct ring_call *call, const struct shl_found *ring,
-                          uint64_t *ret_at)
+                          uint64_t *gone, uint64_t *ret_at)
 {
     uint64_t end = ring ? end_of(ring->ring) : 0, oldest = oldest_of(call);
     bool is_over = !shl_object_is(call->object, call->ref);
@@ -110,6 +112,9 @@ static SHL_COLD int go_on(const struct ring_call *call, const struct shl_found *
         return shl_error(-ESTALE, "the queue was destroyed");
     if (is_good && end == CELLS_SHUT)
         return -EPIPE;
+    if (!ring && *ret_at == *gone)
+        return shl_error(-EUCLEAN, damaged);
+    *gone = ring ? *gone : *ret_at;
     *ret_at = is_good && is_ring(end) ? end : oldest;
     return 0;
 }
@@ -187,7 +192,7 @@ static int put_at(const struct ring_call *call, struct shl_found *ring, uint64_t
 
 static int put_behind(const struct ring_call *call, uint64_t item, enum cell_state state)
 {
-    uint64_t at = atom_load_relaxed(&chain_of(call)->newest);
+    uint64_t at = atom_load_relaxed(&chain_of(call)->newest), gone = UINT64_MAX;
     for (int rounds = 0; rounds < ROUNDS_MAX; rounds++) {
         struct shl_found *ring = reach(call, at);
         int code = ring ? put_at(call, ring, item, state) : -ESTALE;
@@ -197,7 +202,7 @@ static int put_behind(const struct ring_call *call, uint64_t item, enum cell_sta
             left(ring);
             return code;
         }
-        code = go_on(call, ring, &at);
+        code = go_on(call, ring, &gone, &at);
         if (code < 0)
             return code;
     }
@@ -234,7 +239,7 @@ static SHL_COLD void pass(const struct ring_call *call, struct shl_found *ring)
 int shl_chain_take(struct shl_found *home, bool leaves_end, shoal_deadline deadline, void *ret_item)
 {
     struct ring_call call = call_of(home);
-    uint64_t at = oldest_of(&call);
+    uint64_t at = oldest_of(&call), gone = UINT64_MAX;
     for (int rounds = 0; rounds < ROUNDS_MAX; rounds++) {
         struct shl_found *ring = reach(&call, at);
         int code = ring ? shl_cells_take_here(ring, leaves_end, deadline, ret_item) : -ESTALE;
@@ -244,7 +249,7 @@ int shl_chain_take(struct shl_found *home, bool leaves_end, shoal_deadline deadl
         }
         if (code == -EPIPE)
             pass(&call, ring);
-        code = go_on(&call, ring, &at);
+        code = go_on(&call, ring, &gone, &at);
         if (code < 0)
             return code;
     }
@@ -255,12 +260,12 @@ int shl_chain_take(struct shl_found *home, bool leaves_end, shoal_deadline deadl
 
 int shl_chain_seal(const struct ring_call *call)
 {
-    uint64_t at = oldest_of(call);
+    uint64_t at = oldest_of(call), gone = UINT64_MAX;
     for (int rounds = 0; rounds < ROUNDS_MAX; rounds++) {
         struct shl_found *ring = reach(call, at);
         if (ring)
             shl_cells_seal(ring, CELLS_SHUT);
-        int code = go_on(call, ring, &at);
+        int code = go_on(call, ring, &gone, &at);
         if (code < 0)
             return code == -EPIPE ? 0 : code;
     }
