@@ -65,7 +65,7 @@ static int measure_waiting(const struct row *row, const void *what, bool quick,
     int status;
 
     (void)quick;
-    if (2 * count > SHOAL_QUEUE_CAPACITY_DEFAULT)
+    if (2 * count > MESSAGES_IN_FLIGHT)
         waiting.channel.capacity = 2 * count;
     status = waiting.transport->open(&waiting.channel);
     if (status < 0)
@@ -280,6 +280,8 @@ static const struct deed starts = { .repeat = NULL };
 
 static const struct contender queues[] = {
     { "shoal", OURS, &transport_shoal_values }, { "shoal payloads", OURS, &transport_shoal },
+    { "shoal unbounded", OURS, &transport_shoal_unbounded },
+    { "shoal bulk unbounded", OURS, &transport_shoal_bulk_unbounded },
     { "ck mpmc", RIVAL, &transport_ck_mpmc },   { "rte MP/MC", RIVAL, &transport_rte_mpmc },
     { "pipe", RIVAL, &transport_pipe },
 };

@@ -52,6 +52,7 @@ struct transport {
 
 /* Messages in flight: more than so many bytes of them do not fit the caches. */
 #define BYTES_IN_FLIGHT ((size_t)4 << 20)
+#define MESSAGES_IN_FLIGHT ((size_t)65536)
 
 static inline size_t channel_capacity(const struct channel *channel)
 {
@@ -59,11 +60,13 @@ static inline size_t channel_capacity(const struct channel *channel)
 
     if (channel->capacity != 0)
         return channel->capacity;
-    return capacity < SHOAL_QUEUE_CAPACITY_DEFAULT ? capacity : SHOAL_QUEUE_CAPACITY_DEFAULT;
+    return capacity < MESSAGES_IN_FLIGHT ? capacity : MESSAGES_IN_FLIGHT;
 }
 
 extern const struct transport transport_shoal;
 extern const struct transport transport_shoal_values;
+extern const struct transport transport_shoal_unbounded;
+extern const struct transport transport_shoal_bulk_unbounded;
 extern const struct transport transport_shoal_single;
 extern const struct transport transport_shoal_bulk;
 extern const struct transport transport_pipe;

@@ -81,6 +81,21 @@ static int open_bulk(struct channel *channel)
     return open_values_as(channel, (shoal_queue_options){ .bulk = true });
 }
 
+/* Without a capacity: they grow. */
+static int open_unbounded(struct channel *channel)
+{
+    const shoal_queue_options options = { .value_size = channel->size };
+
+    return shoal_queue_create(&options, &channel->queue);
+}
+
+static int open_bulk_unbounded(struct channel *channel)
+{
+    const shoal_queue_options options = { .value_size = channel->size, .bulk = true };
+
+    return shoal_queue_create(&options, &channel->queue);
+}
+
 static int send_value(struct channel *channel, const void *message)
 {
     return shoal_queue_put_value(channel->queue, message, channel->size, SHOAL_FOREVER);
@@ -105,6 +120,20 @@ const struct transport transport_shoal_values = { .name = "shoal",
                                                   .recv = receive_value,
                                                   .close = close_queue,
                                                   .poll = poll_value };
+
+const struct transport transport_shoal_unbounded = { .name = "shoal unbounded",
+                                                     .by_shoal = true,
+                                                     .open = open_unbounded,
+                                                     .send = send_value,
+                                                     .recv = receive_value,
+                                                     .close = close_queue };
+
+const struct transport transport_shoal_bulk_unbounded = { .name = "shoal bulk unbounded",
+                                                          .by_shoal = true,
+                                                          .open = open_bulk_unbounded,
+                                                          .send = send_value,
+                                                          .recv = receive_value,
+                                                          .close = close_queue };
 
 const struct transport transport_shoal_single = { .name = "shoal single",
                                                   .by_shoal = true,

@@ -7,7 +7,8 @@
  * A process that is killed inside a call takes nothing along: its message is wholly in the queue
  * or was never put. One that is stopped (SIGSTOP) inside a call holds nobody up: no call waits for
  * another's step. Not so of a queue whose options say bulk, joinable or capacity_size, or values of
- * other than 8 bytes: there who is stopped holds up its side of the queue until it goes on.
+ * other than 8 bytes: there who is stopped holds up its side of the queue until it goes on; and who
+ * is stopped taking, also a put that finds a queue without a capacity to be enlarged.
  *
  * A queue with single_producer or single_consumer belongs on that side to one thread: the first
  * that puts (an end, too), or gets, until it ends or dies; then to the next one. Others are refused
@@ -26,17 +27,15 @@
 
 SHOAL_BEGIN_DECLS
 
-/* How many messages a queue holds whose options name no capacity, if it is joinable, bulk, or of
- * values of other than 8 bytes (of these no more than 4 MiB), and the most that a capacity can be.
- * Any other queue without a capacity is unbounded, as in Python: it holds what there is memory for,
- * a put into it never waits, and its memory goes back as it is drained. */
-#define SHOAL_QUEUE_CAPACITY_DEFAULT 65536
+/* The most that a capacity can be. A queue without one is unbounded, as in Python: it holds what
+ * there is memory for, a put into it does not wait for space, and its memory goes back as it is
+ * drained. */
 #define SHOAL_QUEUE_CAPACITY_MAX (1u << 30)
 #define SHOAL_QUEUE_VALUE_SIZE_MAX 4096
 
 typedef struct {
     shoal_segment segment;    /* none: the family's */
-    size_t capacity_count;    /* messages; 0: see above */
+    size_t capacity_count;    /* messages; 0: any number, see above */
     size_t capacity_size;     /* bytes of messages together, or one larger one; 0: any */
     size_t value_size;        /* 0: of payloads; else of values of so many bytes */
     bool bulk;                /* for values of which one call moves many; see above */
@@ -60,7 +59,7 @@ typedef struct {
  * Returns: 0; -EINVAL also dead_letters with a single producer; -ENOMEM; -ENOTSUP values, and
  *          joinable; -ESTALE the segment is not attached, or dead_letters is gone; -EXDEV
  *          dead_letters lies in another segment; -EPIPE it is closed in this process.
- * Python:  multiprocessing.Queue(maxsize); some are bounded also by default, see above.
+ * Python:  multiprocessing.Queue(maxsize).
  */
 SHOAL_MUST int shoal_queue_create(const shoal_queue_options *options, shoal_queue *ret_queue);
 
@@ -71,7 +70,7 @@ SHOAL_MUST int shoal_queue_create(const shoal_queue_options *options, shoal_queu
  * @deadline: when to give up.
  * Owns:    on success the queue owns @payload; on failure it is still the caller's. Of a shared one
  *          one hold moves to the queue.
- * Blocks:  while the queue is full, until @deadline. An unbounded one never is.
+ * Blocks:  while the queue is full, until @deadline. One without a capacity never is.
  * Safe:    threads yes; after fork yes; signal handler no.
  * Death:   killed inside: the message is wholly in the queue or was never put; nobody waits for
  *          the dead.

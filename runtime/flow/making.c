@@ -9,28 +9,25 @@
 int shl_queue_init(const struct shl_segment *segment, struct object_shm *object, uint64_t capacity)
 {
     struct ring_call call = shl_queue_call(segment, object);
-    uint64_t size = call.cells
-                        ? shl_cells_size(capacity)
-                        : shl_ring_cells_size(shl_ring_cells_count(capacity), call.item_size);
-    void *cells = shl_alloc(segment, size);
+    if (!call.cells)
+        return shl_ring_init(&call, capacity);
+    void *cells = shl_alloc(segment, shl_cells_size(capacity));
     struct shl_place place;
     if (!cells || !shl_place_find(cells, &place))
         return shl_error_code();
     shl_object_part(&place, object);
-    if (call.cells)
-        shl_cells_init(segment, call.cells, shl_offset(segment, cells), capacity, 0);
-    else
-        shl_ring_init(&call, capacity, shl_offset(segment, cells));
+    shl_cells_init(segment, call.cells, shl_offset(segment, cells), capacity, 0);
     return 0;
 }
 
-/* What fits the caches: a copied stream is fastest so. */
-#define BYTES_QUEUED ((size_t)4 << 20)
-
-static size_t default_capacity(size_t value_size)
+/* How many messages a queue of these options may hold; 0: any number. */
+static size_t choose_capacity(const shoal_queue_options *options)
 {
-    size_t fits = value_size > 0 ? BYTES_QUEUED / value_size : SHOAL_QUEUE_CAPACITY_DEFAULT;
-    return fits < SHOAL_QUEUE_CAPACITY_DEFAULT ? fits : SHOAL_QUEUE_CAPACITY_DEFAULT;
+    size_t count = options->capacity_count;
+    if (options->value_size == 0 || options->capacity_size == 0)
+        return count;
+    size_t fits = options->capacity_size / options->value_size;
+    return count > 0 && count < fits ? count : fits;
 }
 
 static int check_options(const shoal_queue_options *options)
@@ -86,7 +83,7 @@ static enum ring_kind choose_ring(const shoal_queue_options *options)
     bool payloads = options->value_size == 0 && !options->joinable && !options->capacity_size;
     if ((!payloads && options->value_size != sizeof(uint64_t)) || options->bulk)
         return RING_DENSE;
-    return options->capacity_count || options->capacity_size ? RING_CELLS : RING_CHAIN;
+    return options->capacity_count > 0 ? RING_CELLS : RING_CHAIN;
 }
 
 int shoal_queue_create(const shoal_queue_options *options, shoal_queue *ret_queue)
@@ -96,13 +93,10 @@ int shoal_queue_create(const shoal_queue_options *options, shoal_queue *ret_queu
     int code = check_options(&chosen);
     if (code < 0)
         return code;
+    chosen.capacity_count = choose_capacity(&chosen);
     enum ring_kind kind = choose_ring(&chosen);
-    if (chosen.capacity_count == 0)
-        chosen.capacity_count = kind == RING_CHAIN ? CHAIN_CELLS_FIRST
-                                                   : default_capacity(chosen.value_size);
-    if (chosen.capacity_size > 0 && chosen.value_size > 0 &&
-        chosen.capacity_count > chosen.capacity_size / chosen.value_size)
-        chosen.capacity_count = chosen.capacity_size / chosen.value_size;
+    if (kind == RING_CHAIN)
+        chosen.capacity_count = CHAIN_CELLS_FIRST;
     struct shl_segment *segment = shl_segment_of_handle(chosen.segment);
     enum shl_pool pool = kind == RING_DENSE ? POOL_QUEUE : POOL_CELLS;
     code = segment ? check_dead_letters(segment, chosen.dead_letters) : shl_error_code();

@@ -18,6 +18,7 @@
 #include "flow/joinable.h"
 #include "flow/settle.h"
 #include "flow/single.h"
+#include "flow/store.h"
 #include "mem/alloc.h"
 #include "mem/closed.h"
 #include "mem/journal.h"
@@ -526,7 +527,7 @@ static bool free_message(void *context, uint64_t descriptor)
 /* Nobody is inside and no handle is good any more. */
 static void free_contents(struct ring_call *call)
 {
-    uint64_t descriptor, cells = call->cells ? call->cells->cells : call->ring->cells;
+    uint64_t descriptor;
     struct shl_visit all = { call->segment, 0, call->ref, free_message, call };
     struct shl_place place;
     if (call->is_owned && call->cells)
@@ -536,7 +537,10 @@ static void free_contents(struct ring_call *call)
             free_message(call, descriptor);
     if (is_joinable(call))
         shl_joinable_drop_returned(call);
-    if (cells < call->segment->size && shl_place_at(call->segment, cells, &place))
+    if (!call->cells)
+        shl_store_free(call);
+    else if (call->cells->cells < call->segment->size &&
+             shl_place_at(call->segment, call->cells->cells, &place))
         shl_object_unpart(&place, call->ref, call->self);
 }
 
@@ -618,9 +622,7 @@ bool shoal_queue_full(shoal_queue queue)
 {
     struct ring_call call;
     return shl_queue_find(queue, SHOAL_NOW, &call) == 0 && !call.is_chain &&
-           (call.cells ? shl_cells_full(call.found)
-                       : ring_count(&call) >= atom_load_relaxed(&call.ring->capacity) ||
-                             (call.size_max > 0 && shl_ring_size(call.ring) >= call.size_max));
+           (call.cells ? shl_cells_full(call.found) : shl_ring_full(&call));
 }
 
 /* Values name no payloads. */
@@ -631,8 +633,7 @@ static bool visit(const struct shl_visit *visit, struct object_shm *object)
         return false;
     if (call.cells)
         return shl_cells_visit(call.cells, visit);
-    return shl_object_is(object, visit->ref) &&
-           shl_ring_visit(&call, visit->visitor, visit->context);
+    return shl_object_is(object, visit->ref) && shl_store_visit(&call, visit);
 }
 
 struct measure {

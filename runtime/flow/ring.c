@@ -2,9 +2,8 @@
  * Purpose. R8, the dense ring with locked sides: a bounded queue of items of one size that any
  * process may die in.
  *
- * Layout. Cells without any state of their own, which hold the items themselves; a word per side,
- * {owner, position}: ring_shm.h. Behind the cells a bit for each: it holds no item but an end. The
- * tail's owner alone writes bits, and only those of cells that hold nothing yet.
+ * Layout. Cells without any state of their own, which hold the items themselves, in the ring's
+ * store (store.h); a word per side, {owner, position}: ring_shm.h.
  *
  * Invariants. I1 Cells [head, tail) hold items; nobody writes them. I2 tail - head <= capacity.
  *             I3 Only a side's owner changes its word, but for taking it over from a dead one.
@@ -19,6 +18,10 @@
  *   P6 ring the bell; nothing is pending
  * Killed before P5 nothing was put, and the next one takes the side over by P2: there is nothing to
  * repair. Killed after P5 it was put.
+ *
+ * Growth, without a capacity. A put that finds it full makes a store twice as large, a take that
+ * finds it empty the smallest one: then who holds both sides (the tail's first, which nobody wants
+ * who holds the head's) moves all items there. Not so while the head's owner is stopped.
  *
  * Sizes, where bytes count. What lies before a position stands beside its side's word, in one of
  * two places by its last bit: the next position's is written before the commit, this one's stays.
@@ -40,35 +43,43 @@
 
 #include <string.h>
 
+#include "flow/side.h"
+#include "flow/store.h"
+#include "mem/alloc.h"
 #include "mem/journal.h"
-#include "os/chaos.h"
 
-/* A poll does not give up on a busy side before its owner had a chance to run. */
-#define BUSY_GRACE_NS (10 * SHL_NS_PER_MS)
-#define NAP_NS (200 * SHL_NS_PER_US)
+/* How many cells a ring has: a power of two. One that grows begins small. */
+#define BYTES_FIRST ((uint64_t)256 << 10)
+#define CELLS_FIRST ((uint64_t)1024)
+#define CELLS_MAX (UINT64_C(1) << 40)
 
-enum { TAIL, HEAD };
-
-static uint64_t bits_at(uint64_t cells_count, uint64_t item_size)
+static uint64_t cells_count(uint64_t capacity, uint64_t item_size)
 {
-    return (cells_count * item_size + 7) / 8 * 8;
+    uint64_t least = BYTES_FIRST / item_size < CELLS_FIRST ? BYTES_FIRST / item_size : CELLS_FIRST;
+    uint64_t count = capacity > 0 ? capacity : least;
+    return count <= 1 ? 1 : UINT64_C(1) << (64 - __builtin_clzll(count - 1));
 }
 
-uint64_t shl_ring_cells_size(uint64_t cells_count, uint64_t item_size)
+/* A block of the caller's that is large enough; false: no memory. */
+static bool make_store(const struct ring_call *call, uint64_t count, struct shl_place *ret_place)
 {
-    return bits_at(cells_count, item_size) + (cells_count + 63) / 64 * sizeof(uint64_t);
+    uint64_t size = count < CELLS_MAX ? shl_store_size(count, call->item_size) : SIZE_MAX;
+    void *cells = shl_alloc(call->segment, size);
+    return cells && shl_place_find(cells, ret_place);
 }
 
-void shl_ring_init(const struct ring_call *call, uint64_t capacity, uint64_t cells)
+int shl_ring_init(const struct ring_call *call, uint64_t capacity)
 {
     struct ring_shm *ring = call->ring;
-    uint64_t count = shl_ring_cells_count(capacity), bits = bits_at(count, call->item_size);
+    uint64_t count = cells_count(capacity, call->item_size);
+    struct shl_place place;
+    if (!make_store(call, count, &place))
+        return shl_error_code();
+    shl_object_part(&place, call->object);
+    shl_store_init(call, count, shl_offset(call->segment, shl_payload(place.block)));
     atom_store_relaxed(&ring->capacity, capacity);
-    ring->mask = count - 1;
-    ring->cells = cells;
+    ring->least = count;
     ring->first = RING_POSITION(atom_load_relaxed(&ring->tail.word));
-    memset(shl_at(call->segment, cells + bits), 0,
-           shl_ring_cells_size(count, call->item_size) - bits);
     atom_store_relaxed(&ring->ends_put, 0);
     for (int i = 0; i < 2; i++) {
         atom_store_relaxed(&ring->tail.sizes[i], 0);
@@ -76,140 +87,17 @@ void shl_ring_init(const struct ring_call *call, uint64_t capacity, uint64_t cel
     }
     atom_store_relaxed(&ring->put_waits, 0);
     atom_store_relaxed(&ring->take_waits, 0);
-}
-
-/* The low half, or the high one. */
-static atom32 *half_of(atom64 *word, int which)
-{
-    return (atom32 *)(void *)word + which;
-}
-
-/* The cells from a position on that lie side by side, up to a number of them; NULL if it cannot be:
- * another process may have damaged the ring. */
-static char *cells_at(const struct ring_call *call, uint64_t position, uint64_t wanted,
-                      uint64_t *ret_count)
-{
-    uint64_t size = call->segment->size, cells = call->ring->cells, mask = call->ring->mask;
-    uint64_t index = position & mask, count = mask - index < wanted ? mask - index + 1 : wanted;
-    uint64_t end = cells + (index + count) * call->item_size;
-    bool possible = cells < size && index < size && end <= size && cells % sizeof(uint64_t) == 0;
-    *ret_count = count;
-    return likely(possible) ? shl_at(call->segment, cells + index * call->item_size) : NULL;
-}
-
-static atom64 *cell_at(const struct ring_call *call, uint64_t position)
-{
-    uint64_t count;
-    return (atom64 *)(void *)cells_at(call, position, 1, &count);
-}
-
-/* The word in which the bit of a position is; NULL likewise. */
-static atom64 *end_bits(const struct ring_call *call, uint64_t position, uint64_t *ret_bit)
-{
-    uint64_t size = call->segment->size, mask = call->ring->mask, index = position & mask;
-    if (unlikely(mask >= size || call->ring->cells >= size))
-        return NULL;
-    uint64_t bits = call->ring->cells + bits_at(mask + 1, call->item_size);
-    uint64_t offset = bits + index / 64 * sizeof(uint64_t);
-    *ret_bit = UINT64_C(1) << index % 64;
-    bool possible = offset < size && offset % sizeof(uint64_t) == 0;
-    return likely(possible) ? shl_at(call->segment, offset) : NULL;
+    return 0;
 }
 
 static const char damaged[] = "a process damaged the queue";
-
-static struct ring_side_shm *side_at(const struct ring_call *call, int which)
-{
-    return which == TAIL ? &call->ring->tail : &call->ring->head;
-}
-
-/* P2 once: true if we are in, with the word as it was but for the owner. */
-static bool enter(const struct ring_call *call, atom64 *word, uint64_t seen, uint64_t *ret_rest)
-{
-    *ret_rest = SIDE_REST(seen);
-    uint64_t mine = *ret_rest | (uint64_t)call->self->owner << SIDE_OWNER_SHIFT;
-    SHL_CHAOS("ring.P2");
-    /* [ring.side] acquire <- P5 of the last owner. */
-    return atom_cas_acquire_64(word, seen, mine);
-}
-
-static bool owner_is_gone(const struct shl_segment *segment, uint32_t owner)
-{
-    return !SHL_MISTAKE("ring.wait_for_dead") &&
-           shl_thread_is_gone(segment, shl_owner_short(owner));
-}
-
-/* Of an owner who is gone, if his word still stands: else he may have committed in between. */
-static void void_journal(const struct ring_call *call, const atom64 *word, uint64_t seen)
-{
-    /* relaxed: behind the look at him, which is an acquire */
-    if (SIDE_OWNER(seen) != 0 && (atom_load_relaxed(word) == seen || SHL_MISTAKE("ring.void")))
-        shl_journal_void(call->segment, SIDE_OWNER(seen), call->ref);
-}
-
-/* The side is held by a peer that lives, or is dead: then it is ours. Slow and rare. */
-static SHL_COLD int enter_busy(const struct ring_call *call, atom64 *word, uint64_t *ret_rest)
-{
-    uint64_t give_up = shl_clock_ns() + BUSY_GRACE_NS;
-    if (call->deadline.ns > give_up)
-        give_up = call->deadline.ns;
-    for (unsigned round = 0;; round++) {
-        uint64_t seen = atom_load_relaxed(word);
-        bool free = SIDE_OWNER(seen) == 0;
-        bool spun = free || !shl_park_spin(round);
-        if (free || (spun && owner_is_gone(call->segment, SIDE_OWNER(seen)))) {
-            void_journal(call, word, seen);
-            if (enter(call, word, seen, ret_rest))
-                return 0;
-            continue;
-        }
-        if (!spun)
-            continue;
-        if (give_up != UINT64_MAX && shl_clock_ns() >= give_up)
-            return -ETIMEDOUT;
-        shl_park_nap(half_of(word, 1), (uint32_t)(seen >> 32), NAP_NS);
-    }
-}
-
-/* P5, or leaving without a commit. */
-static void leave(const struct ring_call *call, int which, uint64_t rest)
-{
-    /* [ring.side] [ring.fill] [ring.drain] release; seq_cst for [park.flag]. */
-    if (SHL_MISTAKE("ring.order"))
-        atom_store_release(&side_at(call, which)->word, rest);
-    else
-        atom_exchange_seq_cst(&side_at(call, which)->word, rest);
-}
-
-/* Without a commit: with the reason. */
-static int leave_with(const struct ring_call *call, int which, uint64_t rest, int code)
-{
-    leave(call, which, rest);
-    return code;
-}
-
-/* P2 and P3. */
-static int enter_side(const struct ring_call *call, int which, uint64_t *ret_rest)
-{
-    atom64 *word = &side_at(call, which)->word;
-    uint64_t seen = atom_load_relaxed(word);
-    int code = 0;
-    if (unlikely(SIDE_OWNER(seen) != 0 || !enter(call, word, seen, ret_rest)))
-        code = enter_busy(call, word, ret_rest);
-    if (unlikely(code < 0))
-        return code;
-    SHL_CHAOS("ring.P3");
-    if (likely(shl_object_is(call->object, call->ref)))
-        return 0;
-    return leave_with(call, which, *ret_rest, shl_error(-ESTALE, "the queue was destroyed"));
-}
 
 /* For how many of the wanted items is there room at position t? Looks at the head only if the last
  * look does not promise enough. */
 static uint64_t room_at(struct ring_shm *ring, uint64_t position, uint64_t wanted)
 {
     /* relaxed: never ahead of the head, so that it errs on the safe side */
-    uint64_t capacity = atom_load_relaxed(&ring->capacity);
+    uint64_t capacity = shl_ring_limit(ring);
     if (likely(RING_POSITION(position - atom_load_relaxed(&ring->tail.other)) + wanted <= capacity))
         return wanted;
     /* [ring.drain] acquire <- take's P5; seq_cst for [park.flag]. */
@@ -225,9 +113,10 @@ static bool items_at(struct ring_shm *ring, uint64_t position, uint64_t wanted, 
                      bool *ret_sealed)
 {
     uint64_t promised = RING_POSITION(atom_load_relaxed(&ring->head.other) - position);
+    uint64_t mask = store_mask(atom_load_relaxed(&ring->store));
     *ret_count = wanted;
     *ret_sealed = false;
-    if (likely(promised - wanted <= ring->mask))
+    if (likely(promised - wanted <= mask))
         return true;
     /* [ring.fill] acquire <- put's P5; seq_cst for [park.flag]. */
     uint64_t tail = atom_load_seq_cst(&ring->tail.word);
@@ -235,14 +124,20 @@ static bool items_at(struct ring_shm *ring, uint64_t position, uint64_t wanted, 
     *ret_sealed = tail & RING_SEALED;
     uint64_t count = RING_POSITION(tail - position);
     *ret_count = count < wanted ? count : wanted;
-    return likely(count <= ring->mask + 1) || SHL_MISTAKE("ring.more");
+    return likely(count <= mask + 1) || SHL_MISTAKE("ring.more");
+}
+
+/* The low half, or the high one. */
+static atom32 *half_of(atom64 *word, int which)
+{
+    return (atom32 *)(void *)word + which;
 }
 
 /* Who waits watches the position of the other side, and the seal: it is in the tail's high half. */
-static void watch_side(const struct ring_call *call, int which, uint64_t position, uint64_t tail,
-                       struct shl_watches *watches)
+static void watch_side(const struct ring_call *call, enum side which, uint64_t position,
+                       uint64_t tail, struct shl_watches *watches)
 {
-    shl_watch(watches, half_of(&side_at(call, which)->word, 0))->expected = (uint32_t)position;
+    shl_watch(watches, half_of(&shl_side(call, which)->word, 0))->expected = (uint32_t)position;
     shl_watch(watches, half_of(&call->ring->tail.word, 1))->expected = (uint32_t)(tail >> 32);
 }
 
@@ -255,7 +150,7 @@ static bool seems_full(const struct ring_call *call, struct shl_watches *ret_wat
     struct ring_shm *ring = call->ring;
     uint64_t tail = atom_load_relaxed(&ring->tail.word);
     uint64_t capacity = atom_load_relaxed(&ring->capacity);
-    if (RING_POSITION(tail - atom_load_relaxed(&ring->tail.other)) < capacity)
+    if (capacity == 0 || RING_POSITION(tail - atom_load_relaxed(&ring->tail.other)) < capacity)
         return false;
     /* [park.flag] seq_cst. */
     uint64_t head = RING_POSITION(atom_load_seq_cst(&ring->head.word));
@@ -280,6 +175,58 @@ static bool seems_empty(const struct ring_call *call, struct shl_watches *ret_wa
     return true;
 }
 
+/* --- another store ---------------------------------------------------------------------------- */
+
+static bool grows(const struct ring_shm *ring)
+{
+    return atom_load_relaxed(&ring->capacity) == 0;
+}
+
+/* To so many cells, if the ring still is as it was seen, and as full. */
+static int resize(const struct ring_call *call, uint64_t seen, uint64_t cells_count, uint64_t full,
+                  shl_way_in *way)
+{
+    uint64_t tail, head;
+    struct shl_place place;
+    if (!make_store(call, cells_count, &place))
+        return shl_error_code();
+    int code = shl_sides_enter(call, way, &tail, &head);
+    bool is_inside = code == 0;
+    bool is_due = is_inside && shl_store_of(call->ring) == seen &&
+                  RING_POSITION(tail - head) == full;
+    if (is_due)
+        code = shl_store_move(call, head, tail, &place, cells_count);
+    if (is_inside)
+        shl_sides_leave(call, tail, head);
+    if (!is_due)
+        shl_free(&place);
+    return code;
+}
+
+/* It was found full. */
+static SHL_COLD int grow(const struct ring_call *call)
+{
+    uint64_t store = shl_store_of(call->ring), count = store_mask(store) + 1;
+    return resize(call, store, 2 * count, count, shl_side_enter);
+}
+
+/* Has it grown, and was drained? */
+static bool is_too_large(const struct ring_shm *ring)
+{
+    return grows(ring) && store_mask(shl_store_of(ring)) >= ring->least &&
+           shl_ring_count(ring) == 0;
+}
+
+/* If that is possible now: the next one who finds it empty tries again. */
+static SHL_COLD void shrink(const struct ring_call *call)
+{
+    uint64_t least = call->ring->least;
+    if (least != 0 && (least & (least - 1)) == 0) /* else damaged */
+        resize(call, shl_store_of(call->ring), least, 0, shl_side_enter_left);
+}
+
+/* --- once ------------------------------------------------------------------------------------- */
+
 struct attempt {
     const struct ring_call *call;
     const char *from; /* what is put; NULL: an end */
@@ -287,47 +234,30 @@ struct attempt {
     uint32_t count;   /* wanted; on success those that were moved: 0 is an end */
 };
 
-/* Of cells that nobody looks at yet: the tail is ours. */
-static void mark_end(const struct ring_call *call, uint64_t position, bool end)
-{
-    uint64_t bit = 0;
-    atom64 *bits = end_bits(call, position, &bit);
-    if (likely(bits)) /* else nobody finds them, whose queue is damaged */
-        atom_store_relaxed(bits,
-                           end ? atom_load_relaxed(bits) | bit : atom_load_relaxed(bits) & ~bit);
-}
-
-static bool is_end(const struct ring_call *call, uint64_t position)
-{
-    uint64_t bit = 0;
-    atom64 *bits = end_bits(call, position, &bit);
-    return bits && (atom_load_relaxed(bits) & bit);
-}
-
 /* Of so many items those before the first end. */
 static uint64_t items_before_end(const struct ring_call *call, uint64_t position, uint64_t count)
 {
     /* relaxed: not older than the end, which was committed after it */
     if (likely(atom_load_relaxed(&call->ring->ends_put) == 0))
         return count;
+    uint64_t store = shl_store_of(call->ring);
     for (uint64_t i = 0; i < count; i++)
-        if (is_end(call, position + i))
+        if (shl_store_is_end(call, store, position + i))
             return i;
     return count;
 }
 
 /* P4 of an end. */
-static bool write_end(const struct ring_call *call, uint64_t position)
+static bool write_end(const struct ring_call *call, uint64_t store, uint64_t position)
 {
-    uint64_t count;
-    char *cell = cells_at(call, position, 1, &count);
+    atom64 *cell = shl_store_cell(call, store, position);
     if (unlikely(!cell))
         return false;
     if (call->is_owned) /* what lies there from the last lap is not in the queue */
-        atom_store_relaxed((atom64 *)(void *)cell, 0);
+        atom_store_relaxed(cell, 0);
     atom_store_relaxed(&call->ring->ends_put, atom_load_relaxed(&call->ring->ends_put) + 1);
     atom_compiler_barrier(); /* if we die here, no bit is set that others do not know of */
-    mark_end(call, position, true);
+    shl_store_mark_end(call, store, position, true);
     return true;
 }
 
@@ -335,10 +265,11 @@ static bool write_end(const struct ring_call *call, uint64_t position)
 static bool write_items(const struct attempt *attempt, uint64_t position, uint64_t count)
 {
     const struct ring_call *call = attempt->call;
+    uint64_t store = shl_store_of(call->ring);
     if (unlikely(!attempt->from))
-        return write_end(call, position);
+        return write_end(call, store, position);
     for (uint64_t done = 0, run; done < count; done += run) {
-        char *cells = cells_at(call, position + done, count - done, &run);
+        char *cells = shl_store_cells(call, store, position + done, count - done, &run);
         const char *from = attempt->from + done * call->item_size;
         if (unlikely(!cells))
             return false;
@@ -353,7 +284,7 @@ static bool write_items(const struct attempt *attempt, uint64_t position, uint64
     }
     if (unlikely(atom_load_relaxed(&call->ring->ends_put) != 0 && !SHL_MISTAKE("ring.stale_end")))
         for (uint64_t i = 0; i < count; i++)
-            mark_end(call, position + i, false);
+            shl_store_mark_end(call, store, position + i, false);
     return true;
 }
 
@@ -361,8 +292,9 @@ static bool write_items(const struct attempt *attempt, uint64_t position, uint64
 static bool read_items(const struct attempt *attempt, uint64_t position, uint64_t count)
 {
     const struct ring_call *call = attempt->call;
+    uint64_t store = shl_store_of(call->ring);
     for (uint64_t done = 0, run; done < count; done += run) {
-        const char *cells = cells_at(call, position + done, count - done, &run);
+        const char *cells = shl_store_cells(call, store, position + done, count - done, &run);
         if (unlikely(!cells))
             return false;
         if (likely(call->item_size == sizeof(uint64_t) && run == 1)) {
@@ -424,7 +356,7 @@ static bool fits(const struct attempt *attempt, uint64_t position, uint64_t *ret
 
 static uint64_t item_there(const struct ring_call *call, uint64_t position)
 {
-    atom64 *cell = cell_at(call, position);
+    atom64 *cell = shl_store_cell(call, shl_store_of(call->ring), position);
     return cell ? atom_load_relaxed(cell) : 0;
 }
 
@@ -436,22 +368,24 @@ static int try_put(void *context, struct shl_watches *ret_watches)
     if (unlikely(seems_full(call, ret_watches)))
         return -EAGAIN;
     uint64_t tail = 0;
-    int code = enter_side(call, TAIL, &tail);
+    int code = shl_side_enter(call, TAIL, &tail);
     if (unlikely(code < 0))
         return code;
     uint64_t position = RING_POSITION(tail);
     if (unlikely(tail & RING_SEALED))
-        return leave_with(call, TAIL, tail, shl_error(-EPIPE, "the queue was shut down"));
+        return shl_side_leave_with(call, TAIL, tail, shl_error(-EPIPE, "the queue was shut down"));
     uint64_t weight, count = room_at(ring, position, attempt->count);
+    if (unlikely(count == 0 && grows(ring)))
+        return shl_side_leave_with(call, TAIL, tail, -ENOSPC);
     if (unlikely(count == 0 || !fits(attempt, position, &weight))) {
         watch_side(call, HEAD, atom_load_relaxed(&ring->tail.other), tail, ret_watches);
-        return leave_with(call, TAIL, tail, -EAGAIN);
+        return shl_side_leave_with(call, TAIL, tail, -EAGAIN);
     }
     SHL_CHAOS("ring.P4");
     if (SHL_MISTAKE("ring.commit_first"))
-        leave(call, TAIL, RING_POSITION(position + 1));
+        shl_side_leave(call, TAIL, RING_POSITION(position + 1));
     if (unlikely(!write_items(attempt, position, count)))
-        return leave_with(call, TAIL, tail, shl_error(-EUCLEAN, damaged));
+        return shl_side_leave_with(call, TAIL, tail, shl_error(-EUCLEAN, damaged));
     if (unlikely(call->size_max > 0))
         count_size(&ring->tail, position, weight);
     SHL_CHAOS("ring.P5");
@@ -460,7 +394,7 @@ static int try_put(void *context, struct shl_watches *ret_watches)
     struct robust_list *pending = shl_pending_set(&ring->not_empty.bell);
     if (SHL_MISTAKE("ring.P5"))
         shl_pending_clear(pending);
-    leave(call, TAIL, RING_POSITION(position + count));
+    shl_side_leave(call, TAIL, RING_POSITION(position + count));
     SHL_CHAOS("ring.P6");
     shl_park_ring(&ring->not_empty);
     shl_pending_clear(pending);
@@ -476,35 +410,35 @@ static int try_take(void *context, struct shl_watches *ret_watches)
     if (unlikely(seems_empty(call, ret_watches)))
         return -EAGAIN;
     uint64_t head = 0;
-    int code = enter_side(call, HEAD, &head);
+    int code = shl_side_enter(call, HEAD, &head);
     if (unlikely(code < 0))
         return code;
     bool sealed;
     uint64_t there;
     if (unlikely(!items_at(ring, head, attempt->count, &there, &sealed)))
-        return leave_with(call, HEAD, head, shl_error(-EUCLEAN, damaged));
+        return shl_side_leave_with(call, HEAD, head, shl_error(-EUCLEAN, damaged));
     if (unlikely(there == 0)) {
         watch_side(call, TAIL, head, head, ret_watches);
-        leave(call, HEAD, head);
+        shl_side_leave(call, HEAD, head);
         return sealed ? shl_error(-EPIPE, "the queue was shut down and is empty") : -EAGAIN;
     }
     uint64_t count = items_before_end(call, head, there);
     if (unlikely(count == 0 && call->leaves_end))
-        return leave_with(call, HEAD, head, -EAGAIN);
+        return shl_side_leave_with(call, HEAD, head, -EAGAIN);
     if (unlikely(call->hooks && call->hooks->refuses))
         code = call->hooks->refuses(call, item_there(call, head));
     if (unlikely(code < 0))
-        return leave_with(call, HEAD, head, code);
+        return shl_side_leave_with(call, HEAD, head, code);
     SHL_CHAOS("ring.P4");
     if (unlikely(!read_items(attempt, head, count)))
-        return leave_with(call, HEAD, head, shl_error(-EUCLEAN, damaged));
+        return shl_side_leave_with(call, HEAD, head, shl_error(-EUCLEAN, damaged));
     if (unlikely(call->size_max > 0))
         count_size(&ring->head, head, count > 0 ? call->weigh(call, item_there(call, head)) : 0);
     SHL_CHAOS("ring.P5");
     if (unlikely(ret_watches->slept) && !SHL_MISTAKE("ring.slept"))
         shl_futex_wake(&ring->not_empty.bell, 1); /* likewise */
     struct robust_list *pending = shl_pending_set(&ring->not_full.bell);
-    leave(call, HEAD, RING_POSITION(head + (count > 0 ? count : 1)));
+    shl_side_leave(call, HEAD, RING_POSITION(head + (count > 0 ? count : 1)));
     SHL_CHAOS("ring.P6");
     if (likely(call->size_max == 0))
         shl_park_ring(&ring->not_full);
@@ -533,12 +467,21 @@ static int unless_alone(int (*attempt)(void *context, struct shl_watches *ret_wa
 
 static int attempt_put(void *context, struct shl_watches *ret_watches)
 {
-    return unless_alone(try_put, context, ret_watches);
+    struct attempt *attempt = context;
+    int code;
+    do
+        code = unless_alone(try_put, attempt, ret_watches);
+    while (unlikely(code == -ENOSPC) && (code = grow(attempt->call)) == 0);
+    return code;
 }
 
 static int attempt_take(void *context, struct shl_watches *ret_watches)
 {
-    return unless_alone(try_take, context, ret_watches);
+    struct attempt *attempt = context;
+    int code = unless_alone(try_take, attempt, ret_watches);
+    if (unlikely(code == -EAGAIN && is_too_large(attempt->call->ring)))
+        shrink(attempt->call);
+    return code;
 }
 
 static int attempt_look(void *context, struct shl_watches *ret_watches)
@@ -559,8 +502,8 @@ static bool ended_or_sealed(const struct ring_call *call)
 static bool ready_to_put(void *context)
 {
     const struct ring_call *call = ((struct attempt *)context)->call;
-    return ended_or_sealed(call) ||
-           shl_ring_count(call->ring) < atom_load_relaxed(&call->ring->capacity);
+    return ended_or_sealed(call) || grows(call->ring) ||
+           shl_ring_count(call->ring) < shl_ring_limit(call->ring);
 }
 
 static bool ready_to_take(void *context)
@@ -596,7 +539,7 @@ static int try(struct attempt *attempt, unsigned side,
     shl_watches_init(&watches);
     int code = function(attempt, &watches);
     if (unlikely(code == -EAGAIN) && pace && !shl_deadline_is_now(call->deadline)) {
-        shl_pace_miss(pace, atom_load_relaxed(&call->ring->capacity));
+        shl_pace_miss(pace, shl_ring_limit(call->ring));
         shl_watches_init(&watches);
         code = function(attempt, &watches);
     }
@@ -659,13 +602,13 @@ int shl_ring_try_take(const struct ring_call *call, void *ret_item, struct shl_w
 int shl_ring_seal(const struct ring_call *call)
 {
     uint64_t tail = 0;
-    int code = enter_side(call, TAIL, &tail);
+    int code = shl_side_enter(call, TAIL, &tail);
     if (code < 0)
         return code;
     struct robust_list *before = shl_pending_set(&call->ring->not_empty.bell);
     if (SHL_MISTAKE("ring.seal"))
         shl_pending_clear(before);
-    leave(call, TAIL, tail | RING_SEALED);
+    shl_side_leave(call, TAIL, tail | RING_SEALED);
     shl_park_ring_both(&call->ring->not_empty, &call->ring->not_full);
     shl_pending_clear(before);
     return 0;
@@ -673,58 +616,37 @@ int shl_ring_seal(const struct ring_call *call)
 
 int shl_ring_close(const struct ring_call *call)
 {
-    uint64_t tail = 0, head = 0;
-    int code = enter_side(call, TAIL, &tail);
-    if (code < 0)
+    uint64_t tail, head;
+    int code = shl_sides_enter(call, shl_side_enter, &tail, &head);
+    if (code < 0 || shl_object_end(call->segment, call->object, call->ref))
         return code;
-    code = enter_side(call, HEAD, &head);
-    if (code < 0)
-        return leave_with(call, TAIL, tail, code);
-    if (shl_object_end(call->segment, call->object, call->ref))
-        return 0;
-    leave(call, HEAD, head);
-    return leave_with(call, TAIL, tail, shl_error(-ESTALE, "the queue was destroyed"));
-}
-
-static bool enter_left(const struct ring_call *call, int which, uint64_t *ret_rest)
-{
-    atom64 *word = &side_at(call, which)->word;
-    uint64_t seen = atom_load_relaxed(word);
-    if (SIDE_OWNER(seen) != 0 && !owner_is_gone(call->segment, SIDE_OWNER(seen)))
-        return false;
-    void_journal(call, word, seen);
-    return enter(call, word, seen, ret_rest);
+    shl_sides_leave(call, tail, head);
+    return shl_error(-ESTALE, "the queue was destroyed");
 }
 
 bool shl_ring_enter_ended(const struct ring_call *call, uint64_t own)
 {
     uint64_t tail, head;
-    if (!enter_left(call, TAIL, &tail))
+    if (!shl_side_claim_left(call, TAIL, &tail))
         return false;
-    if (enter_left(call, HEAD, &head)) {
+    if (shl_side_claim_left(call, HEAD, &head)) {
         /* [object.own] acquire <- who finished it first, and who lives there now. */
         if (atom_load_acquire(&call->object->own) == own || SHL_MISTAKE("object.finisher"))
             return true;
-        leave(call, HEAD, head);
+        shl_side_leave(call, HEAD, head);
     }
-    leave(call, TAIL, tail);
+    shl_side_leave(call, TAIL, tail);
     return false;
-}
-
-/* Of a damaged ring no more is freed than could lie in the segment. */
-static bool is_possible(const struct ring_call *call, uint64_t count)
-{
-    uint64_t mask = call->ring->mask;
-    return (mask < call->segment->size / call->item_size && count <= mask + 1) ||
-           SHL_MISTAKE("ring.cells");
 }
 
 bool shl_ring_first(const struct ring_call *call, uint64_t *ret_item)
 {
     uint64_t head = RING_POSITION(atom_load_relaxed(&call->ring->head.word));
     uint64_t count = RING_POSITION(atom_load_relaxed(&call->ring->tail.word) - head);
-    atom64 *cell = cell_at(call, head);
-    if (count == 0 || !cell || !is_possible(call, count))
+    uint64_t store = shl_store_of(call->ring);
+    atom64 *cell = shl_store_cell(call, store, head);
+    /* Of a damaged ring no more is freed than could lie in the segment. */
+    if (count == 0 || !cell || !shl_store_holds(call, store, count))
         return false;
     *ret_item = atom_load_relaxed(cell);
     return true;
@@ -737,13 +659,20 @@ void shl_ring_drop(const struct ring_call *call)
     atom_store_relaxed(&call->ring->head.word, owner | RING_POSITION(head + 1));
 }
 
+bool shl_ring_full(const struct ring_call *call)
+{
+    struct ring_shm *ring = call->ring;
+    return (!grows(ring) && shl_ring_count(ring) >= shl_ring_limit(ring)) ||
+           (call->size_max > 0 && shl_ring_size(ring) >= call->size_max);
+}
+
 void shl_ring_leave(const struct ring_call *call)
 {
     uint64_t tail = RING_POSITION(atom_load_relaxed(&call->ring->tail.word));
     atom_store_relaxed(&call->ring->tail.other, tail);
     atom_store_relaxed(&call->ring->head.other, tail);
-    leave(call, HEAD, tail);
-    leave(call, TAIL, tail); /* without its seal: the place is as new */
+    shl_side_leave(call, HEAD, tail);
+    shl_side_leave(call, TAIL, tail); /* without its seal: the place is as new */
     shl_park_ring_both(&call->ring->not_empty, &call->ring->not_full);
 }
 
@@ -759,7 +688,8 @@ uint64_t shl_ring_count(const struct ring_shm *ring)
         if (RING_POSITION(atom_load_relaxed(&ring->head.word)) == RING_POSITION(head))
             break;
     }
-    return count < atom_load_relaxed(&ring->capacity) ? count : atom_load_relaxed(&ring->capacity);
+    uint64_t limit = shl_ring_limit(ring);
+    return count < limit ? count : limit;
 }
 
 uint64_t shl_ring_size(struct ring_shm *ring)
@@ -768,33 +698,4 @@ uint64_t shl_ring_size(struct ring_shm *ring)
     /* [ring.fill] acquire <- put's P5. */
     uint64_t position = RING_POSITION(atom_load_acquire(&ring->tail.word));
     return measure(ring, position, &head, &size) ? size : 0;
-}
-
-bool shl_ring_visit(const struct ring_call *call, bool (*visitor)(void *context, uint64_t item),
-                    void *context)
-{
-    /* [ring.drain] [ring.fill] acquire: as shl_ring_count(). */
-    uint64_t head = RING_POSITION(atom_load_acquire(&call->ring->head.word));
-    uint64_t count = RING_POSITION(atom_load_acquire(&call->ring->tail.word) - head);
-    bool possible = is_possible(call, 0);
-    for (uint64_t i = 0; possible && i < count && i <= call->ring->mask; i++) {
-        atom64 *cell = cell_at(call, head + i);
-        if (cell && visitor(context, atom_load_relaxed(cell)))
-            return true;
-    }
-    return false;
-}
-
-static void release_for(struct ring_side_shm *side, const struct shl_dead *dead)
-{
-    uint64_t word = atom_load_relaxed(&side->word);
-    if (shl_is_dead_thread(dead, SIDE_OWNER(word)))
-        /* [ring.side] release -> P2: what the dead one had committed. */
-        atom_cas_release_64(&side->word, word, SIDE_REST(word));
-}
-
-void shl_ring_settle(struct ring_shm *ring, const struct shl_dead *dead)
-{
-    release_for(&ring->tail, dead);
-    release_for(&ring->head, dead);
 }

@@ -40,18 +40,21 @@ struct ring_call {
     uint64_t (*weigh)(const struct ring_call *call, uint64_t item);
 };
 
-/* How many cells a ring of that capacity has, and what they take. */
-static inline uint64_t shl_ring_cells_count(uint64_t capacity)
+/* Before anybody sees it: `call` names segment, object, ring and the size of items. Without a
+ * capacity (0) it holds what there is memory for. 0, -ENOMEM. */
+int shl_ring_init(const struct ring_call *call, uint64_t capacity);
+
+/* How many items it may hold: for now, if it grows. */
+static inline uint64_t shl_ring_limit(const struct ring_shm *ring)
 {
-    return capacity <= 1 ? 1 : UINT64_C(1) << (64 - __builtin_clzll(capacity - 1));
+    uint64_t capacity = atom_load_relaxed(&ring->capacity);
+    return likely(capacity != 0) ? capacity : store_mask(atom_load_relaxed(&ring->store)) + 1;
 }
-uint64_t shl_ring_cells_size(uint64_t cells_count, uint64_t item_size);
-/* Before anybody sees it: `call` names segment, ring and the size of items. */
-void shl_ring_init(const struct ring_call *call, uint64_t capacity, uint64_t cells);
 
 /*
  * Waits until one of the items can be moved, and moves as many as can be: answers how many.
  * -ETIMEDOUT, -ECANCELED, -EPIPE sealed (for take: and empty), -ESTALE, -EUCLEAN.
+ * -ENOMEM without a capacity, for put.
  * An end lies among the items: take stops before it, or takes it alone and answers 0.
  * `ret_items` may be NULL: what is taken is dropped.
  */
@@ -83,13 +86,10 @@ void shl_ring_leave(const struct ring_call *call);
 /* Leaves the sides that a dead thread held. */
 void shl_ring_settle(struct ring_shm *ring, const struct shl_dead *dead);
 
-/* Calls it for every item, until it answers true, which it then does; it may miss or repeat those
- * that others put and take meanwhile. */
-bool shl_ring_visit(const struct ring_call *call, bool (*visitor)(void *context, uint64_t item),
-                    void *context);
-
 /* Sizes of what is in it together, if they count; likewise. */
 uint64_t shl_ring_size(struct ring_shm *ring);
+/* Would a put wait? */
+bool shl_ring_full(const struct ring_call *call);
 /* Items in it, ends too; exact while nobody is inside. */
 uint64_t shl_ring_count(const struct ring_shm *ring);
 /* Of all items that were ever put, and of those that were taken. */

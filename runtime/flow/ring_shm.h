@@ -15,6 +15,26 @@
 #define RING_SEALED (UINT64_C(1) << 47)
 #define RING_POSITION(word) ((word) & (RING_SEALED - 1))
 
+/*
+ * store = {number:16, log2 of the count of cells:8, offset/16:40}; number: counts a place's stores
+ */
+static inline uint64_t store_offset(uint64_t store)
+{
+    return (store & ((UINT64_C(1) << 40) - 1)) << 4;
+}
+
+/* The count of cells, less 1. */
+static inline uint64_t store_mask(uint64_t store)
+{
+    return (UINT64_C(1) << (store >> 40 & 63)) - 1;
+}
+
+static inline uint64_t store_make_next(uint64_t before, uint64_t cells_count, uint64_t offset)
+{
+    uint64_t log2 = (uint64_t)__builtin_ctzll(cells_count);
+    return ((before >> 48) + 1) << 48 | log2 << 40 | offset >> 4;
+}
+
 struct ring_side_shm {
     atom64 word;
     atom64 other;    /* the other side's position when last looked at; written by: the owner */
@@ -23,14 +43,16 @@ struct ring_side_shm {
 };
 
 struct ring_shm {
-    /* written once, before the ring is visible */
-    atom64 capacity; /* cells in use at most; a late caller of the place's last ring may look */
-    uint64_t mask;   /* cells - 1: a power of two, at least the capacity */
-    uint64_t cells;  /* their offset in the segment; behind them a bit for each: it is an end */
+    /* written by: who holds both sides; the two change together */
+    atom64 store; /* where the items lie: see store.h */
+    atom64 spare; /* a block beside it, or 0 */
+    /* written once, before the ring is visible; a late caller of the place's last one may look */
+    atom64 capacity; /* items at most; 0: as many as its store holds, and that grows */
+    uint64_t least;  /* of one that grows: the cells of its smallest store */
     uint64_t first; /* the position at which both sides began: what was moved since counts itself */
 
     atom64 ends_put; /* 0: no bit was ever set. Written by: the tail's owner */
-    uint8_t padding[SHL_LINE - 40];
+    uint8_t padding[SHL_LINE - 48];
 
     struct ring_side_shm tail; /* written by: producers */
     struct ring_side_shm head; /* written by: consumers */

@@ -6,6 +6,7 @@
 
 #include "flow/cells.h"
 #include "flow/queue.h"
+#include "flow/store.h"
 #include "mem/journal.h"
 #include "mem/lease.h"
 #include "search.h"
@@ -39,9 +40,10 @@ static struct queue_shm *add_queue(unsigned ghost, const shoal_queue_options *op
         machine_bail_out("no queue");
     machine.ghosts[ghost] = made.ref;
     struct queue_shm *found = machine_add_object(made.ref, KIND_QUEUE, sizeof *found);
-    uint64_t cells = found->ring_kind ? found->cells.cells : found->ring.cells;
+    uint64_t store = shl_store_of(&found->ring);
+    uint64_t cells = found->ring_kind ? found->cells.cells : store_offset(store);
     uint64_t size = found->ring_kind ? shl_cells_size(found->cells.capacity)
-                                     : shl_ring_cells_size(found->ring.mask + 1, sizeof(uint64_t));
+                                     : shl_store_size(store_mask(store) + 1, sizeof(uint64_t));
     machine_add_region(shl_at(shl_segment_family(), cells), size);
     for (unsigned i = 0; i < threads_count; i++)
         machine_add_region(&machine.threads[i].self->found[shl_found_place(made.ref)],

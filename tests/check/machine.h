@@ -30,7 +30,7 @@
 #include "mem/self.h"
 
 enum { THREADS_MAX = 4, WATCHES_MAX = 12, HELD_MAX = 8, STORES_MAX = 4, GHOSTS_MAX = 16 };
-enum { STACK_SIZE = 32768, REGIONS_MAX = 64 };
+enum { STACK_SIZE = 32768, REGIONS_MAX = 96 };
 
 enum phase { ALIVE, DONE, DYING, DEAD };
 

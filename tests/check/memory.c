@@ -5,6 +5,7 @@
 #include <shoal/stats.h>
 
 #include "flow/queue_shm.h"
+#include "flow/store.h"
 #include "mem/alloc.h"
 #include "mem/runs.h"
 #include "search.h"
@@ -357,7 +358,8 @@ static void begin_queue(bool bulk)
         machine_bail_out("no queue");
     machine.ghosts[QUEUE] = queue.ref;
     struct queue_shm *shm = machine_add_object(queue.ref, KIND_QUEUE, sizeof *shm);
-    void *cells = shl_at(segment(), bulk ? shm->ring.cells : shm->cells.cells);
+    void *cells = shl_at(segment(),
+                         bulk ? store_offset(shl_store_of(&shm->ring)) : shm->cells.cells);
     machine_add_region(cells, bulk ? sizeof(uint64_t) : sizeof(struct cell_shm));
     void *payload = shl_alloc(segment(), MESSAGE_SIZE);
     machine.ghosts[PAYLOAD] = (uint64_t)(uintptr_t)payload;

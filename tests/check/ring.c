@@ -4,6 +4,7 @@
 #include <shoal/queue.h>
 
 #include "flow/queue_shm.h"
+#include "flow/store.h"
 #include "players.h"
 
 static const uint64_t an_item = 1;
@@ -21,8 +22,9 @@ static void begin(void)
         machine_bail_out("no queue");
     machine.ghosts[QUEUE] = queue.ref;
     shm = machine_add_object(queue.ref, KIND_QUEUE, sizeof *shm);
-    machine_add_region((char *)shl_segment_family()->shm + shm->ring.cells,
-                       shl_ring_cells_size(shm->ring.mask + 1, sizeof(uint64_t)));
+    uint64_t store = shl_store_of(&shm->ring);
+    machine_add_region((char *)shl_segment_family()->shm + store_offset(store),
+                       shl_store_size(store_mask(store) + 1, sizeof(uint64_t)));
 }
 
 static void begin_one(void)

@@ -607,6 +607,7 @@ int main(int arguments_count, char **arguments)
     check_ring();
     check_cells();
     check_chain();
+    check_stores();
     check_recovery();
     check_destroy();
     check_memory();

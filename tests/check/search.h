@@ -57,6 +57,7 @@ void check_barrier(void);
 void check_ring(void);
 void check_cells(void);
 void check_chain(void);
+void check_stores(void);
 void check_recovery(void);
 void check_destroy(void);
 void check_memory(void);

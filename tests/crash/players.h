@@ -3,6 +3,7 @@
 #define TESTS_CRASH_PLAYERS_H
 
 #include "../chain.h"
+#include "../store.h"
 #include "stage.h"
 
 /* --- locks ---------------------------------------------------------------------------------- */
@@ -624,6 +625,35 @@ static void chain_works(void)
     CHILD_CHECK(chain_length(found->segment, (struct queue_shm *)found->object) == 2);
     for (char letter = 'a'; letter < 'k'; letter++)
         CHILD_CHECK(puts_word(letter, SHOAL_NOW) == 0);
+    for (char letter = 'a'; letter < 'k'; letter++)
+        CHILD_CHECK(gets_word(SHOAL_NOW) == letter);
+    CHILD_CHECK(shoal_queue_destroy(words) == 0);
+}
+
+/* A dense queue of words whose store has one cell. */
+static void store_is_full(void)
+{
+    const shoal_queue_options options = { .value_size = 8, .bulk = true };
+    CHILD_CHECK(shoal_queue_create(&options, &words) == 0);
+    CHILD_CHECK(store_shrink(words.ref));
+    CHILD_CHECK(puts_word('x', SHOAL_NOW) == 0);
+}
+
+/* Who moves it holds both sides. */
+static void nobody_can_move(void)
+{
+    CHILD_CHECK(gets_word(SHOAL_NOW) == -ETIMEDOUT);
+    CHILD_CHECK(puts_word('n', SHOAL_NOW) == -ETIMEDOUT);
+}
+
+/* Once it has grown again there is no block beside its store. */
+static void store_works(void)
+{
+    while (gets_word(SHOAL_NOW) > 0) {}
+    for (char letter = 'a'; letter < 'k'; letter++)
+        CHILD_CHECK(puts_word(letter, SHOAL_NOW) == 0);
+    const struct shl_found *found = shl_find(words.ref, KIND_QUEUE);
+    CHILD_CHECK(found && ((struct queue_shm *)found->object)->ring.spare == 0);
     for (char letter = 'a'; letter < 'k'; letter++)
         CHILD_CHECK(gets_word(SHOAL_NOW) == letter);
     CHILD_CHECK(shoal_queue_destroy(words) == 0);

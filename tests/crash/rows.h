@@ -147,6 +147,20 @@ static const struct row chain_rows[] = {
       .before = chain_has_rings, .after = chain_works },
 };
 
+static const struct row store_rows[] = {
+    { "store.M1", "has made a store", .act = puts_word_c, .other = puts_word_s,
+      .before = store_is_full, .meanwhile = nobody_can_move, .after = store_works },
+    { "store.freed", "is about to copy into it", .act = puts_word_c, .other = puts_word_s,
+      .before = store_is_full, .meanwhile = nobody_can_move, .after = store_works },
+    { "store.M4", "is about to move there", .act = puts_word_c, .other = puts_word_s,
+      .before = store_is_full, .meanwhile = nobody_can_move, .after = store_works },
+    { "store.M5", "has moved there", .act = puts_word_c, .other = puts_word_s,
+      .before = store_is_full, .meanwhile = nobody_can_move, .after = store_works },
+    { "store.freed", "has freed the old one", .passes = 1, .act = puts_word_c,
+      .other = puts_word_s, .before = store_is_full, .meanwhile = nobody_can_move,
+      .after = store_works },
+};
+
 /* At each of these points, in whatever wait, nothing has been taken yet. */
 static const char *const park_points[] = { "park.W1", "park.W2", "park.W3", "park.W4" };
 

@@ -1,6 +1,6 @@
 /*
- * Queues without a capacity grow and are drained while processes are killed in the middle: what was
- * put is there, once and in its order, and no ring is left behind.
+ * Queues without a capacity, of either kind, grow and are drained while processes are killed in the
+ * middle: what was put is there, once and in its order, and no ring is left behind.
  */
 #include "chain.h"
 
@@ -8,6 +8,7 @@
 
 #include "mem/peer.h"
 #include "memory.h"
+#include "store.h"
 
 TestSuite(chain_kill, .timeout = 180);
 
@@ -16,10 +17,11 @@ enum { LIVES = 120, MANY = 20000 };
 static shoal_queue queue;
 static _Atomic uint64_t *done; /* calls of the child that have returned */
 
-static void make_queue(void)
+static void make_queue(bool dense)
 {
-    assert_code(shoal_queue_create(NULL, &queue), 0);
-    cr_assert(chain_shrink(queue.ref)); /* it grows from one cell on */
+    assert_code(shoal_queue_create(&(shoal_queue_options){ .bulk = dense }, &queue), 0);
+    /* It grows from one cell on. */
+    cr_assert(dense ? store_shrink(queue.ref) != NULL : chain_shrink(queue.ref) != NULL);
 }
 
 static void puts_number(uint64_t number)
@@ -89,7 +91,7 @@ Test(chain_kill, while_it_grows_loses_nothing_that_was_put_1_10_7, .timeout = 18
     uint64_t state = harness_seed("while_it_grows"), end;
     done = harness_shared(sizeof *done);
     for (int life = 0; life < LIVES; life++) {
-        make_queue();
+        make_queue(life % 2);
         kill_child(puts_all, &state);
         cr_assert_eq(drain(&end), 0);
         cr_assert(end == *done || end == *done + 1, "%llu of %llu", (unsigned long long)end,
@@ -104,7 +106,7 @@ Test(chain_kill, while_it_is_drained_loses_nothing_that_is_left_1_10_7, .timeout
     uint64_t state = harness_seed("while_it_is_drained"), end;
     done = harness_shared(sizeof *done);
     for (int life = 0; life < LIVES; life++) {
-        make_queue();
+        make_queue(life % 2);
         for (uint64_t i = 0; i < MANY; i++)
             puts_number(i);
         kill_child(gets_all, &state);

@@ -61,6 +61,11 @@ Test(points, of_chains_of_rings, .timeout = 120)
     play_all(chain_rows, COUNT_OF(chain_rows));
 }
 
+Test(points, of_stores_that_move, .timeout = 120)
+{
+    play_all(store_rows, COUNT_OF(store_rows));
+}
+
 Test(points, of_every_wait, .timeout = 300)
 {
     play_waits();

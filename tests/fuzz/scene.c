@@ -71,9 +71,9 @@ static void add_queue(struct scene *scene)
     add_object(scene, "queue", queue.ref);
     const struct shl_segment *segment = shl_segment_of_handle(in);
     const struct queue_shm *shm = shl_at(segment, shl_ref_offset(queue.ref));
-    add_region(scene, "cells", shm->ring.cells, 32);
+    add_region(scene, "cells", store_offset(shm->ring.store), 32);
     add_region(scene, "ring", shl_ref_offset(queue.ref) + SHL_LINE, 5 * SHL_LINE);
-    const uint64_t *cells = shl_at(segment, shm->ring.cells);
+    const uint64_t *cells = shl_at(segment, store_offset(shm->ring.store));
     scene->message = descriptor_offset(cells[1]);
     add_region(scene, "message", scene->message - sizeof(struct block_shm), 32);
 }
@@ -130,7 +130,7 @@ static void add_pipe(struct scene *scene)
     add_region(scene, "ring of an end", at + SHL_LINE, 5 * SHL_LINE);
     add_region(scene, "holder", at + offsetof(struct connection_shm, holder), 24);
     const struct queue_shm *queue = (const void *)(scene->base + at);
-    const uint64_t *cells = (const void *)(scene->base + queue->ring.cells);
+    const uint64_t *cells = (const void *)(scene->base + store_offset(queue->ring.store));
     add_region(scene, "envelope", descriptor_offset(*cells) - sizeof(struct block_shm), 32);
 }
 

@@ -34,8 +34,8 @@ struct subject {
 
 extern const struct subject subject_queue_of_1, subject_queue_of_3, subject_queue_of_64,
     subject_dense_of_1, subject_dense_of_3, subject_words_of_1, subject_words_of_3, subject_growing,
-    subject_single_of_3, subject_lock, subject_rlock, subject_semaphore, subject_bounded,
-    subject_owned, subject_event;
+    subject_dense_growing, subject_single_of_3, subject_lock, subject_rlock, subject_semaphore,
+    subject_bounded, subject_owned, subject_event;
 
 /* Around each call of the library; log_call() answers false if the log is full. */
 bool log_call(struct worker *worker, enum verb verb, uint32_t value);

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "chain.h"
+#include "store.h"
 
 /* A call on a queue may give up after 10 ms because another is inside and does not run: that it
  * took so long is how one tells, and then it says nothing of the queue. */
@@ -129,6 +130,16 @@ static uint64_t create_growing(uint32_t size)
     return queue;
 }
 
+/* Likewise in a dense ring, which moves. */
+static uint64_t create_dense_growing(uint32_t size)
+{
+    (void)size;
+    const shoal_queue_options options = { .value_size = sizeof(uint64_t), .bulk = true };
+    const uint64_t queue = create_queue_by(options, 0);
+    cr_assert(store_shrink(queue));
+    return queue;
+}
+
 /* One puts and one gets, until he is killed: the others are refused. */
 static uint64_t create_single(uint32_t size)
 {
@@ -189,6 +200,7 @@ const struct subject subject_words_of_1 = WORDS_OF(1, create_words);
 const struct subject subject_words_of_3 = WORDS_OF(3, create_words);
 const struct subject subject_single_of_3 = WORDS_OF(3, create_single);
 const struct subject subject_growing = WORDS_OF(1 << 20, create_growing);
+const struct subject subject_dense_growing = WORDS_OF(1 << 20, create_dense_growing);
 
 /* --- locks ---------------------------------------------------------------------------------- */
 

@@ -46,6 +46,11 @@ Test(lin, growing_queue_histories_are_right, .timeout = 600)
     processes("growing", &subject_growing, STEPS);
 }
 
+Test(lin, growing_dense_queue_histories_are_right, .timeout = 600)
+{
+    processes("dense_growing", &subject_dense_growing, STEPS);
+}
+
 Test(lin, single_sides_histories_are_right, .timeout = 600)
 {
     processes("single_of_3", &subject_single_of_3, STEPS);

@@ -70,20 +70,6 @@ Test(values, of_each_size_keep_their_order_and_bounds_1_10_3, .timeout = 60)
         }
 }
 
-Test(values, default_capacity_is_as_documented, .timeout = 60)
-{
-    static const size_t expected[][2] = {
-        { 1, 65536 }, { 64, 65536 }, { 65, 64527 }, { 4096, 1024 }
-    };
-    for (size_t i = 0; i < COUNT_OF(expected); i++) {
-        const shoal_queue queue = values_of(expected[i][0], 0);
-        for (size_t k = 0; k < expected[i][1]; k++)
-            put_number(queue, expected[i][0], k);
-        cr_assert(shoal_queue_full(queue), "size %zu", expected[i][0]);
-        assert_code(shoal_queue_destroy(queue), 0);
-    }
-}
-
 Test(values, queues_of_values_come_and_go_without_a_trace, .timeout = 60)
 {
     shoal_segment segment;

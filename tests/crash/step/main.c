@@ -35,7 +35,7 @@ static const char *const level_names[LEVELS_COUNT][2] = {
 static const struct scenario *const all_scenarios[] = {
     peer_scenarios,     lock_scenarios,   semaphore_scenarios, event_scenarios, condition_scenarios,
     barrier_scenarios,  memory_scenarios, queue_scenarios,     name_scenarios,  share_scenarios,
-    joinable_scenarios, pipe_scenarios,   creator_scenarios,   chain_scenarios,
+    joinable_scenarios, pipe_scenarios,   creator_scenarios,   chain_scenarios, store_scenarios,
 };
 
 /* A scenario, or a mistake and the one level that must notice it. */

@@ -13,6 +13,7 @@ extern const struct scenario barrier_scenarios[];
 extern const struct scenario memory_scenarios[];
 extern const struct scenario queue_scenarios[];
 extern const struct scenario chain_scenarios[];
+extern const struct scenario store_scenarios[];
 extern const struct scenario name_scenarios[];
 extern const struct scenario share_scenarios[];
 extern const struct scenario joinable_scenarios[];

@@ -26,5 +26,6 @@ const struct mistake mistakes[] = {
     { "park.creator", "creator destroys with sleepers", LEVEL_KILL },
     { "object.tied", "creator puts into his queue", LEVEL_KILL },
     { "chain.settle", "chain put that lengthens it", LEVEL_KILL },
+    { "store.spare", "dense queue put that enlarges it", LEVEL_KILL },
     { 0 },
 };
