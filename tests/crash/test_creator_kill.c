@@ -4,6 +4,8 @@
  */
 #include "../sync.h"
 
+#include "../chain.h"
+#include "../store.h"
 #include "os/chaos.h"
 
 TestSuite(creator_kill, .timeout = 120);
@@ -181,6 +183,58 @@ Test(creator_kill, joinable_queue_ends_too, .timeout = 60)
     }
     cr_assert_eq(harness_wait(creator), -SIGKILL);
     shoal_free(payload);
+}
+
+/* It has grown, to another ring or another store. */
+static int creates_growing(void *argument)
+{
+    const shoal_queue_options options = { .bulk = waits_dense, .ends_with_creator = true };
+    CHILD_CHECK(shoal_queue_create(&options, &board->waits.empty) == 0);
+    const uint64_t ref = board->waits.empty.ref;
+    CHILD_CHECK(waits_dense ? store_shrink(ref) != NULL : chain_shrink(ref) != NULL);
+    for (int i = 0; i < 5; i++)
+        CHILD_CHECK(shoal_queue_put_bytes(board->waits.empty, "x", 1, SHOAL_NOW) == 0);
+    board->ready = true;
+    return harness_pauses(argument);
+}
+
+/* Who sleeps where the queue has grown to is told as well, and nothing is left of either place. */
+static void play_growing(void)
+{
+    struct sleeper sleeper = { .kind = WAIT_GET };
+    void *payload;
+    board = harness_shared(sizeof *board);
+    const pid_t creator = harness_child(creates_growing, NULL);
+    cr_assert(harness_until(board->ready));
+    waits = board->waits;
+    for (int i = 0; i < 4; i++) {
+        assert_code(shoal_queue_get(waits.empty, &payload, SHOAL_NOW), 0);
+        shoal_free(payload);
+    }
+    assert_code(shoal_queue_get(waits.empty, &payload, SHOAL_NOW), 0);
+    sleeper.thread = thread_start(sleeps, &sleeper);
+    cr_assert(harness_until(sleeper.tid != 0 && is_asleep(sleeper.tid)));
+    const uint64_t since = harness_now_ns();
+    kill(creator, SIGKILL);
+    thread_ends(sleeper.thread);
+    assert_code(sleeper.code, -ESTALE);
+    cr_expect_lt(sleeper.told_ns - since, LATE_MS * 1000000ull, "late");
+    cr_assert_eq(harness_wait(creator), -SIGKILL);
+    assert_code(shoal_queue_put(waits.empty, payload, SHOAL_NOW), -ESTALE);
+    shoal_free(payload);
+}
+
+Test(creator_kill, queues_that_have_grown_end_too, .timeout = 60)
+{
+    shoal_audit before, after;
+    shoal_free(shoal_alloc(1));
+    for (int i = 0; i < 6; i++) {
+        waits_dense = i % 2;
+        play_growing();
+        assert_code(shoal_segment_audit((shoal_segment){ 0 }, i == 1 ? &before : &after), 0);
+    }
+    cr_assert_eq(after.objects, before.objects, "something of the dead one's is left");
+    cr_assert_eq(after.queued + after.lost, 0);
 }
 
 static int creates_event_of_its_own(void *argument)
