@@ -20,8 +20,8 @@
  * repair. Killed after P5 it was put.
  *
  * Growth, without a capacity. A put that finds it full makes a store twice as large, a take that
- * finds it empty the smallest one: then who holds both sides (the tail's first, which nobody wants
- * who holds the head's) moves all items there. Not so while the head's owner is stopped.
+ * finds it empty the smallest one, holding the tail; then it enters the head, too, and moves all
+ * items there. Not so while the head's owner is stopped.
  *
  * Sizes, where bytes count. What lies before a position stands beside its side's word, in one of
  * two places by its last bit: the next position's is written before the commit, this one's stays.
@@ -38,6 +38,9 @@
  * Limits. Where bytes count each take wakes all putters, as a large message must not keep a small
  * one waiting; if the taker dies before, the kernel wakes one, and the others look at a tick.
  * 47 bits of position wrap after 8 days at 200 M items/s; only distances count.
+ *
+ * Sources. The queue of two locks (Michael, Scott) over an array; an owner in the word as in the
+ * kernel's robust futexes; the other side's position noted as in FastForward and its successors.
  */
 #include "flow/ring.h"
 
@@ -182,25 +185,36 @@ static bool grows(const struct ring_shm *ring)
     return atom_load_relaxed(&ring->capacity) == 0;
 }
 
-/* To so many cells, if the ring still is as it was seen, and as full. */
+/* To a store of the caller's, if so many items are there still; with the tail held. */
+static int move_to(const struct ring_call *call, uint64_t tail, const struct shl_place *to,
+                   uint64_t cells_count, uint64_t full, shl_way_in *way)
+{
+    uint64_t head = 0;
+    int code = way(call, HEAD, &head);
+    bool is_inside = code == 0, is_due = is_inside && RING_POSITION(tail - head) == full;
+    if (is_due)
+        code = shl_store_move(call, head, tail, to, cells_count);
+    else
+        shl_free(to);
+    if (is_inside)
+        shl_side_leave(call, HEAD, head);
+    return code;
+}
+
+/* Of several who find the ring full one at a time makes a store: none lacks memory for another's. */
 static int resize(const struct ring_call *call, uint64_t seen, uint64_t cells_count, uint64_t full,
                   shl_way_in *way)
 {
-    uint64_t tail, head;
-    struct shl_place place;
-    if (!make_store(call, cells_count, &place))
-        return shl_error_code();
-    int code = shl_sides_enter(call, way, &tail, &head);
-    bool is_inside = code == 0;
-    bool is_due = is_inside && shl_store_of(call->ring) == seen &&
-                  RING_POSITION(tail - head) == full;
-    if (is_due)
-        code = shl_store_move(call, head, tail, &place, cells_count);
-    if (is_inside)
-        shl_sides_leave(call, tail, head);
-    if (!is_due)
-        shl_free(&place);
-    return code;
+    uint64_t tail;
+    struct shl_place to;
+    int code = way(call, TAIL, &tail);
+    if (code < 0)
+        return code;
+    if (shl_store_of(call->ring) == seen) {
+        bool is_made = make_store(call, cells_count, &to);
+        code = is_made ? move_to(call, tail, &to, cells_count, full, way) : shl_error_code();
+    }
+    return shl_side_leave_with(call, TAIL, tail, code);
 }
 
 /* It was found full. */
@@ -617,11 +631,16 @@ int shl_ring_seal(const struct ring_call *call)
 int shl_ring_close(const struct ring_call *call)
 {
     uint64_t tail, head;
-    int code = shl_sides_enter(call, shl_side_enter, &tail, &head);
-    if (code < 0 || shl_object_end(call->segment, call->object, call->ref))
+    int code = shl_side_enter(call, TAIL, &tail);
+    if (code < 0)
         return code;
-    shl_sides_leave(call, tail, head);
-    return shl_error(-ESTALE, "the queue was destroyed");
+    code = shl_side_enter(call, HEAD, &head);
+    if (code < 0)
+        return shl_side_leave_with(call, TAIL, tail, code);
+    if (shl_object_end(call->segment, call->object, call->ref))
+        return 0;
+    shl_side_leave(call, HEAD, head);
+    return shl_side_leave_with(call, TAIL, tail, shl_error(-ESTALE, "the queue was destroyed"));
 }
 
 bool shl_ring_enter_ended(const struct ring_call *call, uint64_t own)

@@ -59,22 +59,6 @@ int shl_side_enter_left(const struct ring_call *call, enum side which, uint64_t 
                                                       : -EBUSY;
 }
 
-int shl_sides_enter(const struct ring_call *call, shl_way_in *way, uint64_t *ret_tail,
-                    uint64_t *ret_head)
-{
-    int code = way(call, TAIL, ret_tail);
-    if (code < 0)
-        return code;
-    code = way(call, HEAD, ret_head);
-    return code < 0 ? shl_side_leave_with(call, TAIL, *ret_tail, code) : 0;
-}
-
-void shl_sides_leave(const struct ring_call *call, uint64_t tail, uint64_t head)
-{
-    shl_side_leave(call, HEAD, head);
-    shl_side_leave(call, TAIL, tail);
-}
-
 static void release_for(struct ring_side_shm *side, const struct shl_dead *dead)
 {
     uint64_t word = atom_load_relaxed(&side->word);

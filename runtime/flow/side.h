@@ -74,10 +74,7 @@ bool shl_side_claim_left(const struct ring_call *call, enum side which, uint64_t
 /* Likewise, with P3: 0, -EBUSY, -ESTALE. */
 int shl_side_enter_left(const struct ring_call *call, enum side which, uint64_t *ret_rest);
 
-/* Both sides, each in one of these ways; with an error none. */
+/* One of the ways to enter. */
 typedef int shl_way_in(const struct ring_call *call, enum side which, uint64_t *ret_rest);
-int shl_sides_enter(const struct ring_call *call, shl_way_in *way, uint64_t *ret_tail,
-                    uint64_t *ret_head);
-void shl_sides_leave(const struct ring_call *call, uint64_t tail, uint64_t head);
 
 #endif

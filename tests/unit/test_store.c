@@ -166,8 +166,8 @@ Test(store, without_memory_says_so_and_keeps_what_it_has, .timeout = 120)
     assert_code(shoal_segment_detach(segment), 0);
 }
 
-/* 1.10.9: leases, and join, know nothing of where the messages lie. */
-Test(store, moves_messages_that_are_joined_1_10_9, .timeout = 120)
+/* 1.10.10: leases, and join, know nothing of where the messages lie. */
+Test(store, moves_messages_that_are_joined_1_10_10, .timeout = 120)
 {
     enum { COUNT = 3000 };
     void *payloads[COUNT];
@@ -183,6 +183,37 @@ Test(store, moves_messages_that_are_joined_1_10_9, .timeout = 120)
         assert_code(shoal_queue_task_done(queue, payloads[i]), 0);
     assert_code(shoal_queue_join(queue, SHOAL_NOW), 0);
     assert_code(shoal_queue_destroy(queue), 0);
+}
+
+/* Positions come round after 2^47 items: only distances count. */
+Test(store, goes_on_where_positions_come_round, .timeout = 120)
+{
+    for (size_t k = 0; k < 2 * COUNT_OF(kinds); k++) {
+        shoal_queue_options options = kinds[k / 2];
+        options.capacity_count = k % 2 ? 3 : 0;
+        const shoal_queue queue = queue_in((shoal_segment){ 0 }, options);
+        struct ring_shm *ring =
+            &((struct queue_shm *)shl_find(queue.ref, KIND_QUEUE)->object)->ring;
+        const uint64_t first = RING_SEALED - 2;
+        if (k % 2 == 0)
+            cr_assert(store_shrink(queue.ref));
+        ring->first = first;
+        ring->head.word = ring->tail.word = ring->head.other = ring->tail.other = first;
+        uint64_t put = 0, got = 0;
+        for (int lap = 0; lap < 5; lap++) {
+            for (int i = 0; i < 3; i++)
+                assert_code(put_number(queue, options.value_size, put++), 0);
+            cr_assert_eq(shoal_queue_full(queue), k % 2);
+            cr_assert_eq(shoal_queue_qsize(queue), 3);
+            for (int i = 0; i < 3; i++)
+                assert_next(queue, options.value_size, got++);
+            cr_assert(shoal_queue_empty(queue));
+        }
+        shoal_queue_counters counters;
+        assert_code(shoal_queue_stats(queue, &counters), 0);
+        cr_assert(counters.puts == 15 && counters.gets == 15 && ring->head.word == 13);
+        assert_code(shoal_queue_destroy(queue), 0);
+    }
 }
 
 /* What another process has written there leads nobody astray. */
