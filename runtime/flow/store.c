@@ -73,6 +73,18 @@ bool shl_store_holds(const struct ring_call *call, uint64_t store, uint64_t coun
 
 /* --- moving ----------------------------------------------------------------------------------- */
 
+/* Descriptors by words: who looks at a store that was here before may still read one. */
+static void copy_items(const struct ring_call *call, char *to, const char *from, uint64_t count)
+{
+    if (!call->is_owned) {
+        memcpy(to, from, count * call->item_size);
+        return;
+    }
+    atom64 *items = (atom64 *)(void *)to;
+    for (uint64_t i = 0; i < count; i++)
+        atom_store_relaxed(&items[i], atom_load_relaxed((const atom64 *)(const void *)from + i));
+}
+
 /* M2; false: damaged. */
 static bool copy(const struct ring_call *call, uint64_t old, uint64_t new, uint64_t head,
                  uint64_t tail)
@@ -86,7 +98,7 @@ static bool copy(const struct ring_call *call, uint64_t old, uint64_t new, uint6
         char *to = shl_store_cells(call, new, head + done, from_run, &run);
         if (!from || !to)
             return false;
-        memcpy(to, from, run * call->item_size);
+        copy_items(call, to, from, run);
     }
     bool any_end = atom_load_relaxed(&call->ring->ends_put) > 0 && !SHL_MISTAKE("store.ends");
     for (uint64_t i = 0; any_end && i < count; i++)
