@@ -201,7 +201,7 @@ static int move_to(const struct ring_call *call, uint64_t tail, const struct shl
     return code;
 }
 
-/* Of several who find the ring full one at a time makes a store: none lacks memory for another's. */
+/* Of several who find it full one at a time makes a store: none lacks memory for another's. */
 static int resize(const struct ring_call *call, uint64_t seen, uint64_t cells_count, uint64_t full,
                   shl_way_in *way)
 {

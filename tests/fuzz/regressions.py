@@ -21,12 +21,17 @@ LARGE_CLASS = 44  # 80 KiB, in runs of many pages
 
 # Words of 8 bytes, where not said otherwise: of an object's head, of a ring, of a slot's journal.
 SELF, KIND_4 = 1, 4
-CAPACITY, MASK, CELLS, ENDS_PUT, TAIL = 0, 1, 2, 4, 16
+STORE, ENDS_PUT, STORE_BITS, TAIL = 0, 5, 12, 16
 VALUE_SIZE = 3  # of a queue, and in the upper half whether it has cells
 JOURNAL_WORD = 1
 DELIVERIES_4 = 10  # of a queue
 META, CHILDREN = 1, 4  # of a block; their count in a table of them
 KIND_SEMAPHORE, KIND_BARRIER = 4, 7
+
+
+def store(offset, log2):
+    """Where the cells of a dense ring lie, and how many."""
+    return log2 << 40 | offset >> 4
 
 
 class Scene:
@@ -100,19 +105,13 @@ def mistakes(scene):
         ("object.generation", call("event_set", scene.offset("event") | 1 << 40, REFERENCE)),
         # 2^39 messages, all in the same cell
         ("ring.cells",
-         write("ring", CAPACITY, 1 << 41) + write("ring", MASK, 1 << 40) +
-         write("ring", TAIL, 1 << 39) + call_on("queue_destroy", "queue")),
-        # 2^47 messages, each in a cell of its own, for those who only look
-        ("ring.cells",
-         write("ring", MASK, (1 << 47) - 1) + write("ring", TAIL, 1 << 47) + call("audit")),
-        # likewise, and one cell more than a number can say
-        ("ring.cells",
-         write("ring", MASK, (1 << 64) - 1) + write("ring", TAIL, 1 << 47) + call("audit")),
+         write("ring", STORE, store(scene.offset("cells"), 0)) + write("ring", TAIL, 1 << 39) +
+         call_on("queue_destroy", "queue")),
         # 2^46 ends in the four cells of a queue of values, whose bits are that word of the ring
         ("ring.more",
-         write("ring of values", CELLS, scene.offset("ring of values")) +
-         write("ring of values", ENDS_PUT, 0xf) + write("ring of values", TAIL, 1 << 46) +
-         call_on("queue_shutdown_now", "values")),
+         write("ring of values", STORE, store(scene.offset("ring of values"), 2)) +
+         write("ring of values", ENDS_PUT, 1) + write("ring of values", STORE_BITS, 0xf) +
+         write("ring of values", TAIL, 1 << 46) + call_on("queue_shutdown_now", "values")),
         # a run of blocks that reaches beyond the segment
         ("alloc.run",
          scene.last_run(LARGE_CLASS) + scene.block(LAST_PAGE_AT + BLOCKS_AT, CHUNK // 2) +
@@ -148,6 +147,9 @@ def others(scene):
         call("ref_of"),
         # a journal whose message would begin at the segment's first byte
         write("slot", 6, 1, PEER_DEAD) + write("journal", JOURNAL_WORD, 1 << 63) + call("recover"),
+        # 2^47 messages, each in a cell of its own, for those who only look; or in 2^63 cells
+        *(write("ring", STORE, store(scene.offset("cells"), log2)) +
+          write("ring", TAIL, 1 << 47) + call("audit") for log2 in (47, 63)),
         # a queue whose tail is behind its head
         write("ring", TAIL, 0) + call_on("queue_destroy", "queue"),
         # an end of a pipe that says that it is joinable
