@@ -3,10 +3,10 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "os/chaos.h"
 #include "os/fd.h"
 
 int shl_channel_open(int ret_ends[2])
@@ -68,6 +68,27 @@ static size_t take_fds(struct msghdr *message, int *ret_fds)
     return count;
 }
 
+static ssize_t receive_once(int end, struct msghdr *message, int flags)
+{
+    ssize_t got;
+    do
+        got = recvmsg(end, message, flags);
+    while (got < 0 && errno == EINTR);
+    return got;
+}
+
+/* The kernel looks for a packet, and finds none; then for the end of the other side, and finds it:
+ * but a packet may have come in between. Behind the end none comes any more. */
+ssize_t shl_channel_recvmsg(int end, struct msghdr *message, int flags)
+{
+    const struct msghdr asked = *message;
+    ssize_t got = receive_once(end, message, flags);
+    if (got != 0 || SHL_MISTAKE("channel.end"))
+        return got;
+    *message = asked;
+    return receive_once(end, message, flags);
+}
+
 long shl_channel_receive(int end, void *ret_data, size_t size, int *ret_fds, size_t *ret_fds_count)
 {
     union control control;
@@ -76,10 +97,7 @@ long shl_channel_receive(int end, void *ret_data, size_t size, int *ret_fds, siz
                               .msg_iovlen = 1,
                               .msg_control = control.bytes,
                               .msg_controllen = sizeof control };
-    ssize_t got;
-    do
-        got = recvmsg(end, &message, MSG_CMSG_CLOEXEC);
-    while (got < 0 && errno == EINTR);
+    ssize_t got = shl_channel_recvmsg(end, &message, MSG_CMSG_CLOEXEC);
     *ret_fds_count = 0;
     if (got <= 0)
         return got < 0 && errno != ECONNRESET ? shl_error_of_errno(errno) : 0;

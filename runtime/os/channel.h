@@ -3,6 +3,7 @@
 #define SHL_OS_CHANNEL_H
 
 #include <stddef.h>
+#include <sys/socket.h>
 
 enum { SHL_CHANNEL_FDS_MAX = 253 }; /* the kernel's limit */
 
@@ -16,6 +17,10 @@ int shl_channel_send(int end, const void *data, size_t size, const int *fds, siz
  * a standard one. 0 if the other end is gone; -EMFILE if there is no room for its descriptors, none
  * of which is kept; -ENOMEM, -EIO. */
 long shl_channel_receive(int end, void *ret_data, size_t size, int *ret_fds, size_t *ret_fds_count);
+
+/* recvmsg(), whatever signals come, and 0 only if there is no packet, nor will be: none is empty,
+ * and there must be room for its first byte. */
+ssize_t shl_channel_recvmsg(int end, struct msghdr *message, int flags);
 
 /* Waits for a packet, or the end of the other side; or until nobody writes to the pipe `line` any
  * more: then nothing more can be sent here, and what was sent is received still. */

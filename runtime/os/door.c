@@ -113,14 +113,10 @@ int shl_door_hand(uint32_t number, pid_t pid, uint64_t secret, int fd)
     return code == -EPIPE ? -EAGAIN : code;
 }
 
-/* recvmsg() that leaves the packet where it is. */
+/* Leaves the packet where it is. */
 static ssize_t peek(int guest, struct msghdr *message)
 {
-    ssize_t got;
-    do
-        got = recvmsg(guest, message, MSG_PEEK | MSG_CMSG_CLOEXEC);
-    while (got < 0 && errno == EINTR);
-    return got;
+    return shl_channel_recvmsg(guest, message, MSG_PEEK | MSG_CMSG_CLOEXEC);
 }
 
 /* What a guest who knows the secret hands in; -1 if that is nothing. */
@@ -130,8 +126,12 @@ static int look_at_fd(const struct shl_door *door, int *ret_fd)
         struct cmsghdr header;
         char bytes[CMSG_SPACE(sizeof(int))];
     } control;
+    uint64_t secret;
+    struct iovec part = { &secret, sizeof secret };
     /* Not CMSG_SPACE: behind the padding the kernel would find room for a second one. */
-    struct msghdr message = { .msg_control = control.bytes,
+    struct msghdr message = { .msg_iov = &part,
+                              .msg_iovlen = 1,
+                              .msg_control = control.bytes,
                               .msg_controllen = CMSG_LEN(sizeof(int)) };
     if (peek(door->guest, &message) < 0)
         return system_error();

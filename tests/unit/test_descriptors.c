@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -11,6 +12,7 @@
 #include <sys/un.h>
 
 #include "os/channel.h"
+#include "os/chaos.h"
 #include "os/door.h"
 
 TestSuite(descriptors, .timeout = 120);
@@ -353,4 +355,69 @@ Test(descriptors, strangers_do_not_keep_who_takes, .timeout = 60)
     assert_code(shl_door_take(&door, getpid(), &gone, &fd), -EAGAIN);
     cr_assert_eq(gone, waiting - SHL_DOOR_GUESTS_MAX);
     shl_door_close(&door);
+}
+
+/* --- who sends, and goes at once ------------------------------------------------------------- */
+
+enum { SENT = 50000 };
+
+static struct {
+    _Atomic int end; /* to send at and to close; -1: none */
+    _Atomic bool stop;
+} rush;
+
+static void *sends_and_goes(void *unused)
+{
+    while (!rush.stop) {
+        const int end = rush.end;
+        if (end < 0)
+            continue;
+        rush.end = -1;
+        cr_assert_eq(send(end, "x", 1, 0), 1);
+        close(end);
+    }
+    return unused;
+}
+
+/* Is the packet found whose sender is gone by then? */
+static bool comes_through(void)
+{
+    int ends[2];
+    char byte;
+    ssize_t got;
+    struct iovec part = { &byte, 1 };
+    struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
+    rush.end = ends[0];
+    do
+        got = shl_channel_recvmsg(ends[1], &message, MSG_PEEK);
+    while (got < 0 && errno == EAGAIN);
+    close(ends[1]);
+    return got == 1;
+}
+
+static int count_through(int most)
+{
+    pthread_t thread;
+    int count = 0;
+    rush.stop = false;
+    rush.end = -1;
+    cr_assert_eq(pthread_create(&thread, NULL, sends_and_goes, NULL), 0);
+    while (count < most && comes_through())
+        count++;
+    rush.stop = true;
+    pthread_join(thread, NULL);
+    return count;
+}
+
+/* 2.14: the kernel may answer that he has gone before it has seen what he left. */
+Test(descriptors, none_is_lost_whose_sender_goes_at_once_2_14, .timeout = 60)
+{
+    cr_assert_eq(count_through(SENT), SENT);
+}
+
+Test(descriptors, mistake_of_believing_the_end_is_noticed, .timeout = 60)
+{
+    shl_mistake = "channel.end";
+    cr_assert_lt(count_through(INT32_MAX), INT32_MAX);
 }
