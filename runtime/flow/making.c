@@ -15,7 +15,7 @@ int shl_queue_init(const struct shl_segment *segment, struct object_shm *object,
     struct shl_place place;
     if (!cells || !shl_place_find(cells, &place))
         return shl_error_code();
-    shl_object_part(&place, object);
+    shl_object_part(&place, atom_load_relaxed(&object->self));
     shl_cells_init(segment, call.cells, shl_offset(segment, cells), capacity, 0);
     return 0;
 }

@@ -78,7 +78,7 @@ int shl_ring_init(const struct ring_call *call, uint64_t capacity)
     struct shl_place place;
     if (!make_store(call, count, &place))
         return shl_error_code();
-    shl_object_part(&place, call->object);
+    shl_object_part(&place, atom_load_relaxed(&call->object->self));
     shl_store_init(call, count, shl_offset(call->segment, shl_payload(place.block)));
     atom_store_relaxed(&ring->capacity, capacity);
     ring->least = count;
@@ -210,7 +210,10 @@ static int resize(const struct ring_call *call, uint64_t seen, uint64_t cells_co
     int code = way(call, TAIL, &tail);
     if (code < 0)
         return code;
-    if (shl_store_of(call->ring) == seen) {
+    uint64_t count = RING_POSITION(tail - atom_load_relaxed(&call->ring->head.word));
+    if (count > store_mask(shl_store_of(call->ring)) + 1) {
+        code = shl_error(-EUCLEAN, damaged);
+    } else if (shl_store_of(call->ring) == seen && count == full) {
         bool is_made = make_store(call, cells_count, &to);
         code = is_made ? move_to(call, tail, &to, cells_count, full, way) : shl_error_code();
     }
@@ -224,10 +227,11 @@ static SHL_COLD int grow(const struct ring_call *call)
     return resize(call, store, 2 * count, count, shl_side_enter);
 }
 
-/* Has it grown, and was drained? */
+/* Was it drained, and has grown, or one who made it small died with the larger store left? */
 static bool is_too_large(const struct ring_shm *ring)
 {
-    return grows(ring) && store_mask(shl_store_of(ring)) >= ring->least &&
+    bool is_larger = store_mask(shl_store_of(ring)) >= ring->least;
+    return grows(ring) && (is_larger || atom_load_relaxed(&ring->spare) != 0) &&
            shl_ring_count(ring) == 0;
 }
 

@@ -151,8 +151,8 @@ int shl_store_move(const struct ring_call *call, uint64_t head, uint64_t tail,
         return shl_error(-EUCLEAN, damaged);
     }
     atom_store_relaxed(&ring->spare, new);
-    atom_compiler_barrier(); /* if we die here, it is the process's, or it is found */
-    shl_object_part(to, call->object);
+    atom_compiler_barrier();        /* if we die here, it is the process's, or it is found */
+    shl_object_part(to, call->ref); /* the queue may have ended meanwhile */
     SHL_CHAOS("store.M4");
     if (!swap(ring, old, new)) {
         shl_object_unpart(to, call->ref, call->self);
@@ -181,7 +181,7 @@ static bool name(const struct ring_call *call, uint32_t owner, uint64_t *ret_sto
         named = shl_place_enter(call->segment, owner, store_offset(*ret_store), &place);
         /* [ring.store] acquire: what was named is still the ring's. */
     } while (shl_store_of(call->ring) != *ret_store);
-    return named;
+    return named && store_mask(*ret_store) < shl_room(&place) / call->item_size;
 }
 
 /* The item at a position, wherever it lies by now. */

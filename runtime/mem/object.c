@@ -131,12 +131,11 @@ void shl_object_leave(const struct shl_segment *segment, struct object_shm *obje
                         block_own_make_ref(BLOCK_OBJECT, ref));
 }
 
-void shl_object_part(const struct shl_place *place, const struct object_shm *object)
+void shl_object_part(const struct shl_place *place, uint64_t ref)
 {
     uint64_t own = atom_load_relaxed(&place->block->own);
     /* relaxed: it is this process's until here, and an object's from here on */
-    atom_store_relaxed(&place->block->own,
-                       block_own_lend(BLOCK_PART, atom_load_relaxed(&object->self), own));
+    atom_store_relaxed(&place->block->own, block_own_lend(BLOCK_PART, ref, own));
 }
 
 void shl_object_unpart(const struct shl_place *place, uint64_t ref,

@@ -34,9 +34,9 @@ void shl_object_finish(const struct shl_segment *segment, enum shl_kind kind,
 /* The same for a settler, who has no hands: the place is nobody's. */
 void shl_object_abandon(struct object_shm *object, uint64_t ref);
 
-/* Makes a block of this process's the object's: it lives as long, and no longer. */
+/* Makes a block of this process's that object's: it lives as long, and no longer. */
 struct shl_place;
-void shl_object_part(const struct shl_place *place, const struct object_shm *object);
+void shl_object_part(const struct shl_place *place, uint64_t ref);
 
 /* The pool of the place at an offset, by the words of its chunk and page; -1: none is there. */
 int shl_object_pool(const struct shl_segment *segment, uint64_t offset);

@@ -155,7 +155,7 @@ static void give_block(const struct shl_segment *segment, uint64_t offset,
 {
     struct shl_place place;
     if (offset && shl_place_at(segment, offset, &place))
-        shl_object_part(&place, &process->object);
+        shl_object_part(&place, atom_load_relaxed(&process->object.self));
 }
 
 /* Takes what describe() took; the object was never visible, or its handle is stale by now. */
