@@ -122,27 +122,40 @@ static int look_around(struct tree *tree)
     return count;
 }
 
-static bool all_have_stopped(const struct tree *tree)
+/* Who does not stop waits inside the kernel, as a vfork's parent for its child, and starts nobody
+ * meanwhile; or is another user's. So often, a millisecond each time, one looks again; and longer
+ * for one who was told to stop, and would if he had a processor. */
+enum { QUIET = 0, PATIENCE = 100, PATIENCE_BUSY = 10000 };
+
+static int patience_with(const struct member *member)
 {
     struct shl_process_state now;
-    for (size_t i = 0; i < tree->count; i++)
-        if (shl_process_state(tree->list[i].pid, &now) ? !is_stopped(&now)
-                                                       : exists(tree->list[i].pidfd))
-            return false;
-    return true;
+    if (!shl_process_state(member->pid, &now))
+        return exists(member->pidfd) ? PATIENCE : QUIET;
+    if (is_stopped(&now))
+        return QUIET;
+    return member->stopped && now.state != 'D' ? PATIENCE_BUSY : PATIENCE;
 }
 
-/* Who does not stop waits inside the kernel, as a vfork's parent for its child, and starts nobody
- * meanwhile; or is another user's. So often, a millisecond each time, one looks again. */
-enum { PATIENCE = 100 };
+/* QUIET: all have stopped. */
+static int patience(const struct tree *tree)
+{
+    int most = QUIET;
+    for (size_t i = 0; i < tree->count; i++) {
+        int with = patience_with(&tree->list[i]);
+        most = with > most ? with : most;
+    }
+    return most;
+}
 
 static int find_all(struct tree *tree)
 {
-    for (int i = 0; i < PATIENCE; i++) {
-        bool quiet = all_have_stopped(tree);
+    for (int i = 0, most = PATIENCE; i < most; i++) {
+        most = patience(tree);
         int found = look_around(tree);
-        if (found < 0 || (found == 0 && quiet))
+        if (found < 0 || (found == 0 && most == QUIET))
             return found;
+        most = most > PATIENCE ? most : PATIENCE;
         if (found == 0)
             shl_child_pause();
     }
