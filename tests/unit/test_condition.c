@@ -236,7 +236,7 @@ Test(condition, wait_tells_whether_it_was_notified_1_13_3, .timeout = 20)
 /* --- predicates ----------------------------------------------------------------------------- */
 
 struct predicate {
-    int calls, true_at; /* the call from which on it is true */
+    _Atomic int calls, true_at; /* the call from which on it is true */
 };
 
 static bool counts_calls(void *context)
@@ -304,24 +304,16 @@ static void *waits_for_a_number(void *argument)
     return NULL;
 }
 
-static int calls_of(const struct predicate *predicate)
-{
-    take();
-    const int calls = predicate->calls;
-    give();
-    return calls;
-}
-
 /* 1.13.4 2.21 */
 Test(condition, wait_for_goes_on_waiting_while_it_is_false_1_13_4_2_21, .timeout = 20)
 {
     struct predicate predicate = { .true_at = 6 };
     at.condition = condition_new();
     const pthread_t thread = thread_start(waits_for_a_number, &predicate);
-    cr_assert(harness_until(calls_of(&predicate) == 1));
+    cr_assert(harness_until(predicate.calls == 1));
     for (int i = 1; i < 6; i++) {
         notify(1);
-        cr_assert(harness_until(calls_of(&predicate) == i + 1));
+        cr_assert(harness_until(predicate.calls == i + 1));
     }
     thread_ends(thread);
     cr_assert_eq(predicate.calls, 6);
