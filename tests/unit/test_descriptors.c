@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -359,7 +360,7 @@ Test(descriptors, strangers_do_not_keep_who_takes, .timeout = 60)
 
 /* --- who sends, and goes at once ------------------------------------------------------------- */
 
-enum { SENT = 50000 };
+enum { SENT = 5000 };
 
 static struct {
     _Atomic int end; /* to send at and to close; -1: none */
@@ -370,8 +371,10 @@ static void *sends_and_goes(void *unused)
 {
     while (!rush.stop) {
         const int end = rush.end;
-        if (end < 0)
+        if (end < 0) {
+            sched_yield();
             continue;
+        }
         rush.end = -1;
         cr_assert_eq(send(end, "x", 1, 0), 1);
         close(end);
@@ -411,13 +414,9 @@ static int count_through(int most)
 }
 
 /* 2.14: the kernel may answer that he has gone before it has seen what he left. */
-Test(descriptors, none_is_lost_whose_sender_goes_at_once_2_14, .timeout = 60)
+Test(descriptors, none_is_lost_whose_sender_goes_at_once_2_14, .timeout = 120)
 {
     cr_assert_eq(count_through(SENT), SENT);
-}
-
-Test(descriptors, mistake_of_believing_the_end_is_noticed, .timeout = 60)
-{
     shl_mistake = "channel.end";
     cr_assert_lt(count_through(INT32_MAX), INT32_MAX);
 }
