@@ -15,7 +15,13 @@
 
 TestSuite(store, .timeout = 120);
 
-enum { MANY = 100000, THREADS = 2, ITEMS = 20000, VALUE_MAX = SHOAL_QUEUE_VALUE_SIZE_MAX };
+enum {
+    MANY = 100000,
+    THREADS = 2,
+    ITEMS = 20000,
+    AT_ONCE = 3000,
+    VALUE_MAX = SHOAL_QUEUE_VALUE_SIZE_MAX
+};
 
 static const shoal_queue_options kinds[] = {
     { .joinable = true },         { .bulk = true },
@@ -237,6 +243,11 @@ Test(store, that_is_damaged_is_told, .timeout = 120)
         ring->tail.word = position;
     }
     ring->store = good;
+    /* Its head before its tail: it is as full as no ring can be. */
+    const uint64_t position = RING_POSITION(ring->tail.word);
+    ring->head.word = ring->tail.other = position + 1;
+    assert_code(put_number(queue, 8, 1), -EUCLEAN);
+    ring->head.word = ring->head.other = ring->tail.other = position;
     /* A spare block that is none: what is in use is not freed, and foreign memory neither. */
     uint64_t *foreign = shoal_alloc(8);
     const uint64_t spares[] = { good, 1, UINT64_MAX,
@@ -315,7 +326,8 @@ static void *sums_up(void *stop)
 {
     while (!*(_Atomic bool *)stop) {
         shoal_queue_counters counters;
-        failures += shoal_queue_stats(shared, &counters) != 0 || counters.size % 8 != 0;
+        failures += shoal_queue_stats(shared, &counters) != 0 || counters.size % 8 != 0 ||
+                    counters.size > 8 * AT_ONCE;
     }
     return NULL;
 }
@@ -336,10 +348,10 @@ Test(store, is_looked_into_while_it_moves, .timeout = 120)
     _Atomic bool stop = false;
     pthread_t thread;
     shared = queue_in((shoal_segment){ 0 }, kinds[1]);
-    fill_and_drain(3000);
+    fill_and_drain(AT_ONCE);
     cr_assert_eq(pthread_create(&thread, NULL, sums_up, &stop), 0);
     for (int round = 0; round < 50; round++)
-        fill_and_drain(3000);
+        fill_and_drain(AT_ONCE);
     stop = true;
     pthread_join(thread, NULL);
     cr_assert_eq(failures, 0, "%u failures", failures);
