@@ -529,7 +529,6 @@ static void free_contents(struct ring_call *call)
 {
     uint64_t descriptor;
     struct shl_visit all = { call->segment, 0, call->ref, free_message, call };
-    struct shl_place place;
     if (call->is_owned && call->cells)
         shl_cells_visit(call->cells, &all);
     else if (call->is_owned)
@@ -539,9 +538,8 @@ static void free_contents(struct ring_call *call)
         shl_joinable_drop_returned(call);
     if (!call->cells)
         shl_store_free(call);
-    else if (call->cells->cells < call->segment->size &&
-             shl_place_at(call->segment, call->cells->cells, &place))
-        shl_object_unpart(&place, call->ref, call->self);
+    else
+        shl_object_free_part(call->segment, call->cells->cells, call->ref, call->self);
 }
 
 void shl_queue_unmake(const struct shl_segment *segment, struct object_shm *object)

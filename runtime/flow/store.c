@@ -109,20 +109,19 @@ static bool copy(const struct ring_call *call, uint64_t old, uint64_t new, uint6
 
 static const char damaged[] = "a process damaged the queue";
 
-static void free_part(const struct ring_call *call, uint64_t offset)
+static void free_store(const struct ring_call *call, uint64_t store)
 {
-    struct shl_place place;
-    if (offset != 0 && offset < call->segment->size && shl_place_at(call->segment, offset, &place))
-        shl_object_unpart(&place, call->ref, call->self);
+    shl_object_free_part(call->segment, store_offset(store), call->ref, call->self);
 }
 
 /* M1, M5. It need not be the queue's: another process may have damaged the ring, or died between
  * the two steps. */
 static void free_spare(const struct ring_call *call)
 {
-    uint64_t spare = store_offset(atom_load_relaxed(&call->ring->spare));
-    if (spare != store_offset(shl_store_of(call->ring)) && !SHL_MISTAKE("store.spare"))
-        free_part(call, spare);
+    uint64_t spare = atom_load_relaxed(&call->ring->spare);
+    bool is_used = store_offset(spare) == store_offset(shl_store_of(call->ring));
+    if (spare != 0 && !is_used && !SHL_MISTAKE("store.spare"))
+        free_store(call, spare);
     SHL_CHAOS("store.freed");
     atom_store_relaxed(&call->ring->spare, 0);
 }
@@ -155,7 +154,7 @@ int shl_store_move(const struct ring_call *call, uint64_t head, uint64_t tail,
     shl_object_part(to, call->ref); /* the queue may have ended meanwhile */
     SHL_CHAOS("store.M4");
     if (!swap(ring, old, new)) {
-        shl_object_unpart(to, call->ref, call->self);
+        free_store(call, new);
         return shl_error(-EUCLEAN, damaged);
     }
     SHL_CHAOS("store.M5");
@@ -166,7 +165,7 @@ int shl_store_move(const struct ring_call *call, uint64_t head, uint64_t tail,
 void shl_store_free(const struct ring_call *call)
 {
     free_spare(call);
-    free_part(call, store_offset(shl_store_of(call->ring)));
+    free_store(call, shl_store_of(call->ring));
 }
 
 /* --- looking ---------------------------------------------------------------------------------- */

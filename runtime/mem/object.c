@@ -138,16 +138,19 @@ void shl_object_part(const struct shl_place *place, uint64_t ref)
     atom_store_relaxed(&place->block->own, block_own_lend(BLOCK_PART, ref, own));
 }
 
-void shl_object_unpart(const struct shl_place *place, uint64_t ref,
-                       const struct shl_attachment *self)
+void shl_object_free_part(const struct shl_segment *segment, uint64_t offset, uint64_t ref,
+                          const struct shl_attachment *self)
 {
-    uint64_t own = atom_load_relaxed(&place->block->own);
+    struct shl_place place;
+    if (offset >= segment->size || !shl_place_at(segment, offset, &place))
+        return;
+    uint64_t own = atom_load_relaxed(&place.block->own);
     uint64_t mine = block_own_make(BLOCK_OWNED, self->process_owner, block_own_seq_lent(own));
     /* Who finished the object before may have freed it, and it may be another one's. */
     if (block_own_is_lent(own, BLOCK_PART, ref) &&
         /* [journal.message] acquire <- J3; [cells.freed] release -> shl_cells_visit(). */
-        atom_cas_acq_rel_64(&place->block->own, own, mine))
-        shl_free(place);
+        atom_cas_acq_rel_64(&place.block->own, own, mine))
+        shl_free(&place);
 }
 
 /* The object of that kind in the segment that its handle names, if it is attached. */
