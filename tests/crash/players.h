@@ -639,6 +639,29 @@ static void store_is_full(void)
     CHILD_CHECK(puts_word('x', SHOAL_NOW) == 0);
 }
 
+/* It has grown, and was drained. */
+static void store_is_empty(void)
+{
+    store_is_full();
+    CHILD_CHECK(puts_word('y', SHOAL_NOW) == 0);
+    CHILD_CHECK(gets_word(SHOAL_NOW) == 'x' && gets_word(SHOAL_NOW) == 'y');
+}
+
+static int finds_nothing(void)
+{
+    return gets_word(SHOAL_NOW) == -ETIMEDOUT ? 0 : -EIO;
+}
+
+/* The next one who finds it empty leaves no block beside its store. */
+static void store_is_small(void)
+{
+    while (gets_word(SHOAL_NOW) > 0) {}
+    const struct shl_found *found = shl_find(words.ref, KIND_QUEUE);
+    const struct ring_shm *ring = &((struct queue_shm *)found->object)->ring;
+    CHILD_CHECK(ring->spare == 0 && store_mask(ring->store) == 0);
+    CHILD_CHECK(shoal_queue_destroy(words) == 0);
+}
+
 /* Who moves it holds both sides. */
 static void nobody_can_move(void)
 {

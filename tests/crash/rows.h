@@ -161,6 +161,14 @@ static const struct row store_rows[] = {
       .after = store_works },
 };
 
+/* Likewise to a smaller one. */
+static const struct row small_store_rows[] = {
+    { "store.M4", "is about to move to a small store", .act = finds_nothing, .other = finds_nothing,
+      .before = store_is_empty, .after = store_is_small },
+    { "store.M5", "has moved to a small store", .act = finds_nothing, .other = finds_nothing,
+      .before = store_is_empty, .after = store_is_small },
+};
+
 /* At each of these points, in whatever wait, nothing has been taken yet. */
 static const char *const park_points[] = { "park.W1", "park.W2", "park.W3", "park.W4" };
 

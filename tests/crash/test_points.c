@@ -64,6 +64,7 @@ Test(points, of_chains_of_rings, .timeout = 120)
 Test(points, of_stores_that_move, .timeout = 120)
 {
     play_all(store_rows, COUNT_OF(store_rows));
+    play_all(small_store_rows, COUNT_OF(small_store_rows));
 }
 
 Test(points, of_every_wait, .timeout = 300)

@@ -12,6 +12,7 @@
 
 #include "memory.h"
 #include "os/chaos.h"
+#include "os/futex.h"
 
 TestSuite(store, .timeout = 120);
 
@@ -356,4 +357,46 @@ Test(store, is_looked_into_while_it_moves, .timeout = 120)
     pthread_join(thread, NULL);
     cr_assert_eq(failures, 0, "%u failures", failures);
     assert_code(shoal_queue_destroy(shared), 0);
+}
+
+/* --- the queue's end meanwhile --------------------------------------------------------------- */
+
+static struct {
+    shoal_queue queue;
+    atom32 stalled, released;
+} mover;
+
+static void *enlarges(void *unused)
+{
+    shl_chaos_plan(&(struct shl_chaos_plan){ .point = "store.M1",
+                                             .action = SHL_CHAOS_STALL,
+                                             .stalled = &mover.stalled,
+                                             .released = &mover.released });
+    failures += put_number(mover.queue, 8, 2) == 0;
+    return unused;
+}
+
+/* It ends with its creator, say, while a put moves it: both stores are the queue's that was. */
+Test(store, leaves_nothing_of_a_queue_that_ends_meanwhile, .timeout = 60)
+{
+    pthread_t thread;
+    shoal_free(shoal_alloc(1));
+    const shoal_audit before = memory_audit((shoal_segment){ 0 });
+    mover.queue = queue_in((shoal_segment){ 0 }, kinds[3]);
+    const struct shl_found *found = shl_find(mover.queue.ref, KIND_QUEUE);
+    cr_assert(store_shrink(mover.queue.ref));
+    assert_code(put_number(mover.queue, 8, 1), 0);
+    cr_assert_eq(pthread_create(&thread, NULL, enlarges, NULL), 0);
+    /* [chaos.stall] acquire <- stall(). */
+    cr_assert(harness_until(atom_load_acquire(&mover.stalled)));
+    cr_assert(shl_object_expire(found->object, mover.queue.ref));
+    /* [chaos.stall] release -> stall(). */
+    atom_store_release(&mover.released, 1);
+    shl_futex_wake(&mover.released, 1);
+    pthread_join(thread, NULL);
+    cr_assert_eq(failures, 0);
+    shl_object_finish(shl_segment_family(), KIND_QUEUE, found->object, mover.queue.ref);
+    const shoal_audit after = memory_audit((shoal_segment){ 0 });
+    cr_assert(after.objects == before.objects && after.lost == 0 && after.owned == before.owned,
+              "%llu bytes of objects", (unsigned long long)after.objects);
 }
