@@ -27,7 +27,8 @@ SHOAL_BEGIN_DECLS
  *          dead.
  * Returns: 0; -ETIMEDOUT full at the deadline; -ECANCELED full when the cancel event was set;
  *          -EPIPE shut down; -EPERM the queue has another producer who alone may; -EINVAL another
- *          size, or not a queue of values; -ESTALE the queue is gone, or the cancel event.
+ *          size, or not a queue of values; -ENOMEM without a capacity, and no memory; -ESTALE the
+ *          queue is gone, or the cancel event; -EUCLEAN a process damaged the queue.
  * Python:  Queue.put(obj, block, timeout) of a number or a small struct.
  */
 SHOAL_MUST int shoal_queue_put_value(shoal_queue queue, const void *value, size_t size,
