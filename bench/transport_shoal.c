@@ -60,40 +60,38 @@ const struct transport transport_shoal = { .name = "shoal",
 
 static int open_values_as(struct channel *channel, shoal_queue_options options)
 {
-    options.capacity_count = channel_capacity(channel);
     options.value_size = channel->size;
     return shoal_queue_create(&options, &channel->queue);
 }
 
 static int open_values(struct channel *channel)
 {
-    return open_values_as(channel, (shoal_queue_options){ 0 });
+    return open_values_as(channel,
+                          (shoal_queue_options){ .capacity_count = channel_capacity(channel) });
 }
 
 static int open_single(struct channel *channel)
 {
-    return open_values_as(
-        channel, (shoal_queue_options){ .single_producer = true, .single_consumer = true });
+    return open_values_as(channel,
+                          (shoal_queue_options){ .capacity_count = channel_capacity(channel),
+                                                 .single_producer = true,
+                                                 .single_consumer = true });
 }
 
 static int open_bulk(struct channel *channel)
 {
-    return open_values_as(channel, (shoal_queue_options){ .bulk = true });
+    return open_values_as(channel, (shoal_queue_options){
+                                       .capacity_count = channel_capacity(channel), .bulk = true });
 }
 
-/* Without a capacity: they grow. */
 static int open_unbounded(struct channel *channel)
 {
-    const shoal_queue_options options = { .value_size = channel->size };
-
-    return shoal_queue_create(&options, &channel->queue);
+    return open_values_as(channel, (shoal_queue_options){ 0 });
 }
 
 static int open_bulk_unbounded(struct channel *channel)
 {
-    const shoal_queue_options options = { .value_size = channel->size, .bulk = true };
-
-    return shoal_queue_create(&options, &channel->queue);
+    return open_values_as(channel, (shoal_queue_options){ .bulk = true });
 }
 
 static int send_value(struct channel *channel, const void *message)
