@@ -171,14 +171,6 @@ static const char *judge(void)
     return wrong ? wrong : machine.kills == 0 ? judge_rings() : NULL;
 }
 
-static bool others_have_ended(void)
-{
-    for (unsigned i = 0; i + 1 < threads_count; i++)
-        if (machine.threads[i].phase != DONE && machine.threads[i].phase != DEAD)
-            return false;
-    return true;
-}
-
 static void settle(void)
 {
     machine_await(others_have_ended);

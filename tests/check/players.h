@@ -55,6 +55,15 @@ static inline void two_takers(unsigned self)
         put(self, i);
 }
 
+/* All but the last one, who comes behind them. */
+static inline bool others_have_ended(void)
+{
+    for (unsigned i = 0; i + 1 < threads_count; i++)
+        if (machine.threads[i].phase != DONE && machine.threads[i].phase != DEAD)
+            return false;
+    return true;
+}
+
 /* What was put was taken or is one of those there, but for what died with its taker; and who sleeps
  * must. */
 static inline const char *judge_items(uint64_t there, uint64_t capacity, const atom32 *not_empty)

@@ -123,14 +123,6 @@ static void begin_grown(void)
     take(0);
 }
 
-static bool others_have_ended(void)
-{
-    for (unsigned i = 0; i + 1 < threads_count; i++)
-        if (machine.threads[i].phase != DONE && machine.threads[i].phase != DEAD)
-            return false;
-    return true;
-}
-
 /* Behind all others: what is left is taken, and the queue ends. */
 static void settle_and_end(unsigned self)
 {

@@ -2,16 +2,16 @@
 #include "chain.h"
 
 #include <errno.h>
-#include <pthread.h>
 
 #include <shoal/stats.h>
 #include <shoal/values.h>
 
+#include "crowd.h"
 #include "memory.h"
 
 TestSuite(chain, .timeout = 120);
 
-enum { MANY = 100000, THREADS = 2, ITEMS = 20000 };
+enum { MANY = 100000 };
 
 static void put_value(shoal_queue queue, uint64_t value)
 {
@@ -154,56 +154,9 @@ Test(chain, that_is_damaged_is_told, .timeout = 120)
     assert_code(shoal_queue_destroy(other), 0);
 }
 
-/* --- many at once ---------------------------------------------------------------------------- */
-
-static shoal_queue shared;
-static _Atomic unsigned failures;
-static _Atomic uint32_t seen[THREADS][ITEMS];
-
-static void *puts_values(void *argument)
-{
-    const uint64_t self = *(const uint64_t *)argument;
-    for (uint64_t i = 0; i < ITEMS; i++) {
-        const uint64_t value = self << 32 | i;
-        failures += shoal_queue_put_value(shared, &value, sizeof value, harness_deadline()) != 0;
-    }
-    return NULL;
-}
-
-static void *gets_values(void *argument)
-{
-    int64_t last[THREADS] = { -1, -1 };
-    uint64_t value;
-    (void)argument;
-    while (shoal_queue_get_value(shared, &value, sizeof value, harness_deadline()) == 0) {
-        const uint64_t putter = value >> 32, number = value & UINT32_MAX;
-        failures += putter >= THREADS || (int64_t)number <= last[putter];
-        last[putter % THREADS] = (int64_t)number;
-        seen[putter % THREADS][number % ITEMS]++;
-    }
-    return NULL;
-}
-
 Test(chain, hands_each_item_on_once_and_in_its_producer_s_order, .timeout = 120)
 {
-    pthread_t threads[2 * THREADS];
-    uint64_t numbers[2 * THREADS];
-    shared = values_of(sizeof(uint64_t), 0);
-    cr_assert(chain_shrink(shared.ref));
-    for (uint64_t i = 0; i < 2 * THREADS; i++) {
-        numbers[i] = i;
-        cr_assert_eq(
-            pthread_create(&threads[i], NULL, i < THREADS ? puts_values : gets_values, &numbers[i]),
-            0);
-    }
-    for (unsigned i = 0; i < 2 * THREADS; i++) {
-        if (i == THREADS)
-            assert_code(shoal_queue_shutdown(shared), 0);
-        pthread_join(threads[i], NULL);
-    }
-    cr_assert_eq(failures, 0, "%u failures", failures);
-    for (unsigned i = 0; i < THREADS; i++)
-        for (unsigned k = 0; k < ITEMS; k++)
-            cr_assert_eq(seen[i][k], 1);
-    assert_code(shoal_queue_destroy(shared), 0);
+    const shoal_queue queue = values_of(sizeof(uint64_t), 0);
+    cr_assert(chain_shrink(queue.ref));
+    crowd_hands_on(queue, sizeof(uint64_t));
 }

@@ -10,6 +10,7 @@
 #include <shoal/stats.h>
 #include <shoal/values.h>
 
+#include "crowd.h"
 #include "memory.h"
 #include "os/chaos.h"
 #include "os/futex.h"
@@ -270,57 +271,15 @@ Test(store, that_is_damaged_is_told, .timeout = 120)
 
 /* --- many at once ---------------------------------------------------------------------------- */
 
-static shoal_queue shared;
-static _Atomic unsigned failures;
-static _Atomic uint32_t seen[THREADS][ITEMS];
-
-static void *puts_values(void *argument)
-{
-    const uint64_t self = *(const uint64_t *)argument;
-    for (uint64_t i = 0; i < ITEMS; i++) {
-        const uint64_t value[2] = { self << 32 | i };
-        failures += shoal_queue_put_value(shared, value, sizeof value, harness_deadline()) != 0;
-    }
-    return NULL;
-}
-
-static void *gets_values(void *argument)
-{
-    int64_t last[THREADS] = { -1, -1 };
-    uint64_t value[2];
-    (void)argument;
-    while (shoal_queue_get_value(shared, value, sizeof value, harness_deadline()) == 0) {
-        const uint64_t putter = value[0] >> 32, number = value[0] & UINT32_MAX;
-        failures += putter >= THREADS || (int64_t)number <= last[putter];
-        last[putter % THREADS] = (int64_t)number;
-        seen[putter % THREADS][number % ITEMS]++;
-    }
-    return NULL;
-}
-
 Test(store, hands_each_item_on_once_and_in_its_producer_s_order, .timeout = 120)
 {
-    pthread_t threads[2 * THREADS];
-    uint64_t numbers[2 * THREADS];
-    shared = values_of(2 * sizeof(uint64_t), 0);
-    cr_assert(store_shrink(shared.ref));
-    for (uint64_t i = 0; i < 2 * THREADS; i++) {
-        numbers[i] = i;
-        cr_assert_eq(
-            pthread_create(&threads[i], NULL, i < THREADS ? puts_values : gets_values, &numbers[i]),
-            0);
-    }
-    for (unsigned i = 0; i < 2 * THREADS; i++) {
-        if (i == THREADS)
-            assert_code(shoal_queue_shutdown(shared), 0);
-        pthread_join(threads[i], NULL);
-    }
-    cr_assert_eq(failures, 0, "%u failures", failures);
-    for (unsigned i = 0; i < THREADS; i++)
-        for (unsigned k = 0; k < ITEMS; k++)
-            cr_assert_eq(seen[i][k], 1);
-    assert_code(shoal_queue_destroy(shared), 0);
+    const shoal_queue queue = values_of(2 * sizeof(uint64_t), 0);
+    cr_assert(store_shrink(queue.ref));
+    crowd_hands_on(queue, 2 * sizeof(uint64_t));
 }
+
+static shoal_queue shared;
+static _Atomic unsigned failures;
 
 /* Who adds up what is queued finds each message once, wherever it lies by then. */
 static void *sums_up(void *stop)
