@@ -41,8 +41,8 @@ void shl_object_part(const struct shl_place *place, uint64_t ref);
 /* The pool of the place at an offset, by the words of its chunk and page; -1: none is there. */
 int shl_object_pool(const struct shl_segment *segment, uint64_t offset);
 
-/* Frees the block at an offset, if it is such a one of that object's: which has ended, or needs it no
- * more. */
+/* Frees the block at an offset, if it is such a one of that object's, which has ended, or needs it
+ * no more. */
 void shl_object_free_part(const struct shl_segment *segment, uint64_t offset, uint64_t ref,
                           const struct shl_attachment *self);
 
