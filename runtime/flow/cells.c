@@ -460,34 +460,54 @@ static SHL_COLD int put_slowly(struct shl_found *found, uint64_t item, enum cell
     return code == -ETIMEDOUT || code == -EPIPE ? shl_chain_put(found, item, state) : code;
 }
 
+/* What a take answers that has taken so many items, or failed. */
+static int taken(int code)
+{
+    if (unlikely(code == 0))
+        return shl_error(-EPIPE, "an end was put for this consumer");
+    return code < 0 ? code : 0;
+}
+
 static SHL_COLD int take_slowly(struct shl_found *found, bool leaves_end, shoal_deadline deadline,
                                 void *ret_item)
 {
     int code = take_inside(found, leaves_end, deadline, ret_item);
     if (code == -EPIPE && found->is_chained)
         code = shl_chain_take(found, leaves_end, deadline, ret_item);
-    if (code == 0)
-        return shl_error(-EPIPE, "an end was put for this consumer");
-    return code < 0 ? code : 0;
+    return taken(code);
 }
 
 int shl_cells_put_here(struct shl_found *found, uint64_t item, enum cell_state state)
 {
     struct attempt attempt = { .found = found, .item = item, .state = state };
     int code = enter(found);
-    return code < 0 ? code : move(&attempt, SHL_PUTS, SHOAL_NOW);
+    if (unlikely(code < 0))
+        return code;
+    if (unlikely(!put_next(&attempt)))
+        return move(&attempt, SHL_PUTS, SHOAL_NOW);
+    leave(found);
+    return 0;
 }
 
 int shl_cells_take_here(struct shl_found *found, bool leaves_end, shoal_deadline deadline,
                         void *ret_item)
 {
+    struct attempt attempt = { .found = found };
     int code = enter(found);
-    return code < 0 ? code : take_inside(found, leaves_end, deadline, ret_item);
+    if (unlikely(code < 0))
+        return code;
+    if (unlikely(!take_next(&attempt)))
+        return take_inside(found, leaves_end, deadline, ret_item);
+    leave(found);
+    memcpy(ret_item, &attempt.item, sizeof attempt.item);
+    return 1;
 }
 
 int shl_cells_put(struct shl_found *found, uint64_t item, shoal_deadline deadline)
 {
     struct attempt attempt = { .found = found, .item = item, .state = CELL_FULL };
+    if (unlikely(found->is_chained && is_sealed(found)))
+        return shl_chain_put(found, item, CELL_FULL);
     int code = enter(found);
     if (unlikely(code < 0))
         return code;
@@ -507,6 +527,8 @@ int shl_cells_take(struct shl_found *found, bool leaves_end, shoal_deadline dead
                    void *ret_item)
 {
     struct attempt attempt = { .found = found };
+    if (unlikely(found->is_chained && shl_chain_has_passed(found->ring)))
+        return taken(shl_chain_take(found, leaves_end, deadline, ret_item));
     int code = enter(found);
     if (unlikely(code < 0))
         return code;

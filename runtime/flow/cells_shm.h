@@ -32,9 +32,9 @@ struct chain_shm {
     atom64 passed; /* items that were in the rings before it */
     atom64 newest; /* a hint: where to put */
     /* of the others */
-    uint64_t home; /* their queue's reference; 0: a queue's own ring. Written once */
-    atom64 maker;  /* until it is linked: who is making it, short */
-    uint64_t zero;
+    uint64_t home;   /* their queue's reference; 0: a queue's own ring. Written once */
+    atom64 maker;    /* until it is linked: who is making it, short */
+    uint64_t before; /* the ring before it; 0: the first. Written once */
 } SHL_ALIGNED(16);
 
 struct cells_shm {

@@ -12,6 +12,7 @@
 #define TRIES 8
 
 static const char damaged[] = "a process damaged the queue";
+static const char destroyed[] = "the queue was destroyed";
 
 static struct cells_shm *cells_of(struct object_shm *object)
 {
@@ -36,21 +37,22 @@ void shl_chain_init(struct chain_shm *chain)
     atom_store_relaxed(&chain->newest, 0);
     atom_store_relaxed(&chain->maker, 0);
     chain->home = 0;
+    chain->before = 0;
 }
 
 /* --- one ring -------------------------------------------------------------------------------- */
 
-/* A call that has come to the end of the queue's own ring. */
-static struct ring_call call_of(struct shl_found *home)
+/* A call on a queue that has grown, member by member: clearing it all takes longer than the rest. */
+static inline void describe(struct shl_found *home, struct ring_call *ret_call)
 {
-    return (struct ring_call){ .segment = home->segment,
-                               .self = home->self,
-                               .found = home,
-                               .cells = home->ring,
-                               .object = home->object,
-                               .ref = home->ref,
-                               .is_owned = home->items == ITEMS_PAYLOADS,
-                               .item_size = sizeof(uint64_t) };
+    ret_call->segment = home->segment;
+    ret_call->self = home->self;
+    ret_call->found = home;
+    ret_call->cells = home->ring;
+    ret_call->object = home->object;
+    ret_call->ref = home->ref;
+    ret_call->is_owned = home->items == ITEMS_PAYLOADS;
+    ret_call->item_size = sizeof(uint64_t);
 }
 
 /* The notes on a ring of the chain; NULL (an error may have been told) if it is gone. */
@@ -83,6 +85,15 @@ static inline void left(const struct shl_found *ring)
     shl_object_finish(ring->segment, KIND_QUEUE, ring->object, ring->ref);
 }
 
+/* E4, of a ring that is drained, or ends. */
+static void finish_before(const struct ring_call *call, const struct chain_shm *chain)
+{
+    uint64_t before = chain->before;
+    struct object_shm *object = before ? shl_object_place(call->segment, before, KIND_QUEUE) : NULL;
+    if (object)
+        shl_object_finish(call->segment, KIND_QUEUE, object, before);
+}
+
 static uint64_t oldest_of(const struct ring_call *call)
 {
     /* [chain.oldest] acquire <- E1. */
@@ -109,7 +120,7 @@ static SHL_COLD int go_on(const struct ring_call *call, const struct shl_found *
     if (ring)
         left(ring);
     if (is_over)
-        return shl_error(-ESTALE, "the queue was destroyed");
+        return shl_error(-ESTALE, destroyed);
     if (is_good && end == CELLS_SHUT)
         return -EPIPE;
     if (!ring && *ret_at == *gone)
@@ -122,7 +133,8 @@ static SHL_COLD int go_on(const struct ring_call *call, const struct shl_found *
 /* --- put ------------------------------------------------------------------------------------- */
 
 /* C1. A ring that nobody but those who settle deaths will see before C2. */
-static int make(const struct ring_call *call, uint64_t capacity, struct ring_call *ret_ring)
+static int make(const struct ring_call *call, const struct shl_found *full, uint64_t capacity,
+                struct ring_call *ret_ring)
 {
     struct object_shm *object = shl_object_create(call->segment, POOL_CELLS);
     if (!object)
@@ -136,6 +148,7 @@ static int make(const struct ring_call *call, uint64_t capacity, struct ring_cal
         return code;
     }
     cells->chain.home = call->ref;
+    cells->chain.before = full->ref == call->ref ? 0 : full->ref;
     atom_store_relaxed(&cells->chain.maker, call->self->owner);
     /* It ends with whom the queue ends: who sleeps there watches his life. */
     atom_store_relaxed(&object->creator, atom_load_relaxed(&call->object->creator));
@@ -156,7 +169,7 @@ static int make_some(const struct ring_call *call, const struct shl_found *full,
     uint64_t capacity = 2 * (uint64_t)full->capacity;
     capacity = capacity < CHAIN_CELLS_MAX ? capacity : CHAIN_CELLS_MAX;
     int code;
-    while ((code = make(call, capacity, ret_ring)) == -ENOMEM && capacity > CHAIN_CELLS_FIRST)
+    while ((code = make(call, full, capacity, ret_ring)) == -ENOMEM && capacity > CHAIN_CELLS_FIRST)
         capacity /= 2;
     return code;
 }
@@ -192,6 +205,7 @@ static int put_at(const struct ring_call *call, struct shl_found *ring, uint64_t
 
 static int put_behind(const struct ring_call *call, uint64_t item, enum cell_state state)
 {
+    REQUIRE(shl_object_is(call->object, call->ref), -ESTALE, destroyed);
     uint64_t at = atom_load_relaxed(&chain_of(call)->newest), gone = UINT64_MAX;
     for (int rounds = 0; rounds < ROUNDS_MAX; rounds++) {
         struct shl_found *ring = reach(call, at);
@@ -211,7 +225,8 @@ static int put_behind(const struct ring_call *call, uint64_t item, enum cell_sta
 
 int shl_chain_put(struct shl_found *home, uint64_t item, enum cell_state state)
 {
-    struct ring_call call = call_of(home);
+    struct ring_call call;
+    describe(home, &call);
     return put_behind(&call, item, state);
 }
 
@@ -234,11 +249,14 @@ static SHL_COLD void pass(const struct ring_call *call, struct shl_found *ring)
     SHL_CHAOS("chain.E2");
     shl_object_expire(ring->object, ring->ref);
     SHL_CHAOS("chain.E3");
+    finish_before(call, &ring->ring->chain);
 }
 
 int shl_chain_take(struct shl_found *home, bool leaves_end, shoal_deadline deadline, void *ret_item)
 {
-    struct ring_call call = call_of(home);
+    struct ring_call call;
+    describe(home, &call);
+    REQUIRE(shl_object_is(call.object, call.ref), -ESTALE, destroyed);
     uint64_t at = oldest_of(&call), gone = UINT64_MAX;
     for (int rounds = 0; rounds < ROUNDS_MAX; rounds++) {
         struct shl_found *ring = reach(&call, at);
@@ -391,6 +409,7 @@ void shl_chain_end_rings(const struct ring_call *call)
         struct object_shm *object = shl_object_place(call->segment, at, KIND_QUEUE);
         if (!object || cells_of(object)->chain.home != call->ref)
             return;
+        finish_before(call, &cells_of(object)->chain);
         struct shl_found ring = { .ref = at,
                                   .object = object,
                                   .segment = call->segment,

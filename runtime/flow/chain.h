@@ -7,8 +7,8 @@
  * with cells of its own, that no handle names, and that knows its queue: its `home`. A thread that
  * is inside names the ring in its slot, and so does the journal of one that moves a message, so
  * that neither a message nor memory is dealt with otherwise than in a queue of that ring alone: who
- * is stopped inside a ring, old or drained, keeps its cells where they are. Each call begins in the
- * first ring and comes here when it is at its end, so that a queue that never was full is as fast
+ * is stopped inside a ring, old or drained, keeps its cells where they are. A call begins in the
+ * first ring unless that has an end, or is drained, so that a queue that never was full is as fast
  * as one that has a capacity.
  *
  * Invariants
@@ -28,6 +28,8 @@
  *      The first one stays where it is, as long as the queue
  *   E2 it ends: its reference is good no more
  *   E3 its memory is freed by whoever has left it and finds it ended, and nobody inside
+ *   E4 so is that of the ring before it: one may have looked before it had ended, in E3, and be seen
+ *      to leave so late (a processor keeps a store back for a moment) that the other left it to him
  * destroy: the queue ends, with those at the last ring woken; then each ring is sealed, and ends.
  *
  * Deaths. A ring that cannot be reached, and whose maker does not live, or whose home is gone, is
@@ -42,8 +44,7 @@
  * Progress. Lock-free, as the rings: who finds the ring full makes one himself. A put that does
  * so takes time for the new cells, of which there are at most CHAIN_CELLS_MAX.
  *
- * Limits. A queue that has grown keeps its first ring, at whose end each call looks before it goes
- * on. Who is stopped inside a drained ring keeps its memory until he goes on, or dies. Who
+ * Limits. A queue that has grown keeps its first ring. Who is stopped inside a drained ring keeps its memory until he goes on, or dies. Who
  * sleeps at a ring that is chained while its queue is destroyed by one who is killed looks at a
  * tick.
  *
@@ -58,7 +59,14 @@ enum { CHAIN_CELLS_FIRST = 1024, CHAIN_CELLS_MAX = 1 << 20 };
 
 void shl_chain_init(struct chain_shm *chain);
 
-/* For who has come to the end of the first ring, whose notes these are: likewise behind it. As
+/* Is the queue's own ring drained, and others behind it? */
+static inline bool shl_chain_has_passed(const struct cells_shm *ring)
+{
+    /* relaxed: from the call on which it matters where a take begins, the look at the ring */
+    return atom_load_relaxed(&ring->chain.oldest) != 0;
+}
+
+/* For who finds the first ring at its end, whose notes these are: likewise behind it. As
  * shl_cells_put_here() and shl_cells_take_here(); put never waits: -ENOMEM. */
 int shl_chain_put(struct shl_found *home, uint64_t item, enum cell_state state);
 int shl_chain_take(struct shl_found *home, bool leaves_end, shoal_deadline deadline,

@@ -93,12 +93,17 @@ static int call_on(struct shl_found *found, shoal_deadline deadline, struct ring
     bool has_cells = found->items == ITEMS_PAYLOADS || found->items == ITEMS_VALUES;
     if (unlikely(found->items == ITEMS_UNKNOWN || (has_cells && !shl_cells_are_known(found))))
         shl_queue_learn(found);
-    *ret_call = (struct ring_call){ .segment = found->segment,
-                                    .self = found->self,
-                                    .found = found,
-                                    .object = found->object,
-                                    .ref = found->ref };
+    /* Member by member: clearing it all first takes longer than the rest. */
+    ret_call->segment = found->segment;
+    ret_call->self = found->self;
+    ret_call->found = found;
+    ret_call->object = found->object;
+    ret_call->ref = found->ref;
+    ret_call->leaves_end = false;
+    ret_call->position = NULL;
     ret_call->deadline.ns = deadline.ns;
+    ret_call->hooks = NULL;
+    ret_call->size_max = 0;
     /* Else the two words are moved as one, which waits for their stores. */
     atom_compiler_barrier();
     ret_call->deadline.cancel = deadline.cancel;
