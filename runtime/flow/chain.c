@@ -42,7 +42,7 @@ void shl_chain_init(struct chain_shm *chain)
 
 /* --- one ring -------------------------------------------------------------------------------- */
 
-/* A call on a queue that has grown, member by member: clearing it all takes longer than the rest. */
+/* A call on a queue that has grown, member by member: to clear it all takes longer. */
 static inline void describe(struct shl_found *home, struct ring_call *ret_call)
 {
     ret_call->segment = home->segment;

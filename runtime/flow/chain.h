@@ -28,8 +28,8 @@
  *      The first one stays where it is, as long as the queue
  *   E2 it ends: its reference is good no more
  *   E3 its memory is freed by whoever has left it and finds it ended, and nobody inside
- *   E4 so is that of the ring before it: one may have looked before it had ended, in E3, and be seen
- *      to leave so late (a processor keeps a store back for a moment) that the other left it to him
+ *   E4 so is that of the ring before it: one may have looked, in E3, before it had ended, and be
+ *      seen to leave so late (a store takes its time) that who ended it left it to him
  * destroy: the queue ends, with those at the last ring woken; then each ring is sealed, and ends.
  *
  * Deaths. A ring that cannot be reached, and whose maker does not live, or whose home is gone, is
@@ -44,9 +44,9 @@
  * Progress. Lock-free, as the rings: who finds the ring full makes one himself. A put that does
  * so takes time for the new cells, of which there are at most CHAIN_CELLS_MAX.
  *
- * Limits. A queue that has grown keeps its first ring. Who is stopped inside a drained ring keeps its memory until he goes on, or dies. Who
- * sleeps at a ring that is chained while its queue is destroyed by one who is killed looks at a
- * tick.
+ * Limits. A queue that has grown keeps its first ring. Who is stopped inside a drained ring keeps
+ * its memory until he goes on, or dies. Who sleeps at a ring that is chained while its queue is
+ * destroyed by one who is killed looks at a tick.
  *
  * Sources. LCRQ's list of closed rings (Morrison, Afek); the rest is ours.
  */

@@ -17,15 +17,20 @@ int shl_queue_find(shoal_queue handle, shoal_deadline deadline, struct ring_call
 /* Notes what the shortest ways need to know of a queue that was found. */
 void shl_queue_learn(struct shl_found *found);
 
-/* The shortest way: the notes, if it is a queue of cells for such items that the thread has used
- * lately at that side, and NULL (no error told) if not. That it is still there is seen when it is
- * entered. */
+/* Is what was found a queue of cells for such items that the thread has used lately at that side?
+ * That it is still there is seen when it is entered. */
+static inline bool shl_queue_has_cells(const struct shl_found *found, enum shl_items items,
+                                       unsigned side)
+{
+    return found->shortest[side] == items && shl_cells_are_known(found);
+}
+
+/* The shortest way: the notes, if it is such a one, and NULL (no error told) if not. */
 static inline struct shl_found *shl_queue_find_cells(shoal_queue handle, enum shl_items items,
                                                      unsigned side)
 {
     struct shl_found *found = shl_found_lately(handle.ref);
-    bool good = found && found->shortest[side] == items && shl_cells_are_known(found);
-    return likely(good) ? found : NULL;
+    return likely(found && shl_queue_has_cells(found, items, side)) ? found : NULL;
 }
 
 /* As shl_ring_put() and shl_ring_take(), of either ring; an end is -EPIPE. */

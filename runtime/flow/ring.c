@@ -95,41 +95,6 @@ int shl_ring_init(const struct ring_call *call, uint64_t capacity)
 
 static const char damaged[] = "a process damaged the queue";
 
-/* For how many of the wanted items is there room at position t? Looks at the head only if the last
- * look does not promise enough. */
-static uint64_t room_at(struct ring_shm *ring, uint64_t position, uint64_t wanted)
-{
-    /* relaxed: never ahead of the head, so that it errs on the safe side */
-    uint64_t capacity = shl_ring_limit(ring);
-    if (likely(RING_POSITION(position - atom_load_relaxed(&ring->tail.other)) + wanted <= capacity))
-        return wanted;
-    /* [ring.drain] acquire <- take's P5; seq_cst for [park.flag]. */
-    uint64_t head = RING_POSITION(atom_load_seq_cst(&ring->head.word));
-    atom_store_relaxed(&ring->tail.other, head);
-    uint64_t used = RING_POSITION(position - head), room = used < capacity ? capacity - used : 0;
-    return room < wanted ? room : wanted;
-}
-
-/* How many of the wanted items are there at position h? Likewise. False: more than there are cells,
- * another process has damaged the ring. */
-static bool items_at(struct ring_shm *ring, uint64_t position, uint64_t wanted, uint64_t *ret_count,
-                     bool *ret_sealed)
-{
-    uint64_t promised = RING_POSITION(atom_load_relaxed(&ring->head.other) - position);
-    uint64_t mask = store_mask(atom_load_relaxed(&ring->store));
-    *ret_count = wanted;
-    *ret_sealed = false;
-    if (likely(promised - wanted <= mask))
-        return true;
-    /* [ring.fill] acquire <- put's P5; seq_cst for [park.flag]. */
-    uint64_t tail = atom_load_seq_cst(&ring->tail.word);
-    atom_store_relaxed(&ring->head.other, RING_POSITION(tail));
-    *ret_sealed = tail & RING_SEALED;
-    uint64_t count = RING_POSITION(tail - position);
-    *ret_count = count < wanted ? count : wanted;
-    return likely(count <= mask + 1) || SHL_MISTAKE("ring.more");
-}
-
 /* The low half, or the high one. */
 static atom32 *half_of(atom64 *word, int which)
 {
@@ -144,21 +109,11 @@ static void watch_side(const struct ring_call *call, enum side which, uint64_t p
     shl_watch(watches, half_of(&call->ring->tail.word, 1))->expected = (uint32_t)(tail >> 32);
 }
 
-/*
- * Looks without entering, so that those who wait do not take the side from those who work: true if
- * nothing can be had now, with what would change that.
- */
+/* True if nothing can be had now, with what would change that. */
 static bool seems_full(const struct ring_call *call, struct shl_watches *ret_watches)
 {
-    struct ring_shm *ring = call->ring;
-    uint64_t tail = atom_load_relaxed(&ring->tail.word);
-    uint64_t capacity = atom_load_relaxed(&ring->capacity);
-    if (capacity == 0 || RING_POSITION(tail - atom_load_relaxed(&ring->tail.other)) < capacity)
-        return false;
-    /* [park.flag] seq_cst. */
-    uint64_t head = RING_POSITION(atom_load_seq_cst(&ring->head.word));
-    if (RING_POSITION(tail - head) != capacity || (tail & RING_SEALED) ||
-        !shl_object_is(call->object, call->ref))
+    uint64_t tail, head;
+    if (!shl_side_seems_full(call->ring, &tail, &head) || !shl_object_is(call->object, call->ref))
         return false;
     watch_side(call, HEAD, head, tail, ret_watches);
     return true;
@@ -166,13 +121,8 @@ static bool seems_full(const struct ring_call *call, struct shl_watches *ret_wat
 
 static bool seems_empty(const struct ring_call *call, struct shl_watches *ret_watches)
 {
-    struct ring_shm *ring = call->ring;
-    uint64_t head = RING_POSITION(atom_load_relaxed(&ring->head.word));
-    if (head != atom_load_relaxed(&ring->head.other))
-        return false;
-    /* [park.flag] seq_cst. */
-    uint64_t tail = atom_load_seq_cst(&ring->tail.word);
-    if (head != SIDE_REST(tail) || !shl_object_is(call->object, call->ref))
+    uint64_t tail;
+    if (!shl_side_seems_empty(call->ring, &tail) || !shl_object_is(call->object, call->ref))
         return false;
     watch_side(call, TAIL, tail, tail, ret_watches);
     return true;
@@ -392,7 +342,7 @@ static int try_put(void *context, struct shl_watches *ret_watches)
     uint64_t position = RING_POSITION(tail);
     if (unlikely(tail & RING_SEALED))
         return shl_side_leave_with(call, TAIL, tail, shl_error(-EPIPE, "the queue was shut down"));
-    uint64_t weight, count = room_at(ring, position, attempt->count);
+    uint64_t weight, count = shl_side_room(ring, position, attempt->count);
     if (unlikely(count == 0 && grows(ring)))
         return shl_side_leave_with(call, TAIL, tail, -ENOSPC);
     if (unlikely(count == 0 || !fits(attempt, position, &weight))) {
@@ -406,16 +356,9 @@ static int try_put(void *context, struct shl_watches *ret_watches)
         return shl_side_leave_with(call, TAIL, tail, shl_error(-EUCLEAN, damaged));
     if (unlikely(call->size_max > 0))
         count_size(&ring->tail, position, weight);
-    SHL_CHAOS("ring.P5");
     if (unlikely(ret_watches->slept))
         shl_futex_wake(&ring->not_full.bell, 1); /* while our own bell is pending: see W4 */
-    struct robust_list *pending = shl_pending_set(&ring->not_empty.bell);
-    if (SHL_MISTAKE("ring.P5"))
-        shl_pending_clear(pending);
-    shl_side_leave(call, TAIL, RING_POSITION(position + count));
-    SHL_CHAOS("ring.P6");
-    shl_park_ring(&ring->not_empty);
-    shl_pending_clear(pending);
+    shl_side_commit(call, TAIL, position + count);
     attempt->count = (uint32_t)count;
     return 0;
 }
@@ -433,7 +376,7 @@ static int try_take(void *context, struct shl_watches *ret_watches)
         return code;
     bool sealed;
     uint64_t there;
-    if (unlikely(!items_at(ring, head, attempt->count, &there, &sealed)))
+    if (unlikely(!shl_side_items(ring, head, attempt->count, &there, &sealed)))
         return shl_side_leave_with(call, HEAD, head, shl_error(-EUCLEAN, damaged));
     if (unlikely(there == 0)) {
         watch_side(call, TAIL, head, head, ret_watches);
@@ -452,17 +395,9 @@ static int try_take(void *context, struct shl_watches *ret_watches)
         return shl_side_leave_with(call, HEAD, head, shl_error(-EUCLEAN, damaged));
     if (unlikely(call->size_max > 0))
         count_size(&ring->head, head, count > 0 ? call->weigh(call, item_there(call, head)) : 0);
-    SHL_CHAOS("ring.P5");
     if (unlikely(ret_watches->slept) && !SHL_MISTAKE("ring.slept"))
         shl_futex_wake(&ring->not_empty.bell, 1); /* likewise */
-    struct robust_list *pending = shl_pending_set(&ring->not_full.bell);
-    shl_side_leave(call, HEAD, RING_POSITION(head + (count > 0 ? count : 1)));
-    SHL_CHAOS("ring.P6");
-    if (likely(call->size_max == 0))
-        shl_park_ring(&ring->not_full);
-    else
-        shl_park_ring_slow(&ring->not_full, INT32_MAX);
-    shl_pending_clear(pending);
+    shl_side_commit(call, HEAD, head + (count > 0 ? count : 1));
     attempt->count = (uint32_t)count;
     return 0;
 }

@@ -69,6 +69,83 @@ static inline int shl_side_enter(const struct ring_call *call, enum side which, 
     return unlikely(code < 0) ? code : shl_side_check(call, which, *ret_rest);
 }
 
+/* Looks without entering, so that those who wait do not take the side from those who work. */
+static inline bool shl_side_seems_full(struct ring_shm *ring, uint64_t *ret_tail,
+                                       uint64_t *ret_head)
+{
+    uint64_t tail = atom_load_relaxed(&ring->tail.word);
+    uint64_t capacity = atom_load_relaxed(&ring->capacity);
+    if (capacity == 0 || RING_POSITION(tail - atom_load_relaxed(&ring->tail.other)) < capacity)
+        return false;
+    /* [park.flag] seq_cst. */
+    uint64_t head = RING_POSITION(atom_load_seq_cst(&ring->head.word));
+    *ret_tail = tail;
+    *ret_head = head;
+    return RING_POSITION(tail - head) == capacity && !(tail & RING_SEALED);
+}
+
+static inline bool shl_side_seems_empty(struct ring_shm *ring, uint64_t *ret_tail)
+{
+    uint64_t head = RING_POSITION(atom_load_relaxed(&ring->head.word));
+    if (head != atom_load_relaxed(&ring->head.other))
+        return false;
+    /* [park.flag] seq_cst. */
+    *ret_tail = atom_load_seq_cst(&ring->tail.word);
+    return head == SIDE_REST(*ret_tail);
+}
+
+/* For how many of the wanted items is there room at position t, whose owner asks? Looks at the head
+ * only if the last look does not promise enough. */
+static inline uint64_t shl_side_room(struct ring_shm *ring, uint64_t position, uint64_t wanted)
+{
+    /* relaxed: never ahead of the head, so that it errs on the safe side */
+    uint64_t capacity = shl_ring_limit(ring);
+    if (likely(RING_POSITION(position - atom_load_relaxed(&ring->tail.other)) + wanted <= capacity))
+        return wanted;
+    /* [ring.drain] acquire <- take's P5; seq_cst for [park.flag]. */
+    uint64_t head = RING_POSITION(atom_load_seq_cst(&ring->head.word));
+    atom_store_relaxed(&ring->tail.other, head);
+    uint64_t used = RING_POSITION(position - head), room = used < capacity ? capacity - used : 0;
+    return room < wanted ? room : wanted;
+}
+
+/* How many of the wanted items are there at position h? Likewise. False: more than there are cells,
+ * another process has damaged the ring. */
+static inline bool shl_side_items(struct ring_shm *ring, uint64_t position, uint64_t wanted,
+                                  uint64_t *ret_count, bool *ret_sealed)
+{
+    uint64_t promised = RING_POSITION(atom_load_relaxed(&ring->head.other) - position);
+    uint64_t mask = store_mask(atom_load_relaxed(&ring->store));
+    *ret_count = wanted;
+    *ret_sealed = false;
+    if (likely(promised - wanted <= mask))
+        return true;
+    /* [ring.fill] acquire <- put's P5; seq_cst for [park.flag]. */
+    uint64_t tail = atom_load_seq_cst(&ring->tail.word);
+    atom_store_relaxed(&ring->head.other, RING_POSITION(tail));
+    *ret_sealed = tail & RING_SEALED;
+    uint64_t count = RING_POSITION(tail - position);
+    *ret_count = count < wanted ? count : wanted;
+    return likely(count <= mask + 1) || SHL_MISTAKE("ring.more");
+}
+
+/* P5 and P6: all before the position is filled, or drained. */
+static inline void shl_side_commit(const struct ring_call *call, enum side which, uint64_t position)
+{
+    struct bell_shm *bell = which == TAIL ? &call->ring->not_empty : &call->ring->not_full;
+    SHL_CHAOS("ring.P5");
+    struct robust_list *pending = shl_pending_set(&bell->bell);
+    if (SHL_MISTAKE("ring.P5"))
+        shl_pending_clear(pending);
+    shl_side_leave(call, which, RING_POSITION(position));
+    SHL_CHAOS("ring.P6");
+    if (likely(which == TAIL || call->size_max == 0))
+        shl_park_ring(bell);
+    else
+        shl_park_ring_slow(bell, INT32_MAX);
+    shl_pending_clear(pending);
+}
+
 /* P2, unless somebody who lives is in. */
 bool shl_side_claim_left(const struct ring_call *call, enum side which, uint64_t *ret_rest);
 /* Likewise, with P3: 0, -EBUSY, -ESTALE. */

@@ -4,7 +4,9 @@
 
 #include "flow/cells.h"
 #include "flow/queue.h"
+#include "flow/side.h"
 #include "flow/single.h"
+#include "flow/store.h"
 
 /* Of a call that is good in itself. The caller's own word for a value's size: the queue's may be
  * damaged. */
@@ -65,6 +67,90 @@ int shoal_queue_get_values(shoal_queue queue, void *ret_values, size_t size, siz
     return shl_queue_some_of(done, code, ret_count);
 }
 
+/* --- one value, by the shortest way -------------------------------------------------------- */
+
+/* What a call on a dense ring needs for one value. */
+static inline void describe(const struct shl_found *found, size_t size, struct ring_call *ret_call)
+{
+    ret_call->segment = found->segment;
+    ret_call->self = found->self;
+    ret_call->object = found->object;
+    ret_call->ref = found->ref;
+    ret_call->ring = &((struct queue_shm *)found->object)->ring;
+    ret_call->item_size = (uint32_t)size;
+    ret_call->size_max = 0;
+}
+
+/* May the thread use that side of a dense ring of such values? */
+static inline bool has_dense(const struct shl_found *found, size_t size, unsigned side)
+{
+    return found->shortest[side] == ITEMS_DENSE && size > 0 && size <= SHOAL_QUEUE_VALUE_SIZE_MAX &&
+           ((const struct queue_shm *)found->object)->value_size == size;
+}
+
+/* P2 and P3 of a side that nobody holds. */
+static inline bool enter(const struct ring_call *call, enum side which, uint64_t *ret_rest)
+{
+    atom64 *word = &shl_side(call, which)->word;
+    uint64_t seen = atom_load_relaxed(word);
+    return likely(SIDE_OWNER(seen) == 0 && shl_side_claim(call, word, seen, ret_rest)) &&
+           shl_side_check(call, which, *ret_rest) == 0;
+}
+
+/* P4, where no end was ever put, of a value that there is room for, or that is there; NULL: not so.
+ */
+static inline char *cell_at(const struct ring_call *call, uint64_t position, bool is_there)
+{
+    uint64_t count;
+    bool is_plain = is_there && atom_load_relaxed(&call->ring->ends_put) == 0;
+    SHL_CHAOS("ring.P4");
+    return likely(is_plain) ? shl_store_cells(call, shl_store_of(call->ring), position, 1, &count)
+                            : NULL;
+}
+
+/* False: nothing was put, and the long way shows why. */
+static inline bool put_dense(struct shl_found *found, const void *value, size_t size)
+{
+    uint64_t tail, head;
+    struct ring_call call;
+    describe(found, size, &call);
+    if (unlikely(shl_side_seems_full(call.ring, &tail, &head) || !enter(&call, TAIL, &tail)))
+        return false;
+    bool has_room = !(tail & RING_SEALED) && shl_side_room(call.ring, tail, 1) > 0;
+    char *cell = cell_at(&call, tail, has_room);
+    if (likely(cell)) {
+        memcpy(cell, value, size);
+        shl_side_commit(&call, TAIL, tail + 1);
+        shl_pace_hit(&found->sides[SHL_PUTS].pace, 1);
+    } else {
+        shl_side_leave(&call, TAIL, tail);
+    }
+    return cell;
+}
+
+/* Likewise of a get. */
+static inline bool get_dense(struct shl_found *found, void *ret_value, size_t size)
+{
+    bool sealed;
+    uint64_t tail, head, count;
+    struct ring_call call;
+    describe(found, size, &call);
+    if (unlikely(shl_side_seems_empty(call.ring, &tail) || !enter(&call, HEAD, &head)))
+        return false;
+    bool is_there = shl_side_items(call.ring, head, 1, &count, &sealed) && count > 0;
+    const char *cell = cell_at(&call, head, is_there);
+    if (likely(cell)) {
+        memcpy(ret_value, cell, size);
+        shl_side_commit(&call, HEAD, head + 1);
+        shl_pace_hit(&found->sides[SHL_TAKES].pace, 1);
+    } else {
+        shl_side_leave(&call, HEAD, head);
+    }
+    return cell;
+}
+
+/* --- one value ------------------------------------------------------------------------------- */
+
 static SHL_COLD int put_other_value(shoal_queue queue, const void *value, size_t size,
                                     shoal_deadline deadline)
 {
@@ -81,11 +167,15 @@ int shoal_queue_put_value(shoal_queue queue, const void *value, size_t size,
                           shoal_deadline deadline)
 {
     uint64_t item;
-    struct shl_found *found = shl_queue_find_cells(queue, ITEMS_VALUES, SHL_PUTS);
-    if (unlikely(!found || size != sizeof item || !value))
+    struct shl_found *found = shl_found_lately(queue.ref);
+    if (unlikely(!found || !value))
         return put_other_value(queue, value, size, deadline);
-    memcpy(&item, value, sizeof item);
-    return shl_cells_put(found, item, deadline);
+    if (likely(size == sizeof item && shl_queue_has_cells(found, ITEMS_VALUES, SHL_PUTS))) {
+        memcpy(&item, value, sizeof item);
+        return shl_cells_put(found, item, deadline);
+    }
+    bool done = has_dense(found, size, SHL_PUTS) && put_dense(found, value, size);
+    return likely(done) ? 0 : put_other_value(queue, value, size, deadline);
 }
 
 static SHL_COLD int get_other_value(shoal_queue queue, void *ret_value, size_t size,
@@ -102,8 +192,11 @@ static SHL_COLD int get_other_value(shoal_queue queue, void *ret_value, size_t s
 
 int shoal_queue_get_value(shoal_queue queue, void *ret_value, size_t size, shoal_deadline deadline)
 {
-    struct shl_found *found = shl_queue_find_cells(queue, ITEMS_VALUES, SHL_TAKES);
-    if (unlikely(!found || size != sizeof(uint64_t) || !ret_value))
+    struct shl_found *found = shl_found_lately(queue.ref);
+    if (unlikely(!found || !ret_value))
         return get_other_value(queue, ret_value, size, deadline);
-    return shl_cells_take(found, false, deadline, ret_value);
+    if (likely(size == sizeof(uint64_t) && shl_queue_has_cells(found, ITEMS_VALUES, SHL_TAKES)))
+        return shl_cells_take(found, false, deadline, ret_value);
+    bool done = has_dense(found, size, SHL_TAKES) && get_dense(found, ret_value, size);
+    return likely(done) ? 0 : get_other_value(queue, ret_value, size, deadline);
 }
