@@ -119,6 +119,8 @@ static inline bool put_dense(struct shl_found *found, const void *value, size_t 
     bool has_room = !(tail & RING_SEALED) && shl_side_room(call.ring, tail, 1) > 0;
     char *cell = cell_at(&call, tail, has_room);
     if (likely(cell)) {
+        if (SHL_MISTAKE("values.commit_first"))
+            shl_side_leave(&call, TAIL, RING_POSITION(tail + 1));
         memcpy(cell, value, size);
         shl_side_commit(&call, TAIL, tail + 1);
         shl_pace_hit(&found->sides[SHL_PUTS].pace, 1);

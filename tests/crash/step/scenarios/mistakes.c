@@ -9,6 +9,7 @@ const struct mistake mistakes[] = {
     { "condition.drop_grant", "condition wait", LEVEL_KILL },
     { "barrier.pending", "barrier wait of the last one", LEVEL_KILL },
     { "ring.commit_first", "dense queue put with a sleeper", LEVEL_KILL },
+    { "values.commit_first", "value put with a sleeper", LEVEL_KILL },
     { "runs.again", "alloc and free", LEVEL_KILL },
     { "pages.settled", "new run", LEVEL_KILL },
     { "object.settled", "create and destroy", LEVEL_KILL },

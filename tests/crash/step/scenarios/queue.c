@@ -10,28 +10,46 @@ enum { CAPACITY = 2, SIZE = 16 }; /* the ring's cells are of the same class */
 enum { BY_SET_UP, BY_SET_UP_2, BY_VICTIM, BY_SURVIVOR, MESSAGES, PUT = MESSAGES };
 
 static shoal_queue queue;
+static bool of_values;
 
 static int put(unsigned number, shoal_deadline deadline)
 {
     char message[SIZE];
     memset(message, 'a' + (int)number, sizeof message);
-    return shoal_queue_put_bytes(queue, message, sizeof message, deadline);
+    return of_values ? shoal_queue_put_value(queue, message, sizeof message, deadline)
+                     : shoal_queue_put_bytes(queue, message, sizeof message, deadline);
 }
 
-/* A whole message, told by its first letter. */
-static int get(shoal_deadline deadline)
+/* A whole message is told by its first letter. */
+static void tell(const char *message)
 {
-    void *payload;
-    const int code = shoal_queue_get(queue, &payload, deadline);
-    if (code < 0)
-        return code;
-    const char *message = payload;
     const unsigned number = (unsigned)(message[0] - 'a');
-    STEP_CHECK(number < MESSAGES && shoal_size(message) == SIZE);
+    STEP_CHECK(number < MESSAGES);
     for (unsigned i = 1; i < SIZE; i++)
         STEP_CHECK(message[i] == message[0]);
     if (number < MESSAGES)
         board->words[number]++;
+}
+
+static int get_value(shoal_deadline deadline)
+{
+    char message[SIZE];
+    const int code = shoal_queue_get_value(queue, message, sizeof message, deadline);
+    if (code == 0)
+        tell(message);
+    return code;
+}
+
+static int get(shoal_deadline deadline)
+{
+    void *payload;
+    if (of_values)
+        return get_value(deadline);
+    const int code = shoal_queue_get(queue, &payload, deadline);
+    if (code < 0)
+        return code;
+    STEP_CHECK(shoal_size(payload) == SIZE);
+    tell(payload);
     shoal_free(payload);
     return 0;
 }
@@ -39,6 +57,7 @@ static int get(shoal_deadline deadline)
 static void set_up(shoal_queue_options options)
 {
     options.capacity_count = CAPACITY;
+    of_values = options.value_size > 0;
     STEP_CHECK(shoal_queue_create(&options, &queue) == 0);
 }
 
@@ -50,6 +69,11 @@ static void set_up_empty(void)
 static void set_up_dense(void)
 {
     set_up((shoal_queue_options){ .bulk = true });
+}
+
+static void set_up_values(void)
+{
+    set_up((shoal_queue_options){ .value_size = SIZE });
 }
 
 static void set_up_single(void)
@@ -72,6 +96,20 @@ static void set_up_full_dense(void)
 {
     set_up_dense();
     fill();
+}
+
+static void set_up_full_values(void)
+{
+    set_up_values();
+    fill();
+}
+
+/* Then values go the shortest way. */
+static int attach_and_look(void)
+{
+    const int code = step_attach();
+    (void)shoal_queue_qsize(queue);
+    return code;
 }
 
 static int put_as_victim(void)
@@ -210,6 +248,20 @@ const struct scenario queue_scenarios[] = {
     { .name = "dense queue get with a sleeper",
       .set_up = set_up_full_dense,
       .actors = { [ROLE_VICTIM] = { step_attach, get_one },
+                  [ROLE_SURVIVOR] = { step_attach, put_as_survivor, TURN_BEFORE, .helped = true },
+                  [ROLE_SURVIVOR_2] = { step_attach, get_if_full },
+                  [ROLE_SURVIVOR_3] = { step_attach, get_if_full } },
+      .check = check_get },
+    { .name = "value put with a sleeper",
+      .set_up = set_up_values,
+      .actors = { [ROLE_VICTIM] = { attach_and_look, put_as_victim },
+                  [ROLE_SURVIVOR] = { step_attach, get_one, TURN_BEFORE, .helped = true },
+                  [ROLE_SURVIVOR_2] = { step_attach, put_if_missing },
+                  [ROLE_SURVIVOR_3] = { step_attach, put_if_missing } },
+      .check = check_put },
+    { .name = "value get with a sleeper",
+      .set_up = set_up_full_values,
+      .actors = { [ROLE_VICTIM] = { attach_and_look, get_one },
                   [ROLE_SURVIVOR] = { step_attach, put_as_survivor, TURN_BEFORE, .helped = true },
                   [ROLE_SURVIVOR_2] = { step_attach, get_if_full },
                   [ROLE_SURVIVOR_3] = { step_attach, get_if_full } },
