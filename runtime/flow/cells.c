@@ -7,6 +7,7 @@
 #include "mem/alloc.h"
 #include "mem/journal.h"
 #include "os/chaos.h"
+#include "os/membarrier.h"
 
 /* Who is outrun by so many more cells than there are waits, as if it had found none. */
 #define STEPS_MORE 1024
@@ -113,11 +114,14 @@ static void remember(struct shl_found *found, unsigned side, uint64_t turn)
 static int enter(const struct shl_found *found)
 {
     atom64 *inside = &found->self->journal->inside;
-    /* [cells.inside] seq_cst, release: named before the handle is looked at. */
-    if (SHL_MISTAKE("cells.inside"))
+    if (likely(found->self->is_light || SHL_MISTAKE("cells.inside"))) {
+        /* [cells.inside] release; who ends the queue pays for the order: are_seen(). */
         atom_store_release(inside, found->ref);
-    else
+        atom_compiler_barrier();
+    } else {
+        /* [cells.inside] seq_cst: named before the handle is looked at. */
         atom_exchange_seq_cst(inside, found->ref);
+    }
     SHL_CHAOS("cells.P1");
     /* [cells.inside] seq_cst, acquire <- shl_cells_close(). */
     if (likely(atom_load_seq_cst(&found->object->self) == found->ref))
@@ -130,6 +134,20 @@ static void leave(const struct shl_found *found)
 {
     /* [cells.inside] release -> who_is_inside(): the last look at a cell. */
     atom_store_release(&found->self->journal->inside, 0);
+}
+
+/* Behind the end of the object: from here on others that are inside are seen to be, and those that
+ * have left, and saw no end, to have left. False: the kernel does not help. */
+static bool are_seen(const struct ring_call *call)
+{
+    if (SHL_MISTAKE("cells.unseen") || shl_membarrier())
+        return true;
+    for (uint32_t i = 0; i < PEERS_MAX; i++)
+        /* [cells.inside] seq_cst <- shl_self_attach_at(). */
+        if (atom_load_seq_cst(&shl_thread_peer(call->segment, i)->journal.is_light) &&
+            i != call->self->thread && !shl_thread_slot_is_dead(call->segment, i))
+            return false;
+    return true;
 }
 
 /* The word of another live thread that is inside; NULL: nobody is. */
@@ -606,6 +624,8 @@ static bool wait_for_others(const struct ring_call *call)
 {
     uint64_t give_up = shl_clock_ns() + CLOSE_GRACE_NS;
     atom64 *inside;
+    if (!are_seen(call))
+        return false;
     for (unsigned round = 0; (inside = who_is_inside(call)); round++) {
         if (shl_park_spin(round))
             continue;
@@ -650,7 +670,7 @@ bool shl_cells_enter_ended(const struct ring_call *call, uint64_t own)
         /* [object.own] acquire <- who finished it first, and who lives there now. */
         bool is_its = SHL_MISTAKE("object.finisher") ||
                       atom_load_acquire(&call->object->own) == own;
-        if (is_its && !who_is_inside(call))
+        if (is_its && are_seen(call) && !who_is_inside(call))
             return true;
         shl_cells_leave(call);
         /* Who was inside, and tried meanwhile, has left it to this thread. */

@@ -48,7 +48,9 @@
  *   [cells.drain]  take's P4 release -> put's load of the turn, acquire: the reader is done
  *   [cells.hint]   release -> P2's load of the hint, acquire: I2 also for who begins there
  *   [cells.inside] P1 store, then look at the handle | close: end the handle, then look for those
- *                  inside: all four are seq_cst, so that one of the two sees the other
+ *                  inside: one of the two sees the other. As an end is rare, who ends a queue pays
+ *                  for that order (os/membarrier.h), and P1 is a plain store; where the kernel does
+ *                  not help all four are seq_cst
  *   [cells.closer] release -> acquire: what the last one who drained an ended ring has freed
  *   [cells.freed]  the cells' block is no part any more, release -> shl_cells_visit(), acquire
  *   P4 and the loads that decide empty and full are seq_cst for [park.flag], too.

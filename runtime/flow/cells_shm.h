@@ -34,7 +34,7 @@ struct chain_shm {
     /* of the others */
     uint64_t home;   /* their queue's reference; 0: a queue's own ring. Written once */
     atom64 maker;    /* until it is linked: who is making it, short */
-    uint64_t before; /* the ring before it; 0: the first. Written once */
+    uint64_t zero;
 } SHL_ALIGNED(16);
 
 struct cells_shm {

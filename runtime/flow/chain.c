@@ -37,7 +37,6 @@ void shl_chain_init(struct chain_shm *chain)
     atom_store_relaxed(&chain->newest, 0);
     atom_store_relaxed(&chain->maker, 0);
     chain->home = 0;
-    chain->before = 0;
 }
 
 /* --- one ring -------------------------------------------------------------------------------- */
@@ -85,15 +84,6 @@ static inline void left(const struct shl_found *ring)
     shl_object_finish(ring->segment, KIND_QUEUE, ring->object, ring->ref);
 }
 
-/* E4, of a ring that is drained, or ends. */
-static void finish_before(const struct ring_call *call, const struct chain_shm *chain)
-{
-    uint64_t before = chain->before;
-    struct object_shm *object = before ? shl_object_place(call->segment, before, KIND_QUEUE) : NULL;
-    if (object)
-        shl_object_finish(call->segment, KIND_QUEUE, object, before);
-}
-
 static uint64_t oldest_of(const struct ring_call *call)
 {
     /* [chain.oldest] acquire <- E1. */
@@ -133,8 +123,7 @@ static SHL_COLD int go_on(const struct ring_call *call, const struct shl_found *
 /* --- put ------------------------------------------------------------------------------------- */
 
 /* C1. A ring that nobody but those who settle deaths will see before C2. */
-static int make(const struct ring_call *call, const struct shl_found *full, uint64_t capacity,
-                struct ring_call *ret_ring)
+static int make(const struct ring_call *call, uint64_t capacity, struct ring_call *ret_ring)
 {
     struct object_shm *object = shl_object_create(call->segment, POOL_CELLS);
     if (!object)
@@ -148,7 +137,6 @@ static int make(const struct ring_call *call, const struct shl_found *full, uint
         return code;
     }
     cells->chain.home = call->ref;
-    cells->chain.before = full->ref == call->ref ? 0 : full->ref;
     atom_store_relaxed(&cells->chain.maker, call->self->owner);
     /* It ends with whom the queue ends: who sleeps there watches his life. */
     atom_store_relaxed(&object->creator, atom_load_relaxed(&call->object->creator));
@@ -169,7 +157,7 @@ static int make_some(const struct ring_call *call, const struct shl_found *full,
     uint64_t capacity = 2 * (uint64_t)full->capacity;
     capacity = capacity < CHAIN_CELLS_MAX ? capacity : CHAIN_CELLS_MAX;
     int code;
-    while ((code = make(call, full, capacity, ret_ring)) == -ENOMEM && capacity > CHAIN_CELLS_FIRST)
+    while ((code = make(call, capacity, ret_ring)) == -ENOMEM && capacity > CHAIN_CELLS_FIRST)
         capacity /= 2;
     return code;
 }
@@ -249,7 +237,6 @@ static SHL_COLD void pass(const struct ring_call *call, struct shl_found *ring)
     SHL_CHAOS("chain.E2");
     shl_object_expire(ring->object, ring->ref);
     SHL_CHAOS("chain.E3");
-    finish_before(call, &ring->ring->chain);
 }
 
 int shl_chain_take(struct shl_found *home, bool leaves_end, shoal_deadline deadline, void *ret_item)
@@ -409,7 +396,6 @@ void shl_chain_end_rings(const struct ring_call *call)
         struct object_shm *object = shl_object_place(call->segment, at, KIND_QUEUE);
         if (!object || cells_of(object)->chain.home != call->ref)
             return;
-        finish_before(call, &cells_of(object)->chain);
         struct shl_found ring = { .ref = at,
                                   .object = object,
                                   .segment = call->segment,

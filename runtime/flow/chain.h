@@ -28,8 +28,6 @@
  *      The first one stays where it is, as long as the queue
  *   E2 it ends: its reference is good no more
  *   E3 its memory is freed by whoever has left it and finds it ended, and nobody inside
- *   E4 so is that of the ring before it: one may have looked, in E3, before it had ended, and be
- *      seen to leave so late (a store takes its time) that who ended it left it to him
  * destroy: the queue ends, with those at the last ring woken; then each ring is sealed, and ends.
  *
  * Deaths. A ring that cannot be reached, and whose maker does not live, or whose home is gone, is

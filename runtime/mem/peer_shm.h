@@ -30,6 +30,7 @@ struct journal_shm {
     atom64 works_at; /* a page's number; 0: nowhere */
     atom64 looks_at; /* likewise, where it only reads meanwhile */
     atom64 inside;   /* the queue whose cells it may touch, see flow/cells.h; 0: none */
+    atom64 is_light; /* it names it without a barrier: see shl_cells_close() */
 };
 
 struct peer_shm {
@@ -52,7 +53,7 @@ struct peer_shm {
     char name[64];
     uint8_t padding_0[192 - 144];
     struct journal_shm journal; /* of a thread; a line of its own */
-    uint8_t padding_1[64 - 40];
+    uint8_t padding_1[64 - 48];
 };
 
 /*
@@ -79,7 +80,7 @@ struct peer_shm {
 #define SIDE_OWNER(word) ((uint32_t)((word) >> SIDE_OWNER_SHIFT))
 
 static_assert(sizeof(struct peer_shm) == PEER_SIZE, "slots do not share lines");
-static_assert(sizeof(struct journal_shm) == 40, "written before and after every message");
+static_assert(sizeof(struct journal_shm) == 48, "written before and after every message");
 static_assert(offsetof(struct peer_shm, journal) == 192, "a line of its own");
 static_assert(offsetof(struct peer_shm, word) == 48, "the words behind the mutex");
 

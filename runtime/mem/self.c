@@ -5,6 +5,7 @@
 
 #include "mem/alloc.h"
 #include "os/chaos.h"
+#include "os/membarrier.h"
 #include "os/memfd.h"
 #include "os/robust.h"
 
@@ -192,6 +193,9 @@ struct shl_attachment *shl_self_attach_at(const struct shl_segment *segment, uin
     attachment->own_of_thread = block_own_make(BLOCK_FREE, attachment->owner, 0);
     attachment->thread = thread.number;
     attachment->journal = &shl_thread_peer(segment, thread.number)->journal;
+    attachment->is_light = shl_membarrier_register();
+    /* [cells.inside] seq_cst: before it names anything. */
+    atom_exchange_seq_cst(&attachment->journal->is_light, attachment->is_light);
     attachment->epoch = epoch;
     shl_chaos_begin(thread.number, shl_shared()->process_name[0]);
     return attachment;

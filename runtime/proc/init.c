@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "mem/self.h"
 #include "os/chaos.h"
+#include "os/membarrier.h"
 #include "proc/log.h"
 #include "proc/start.h"
 
@@ -31,6 +32,7 @@ int shoal_init(int *argc, char ***argv, const shoal_init_options *options)
         code = shl_exit_hook();
     if (code < 0)
         return code;
+    (void)shl_membarrier_register(); /* takes least while there is one thread */
     bool child = shl_enter_pending();
     if (!child)
         code = shl_segment_family_create(chosen.size_max);

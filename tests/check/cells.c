@@ -312,6 +312,11 @@ static void check_ends(struct scenario like)
     like.thread = put_and_end;
     like.judge = judge_end;
     holds(&like);
+    fails(&like, "cells.unseen");
+    like.name =
+        "cells destroyed without membarrier, beside a put and a take, store buffers, 1 kill";
+    like.no_membarrier = true;
+    holds(&like);
     fails(&like, "cells.inside");
 }
 

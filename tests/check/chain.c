@@ -209,6 +209,13 @@ static void take_and_settle(unsigned self)
         settle();
 }
 
+/* Its last store may be seen later than it has looked. */
+static void take_and_pause(unsigned self)
+{
+    (void)try_to_take(self, SHOAL_NOW);
+    machine_pause();
+}
+
 /* --- the end --------------------------------------------------------------------------------- */
 
 /* A put that lengthens the chain, beside a shutdown: if it succeeds somebody has the message, and
@@ -334,6 +341,16 @@ static void check_growth(struct scenario like)
     like.begin = begin_chained;
     like.thread = take_and_settle;
     holds(&like);
+    like.name = "chain drained by 2 takers, store buffers";
+    like.store_buffers = true;
+    like.threads = 2;
+    like.thread = take_and_pause;
+    like.kills = 0;
+    like.preemptions = 2;
+    holds(&like);
+    fails(&like, "cells.unseen");
+    like.store_buffers = false;
+    like.thread = take_and_settle;
     like.name = "chain drained by 2 takers";
     like.threads = 2;
     like.kills = 0;

@@ -10,9 +10,28 @@
 #include "os/chaos.h"
 #include "os/child.h"
 #include "os/futex.h"
+#include "os/membarrier.h"
 #include "os/robust.h"
 
 enum { PID_FIRST = 1000 };
+
+/* --- store buffers --------------------------------------------------------------------------- */
+
+bool shl_membarrier_register(void)
+{
+    return has_membarrier;
+}
+
+bool shl_membarrier(void)
+{
+    if (!has_membarrier)
+        return false;
+    machine_arrive(OP_MEMBARRIER, NULL);
+    for (unsigned i = 0; i < threads_count; i++)
+        machine_drain(&machine.threads[i]);
+    machine_note(OP_MEMBARRIER, NULL, (struct spot){ "barrier", __func__ }, 0, 0, false);
+    return true;
+}
 
 /* --- futexes -------------------------------------------------------------------------------- */
 

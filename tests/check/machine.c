@@ -19,7 +19,7 @@ enum { CLEARED_BELOW = 8192, WORDS_MAX = 16384, ACCESSES_MAX = 400000, KERNEL_BI
 struct machine machine;
 struct thread *current = machine.threads;
 unsigned threads_count;
-bool has_store_buffers;
+bool has_store_buffers, has_membarrier;
 struct region regions[REGIONS_MAX];
 unsigned regions_count;
 const char *machine_failure;

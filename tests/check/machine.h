@@ -15,7 +15,7 @@
  *           ends when a watched word has changed, or somebody has died since its last one, since a
  *           look at the same things finds the same; a tick comes only where a scenario says so
  * Its processor may have store buffers (x86): stores wait in the order of the program, and anything
- * but a load drains them.
+ * but a load drains them; shl_membarrier() those of all threads.
  */
 #ifndef CHECK_MACHINE_H
 #define CHECK_MACHINE_H
@@ -44,6 +44,7 @@ enum op {
     OP_ASLEEP,
     OP_WAKE,
     OP_AWAIT,
+    OP_MEMBARRIER,
     OP_PRIVATE
 };
 
@@ -97,7 +98,7 @@ struct machine {
 extern struct machine machine;
 extern struct thread *current;
 extern unsigned threads_count;
-extern bool has_store_buffers;
+extern bool has_store_buffers, has_membarrier;
 
 /* --- for search.c --- */
 

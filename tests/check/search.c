@@ -357,6 +357,7 @@ static void print_access(const struct trace *access)
     case OP_PRIVATE:
     case OP_ASLEEP:
     case OP_AWAIT:
+    case OP_MEMBARRIER:
         puts("");
         break;
     }
@@ -440,6 +441,7 @@ static void set_up(void)
 {
     threads_count = scenario->threads;
     has_store_buffers = scenario->store_buffers;
+    has_membarrier = !scenario->no_membarrier;
     frames = must(malloc(DEPTH_MAX * sizeof *frames));
     path = must(malloc(DEPTH_MAX * sizeof *path));
     lines = must(malloc(LINES_MAX * sizeof *lines));

@@ -21,6 +21,7 @@ struct scenario {
     unsigned preemptions;      /* UNBOUNDED, or at most so many */
     unsigned preemptions_full; /* with --full, if that is more */
     bool store_buffers;
+    bool no_membarrier; /* the kernel refuses it */
     void (*begin)(void); /* makes the objects */
     void (*thread)(unsigned self);
     void (*killed)(unsigned victim); /* what that means to the ghosts; or NULL */

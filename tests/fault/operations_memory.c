@@ -372,6 +372,15 @@ static void finish_full_ring(void)
     finish_queue();
 }
 
+static int destroy_queue(void)
+{
+    return shoal_queue_destroy(queue);
+}
+static void destroy_it_again(void)
+{
+    CHILD_CHECK(shoal_queue_destroy(queue) == 0);
+}
+
 static int close_queue(void)
 {
     return shoal_queue_close(queue);
@@ -433,6 +442,11 @@ static const struct operation objects[] = {
       .prepare = prepare_thread,
       .run = create_queue_of_values,
       .undo = destroy_the_queue },
+    { .name = "queue_destroy",
+      .prepare = prepare_queue,
+      .run = destroy_queue,
+      .undo = prepare_queue,
+      .finish = destroy_it_again },
     { .name = "queue_close",
       .prepare = prepare_queue,
       .run = close_queue,

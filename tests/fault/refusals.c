@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <linux/membarrier.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -107,6 +108,8 @@ const struct refusal refusals[REFUSALS_MAX] = {
     { "pidfd_open", ENOMEM, -ENOMEM, 0 },
     { "pidfd_send_signal", EPERM, -EPERM, 0 },
     { "pidfd_send_signal", ESRCH, 0, 0 },
+    { "membarrier", EPERM, 0, 0 },
+    { "membarrier register", EPERM, 0, 0 },
     { "futex wait", EINTR, 0, 0 },
     { "futex wait", EAGAIN, 0, 0 },
     { "futex wait", ENOMEM, 0, 0 },
@@ -419,9 +422,12 @@ int __wrap_fcntl64(int fd, int command, ...)
     return refused(fcntl_name(command)) ? -1 : __real_fcntl64(fd, command, argument);
 }
 
-static const char *syscall_name(long number, long operation)
+static const char *syscall_name(long number, const long arguments[])
 {
     switch (number) {
+    case SYS_membarrier:
+        return arguments[0] == MEMBARRIER_CMD_GLOBAL_EXPEDITED ? "membarrier"
+                                                               : "membarrier register";
     case SYS_pidfd_open:
         return "pidfd_open";
     case SYS_pidfd_send_signal:
@@ -431,7 +437,7 @@ static const char *syscall_name(long number, long operation)
     case SYS_futex_waitv:
         return "futex_waitv";
     case SYS_futex:
-        return (operation & FUTEX_CMD_MASK) == FUTEX_WAKE ? "futex wake" : "futex wait";
+        return (arguments[1] & FUTEX_CMD_MASK) == FUTEX_WAKE ? "futex wake" : "futex wait";
     default:
         return "a system call that has no row above";
     }
@@ -447,7 +453,7 @@ long __wrap_syscall(long number, ...)
     for (int i = 0; i < 6; i++)
         a[i] = va_arg(arguments, long);
     va_end(arguments);
-    return refused(syscall_name(number, a[1]))
+    return refused(syscall_name(number, a))
                ? -1
                : __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }

@@ -2,7 +2,7 @@
  * What the kernel may lack: futex_waitv (before Linux 5.16, or refused by a seccomp filter), and
  * the list of robust mutexes that the library borrows to have bells rung for the dead. Without them
  * it looks again every now and then instead: all that holds elsewhere has to hold here, the kill
- * points of tests/crash included.
+ * points of tests/crash included. And membarrier, without which each thread pays for its own order.
  */
 #include "../crash/rows.h"
 
@@ -12,21 +12,23 @@ TestSuite(fallback, .timeout = 300);
 
 /* --- refusing on demand --------------------------------------------------------------------- */
 
-enum lack { NO_WAITV, FORBIDDEN_WAITV, NO_LIST, NEITHER, LACKS_COUNT };
+enum lack { NO_WAITV, FORBIDDEN_WAITV, NO_LIST, NEITHER, NO_MEMBARRIER, LACKS_COUNT };
 
 static const struct {
     int waitv_error; /* 0: it works */
-    bool no_list;
-} lacks[LACKS_COUNT] = {
+    bool no_list, no_membarrier;
+} lacks[LACKS_COUNT + 1] = {
     [NO_WAITV] = { .waitv_error = ENOSYS },
     [FORBIDDEN_WAITV] = { .waitv_error = EPERM },
     [NO_LIST] = { .no_list = true },
     [NEITHER] = { .waitv_error = ENOSYS, .no_list = true },
+    [NO_MEMBARRIER] = { .no_membarrier = true },
+    [LACKS_COUNT] = { 0 },
 };
 
 static enum lack lack;
 static struct refusals {
-    _Atomic unsigned waitv, list;
+    _Atomic unsigned waitv, list, membarrier;
 } * refusals; /* of all processes */
 
 long __real_syscall(long number, ...);
@@ -49,6 +51,11 @@ long __wrap_syscall(long number, ...)
         errno = EPERM;
         return -1;
     }
+    if (number == SYS_membarrier && lacks[lack].no_membarrier) {
+        refusals->membarrier++;
+        errno = EPERM;
+        return -1;
+    }
     return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
@@ -64,6 +71,7 @@ static void was_refused(void)
 {
     cr_assert(!lacks[lack].waitv_error == !refusals->waitv);
     cr_assert(!lacks[lack].no_list == !refusals->list);
+    cr_assert(!lacks[lack].no_membarrier == !refusals->membarrier);
 }
 
 /* --- deaths: every kill point again --------------------------------------------------------- */
@@ -100,6 +108,52 @@ Test(fallback, kill_points_without_the_robust_list, .timeout = 300)
 Test(fallback, kill_points_without_either, .timeout = 300)
 {
     play_everything_without(NEITHER);
+}
+
+Test(fallback, kill_points_of_cells_without_membarrier, .timeout = 300)
+{
+    without(NO_MEMBARRIER);
+    play_all(cells_rows, COUNT_OF(cells_rows));
+    play_all(chain_rows, COUNT_OF(chain_rows));
+    was_refused();
+}
+
+/* --- a queue that others may be inside of, as far as its destroyer can know ------------------ */
+
+static int attaches_and_waits(void *argument)
+{
+    shoal_free(shoal_alloc(1));
+    return shoal_event_wait(*(const shoal_event *)argument, harness_deadline());
+}
+
+static unsigned objects_of(enum shl_pool pool)
+{
+    struct shl_object_walk all = { 0 };
+    unsigned count = 0;
+    while (shl_object_next_in(shl_segment_family(), &all, pool))
+        count++;
+    return count;
+}
+
+Test(fallback, queue_of_those_who_have_membarrier_outlasts_who_has_not, .timeout = 60)
+{
+    shoal_queue queue;
+    shoal_event over = event_new();
+    without(LACKS_COUNT);
+    const unsigned before = objects_of(POOL_CELLS);
+    assert_code(shoal_queue_create(NULL, &queue), 0);
+    const pid_t pid = harness_child(attaches_and_waits, &over);
+    cr_assert(harness_until(is_asleep(pid)));
+    lack = NO_MEMBARRIER;
+    assert_code(shoal_queue_destroy(queue), 0);
+    assert_code(shoal_queue_put_bytes(queue, "", 1, SHOAL_NOW), -ESTALE);
+    cr_assert_eq(objects_of(POOL_CELLS), before + 1, "somebody may be inside");
+    lack = LACKS_COUNT;
+    kill(pid, SIGKILL);
+    harness_wait(pid);
+    shl_peer_recover_all(shl_segment_family());
+    cr_assert_eq(objects_of(POOL_CELLS), before);
+    assert_code(shoal_event_destroy(over), 0);
 }
 
 /* --- ends of every kind of wait ------------------------------------------------------------- */

@@ -2,9 +2,7 @@
 #include "chain.h"
 
 #include <errno.h>
-#include <sched.h>
 
-#include <shoal/event.h>
 #include <shoal/stats.h>
 #include <shoal/values.h>
 
@@ -134,48 +132,6 @@ Test(chain, without_memory_says_so_and_keeps_what_it_has, .timeout = 120)
     }
     assert_code(shoal_queue_destroy(queue), 0);
     assert_code(shoal_segment_detach(segment), 0);
-}
-
-/* Attached, and then idle until it is joined. */
-static void *idle(void *argument)
-{
-    _Atomic uint64_t *word = argument;
-    *word = (uintptr_t)&shl_self(shl_segment_family())->journal->inside;
-    (void)!shoal_event_wait((shoal_event){ word[1] }, harness_deadline());
-    return NULL;
-}
-
-/* A thread's leave may be seen after its last look at the ring: as here, where it does not look. */
-Test(chain, frees_a_ring_that_was_left_unseen_with_the_next, .timeout = 120)
-{
-    const struct shl_segment *family = shl_segment_family();
-    const shoal_queue queue = values_of(sizeof(uint64_t), 0);
-    const struct queue_shm *shm = chain_shrink(queue.ref);
-    shoal_event over;
-    pthread_t thread;
-    assert_code(shoal_event_create(NULL, &over), 0);
-    _Atomic uint64_t words[2] = { 0, over.ref };
-    cr_assert_eq(pthread_create(&thread, NULL, idle, words), 0);
-    while (words[0] == 0)
-        sched_yield();
-    atom64 *inside = (atom64 *)(uintptr_t)words[0];
-    for (uint64_t i = 0; i < 15; i++) /* rings of 1, 2, 4 and 8 */
-        put_value(queue, i);
-    const unsigned rings = chain_objects(family);
-    cr_assert_eq(get_value(queue), 0);
-    cr_assert_eq(get_value(queue), 1);
-    atom_store_relaxed(inside, atom_load_relaxed(&shm->cells.chain.oldest));
-    for (uint64_t i = 2; i < 4; i++)
-        cr_assert_eq(get_value(queue), i);
-    cr_assert_eq(chain_objects(family), rings, "the ring in which the other one is");
-    atom_store_relaxed(inside, 0);
-    for (uint64_t i = 4; i < 8; i++)
-        cr_assert_eq(get_value(queue), i);
-    cr_assert_eq(chain_objects(family), rings - 2);
-    assert_code(shoal_event_set(over), 0);
-    pthread_join(thread, NULL);
-    assert_code(shoal_queue_destroy(queue), 0);
-    assert_code(shoal_event_destroy(over), 0);
 }
 
 /* What another process has written there leads nobody astray. */
