@@ -420,40 +420,44 @@ static bool ready_to_take(void *context)
     return ended_or_sealed(found) || count_inside(found) > 0;
 }
 
-/* After a miss: waits as long as has paid lately, then as everybody waits. */
-static int wait_for(struct attempt *attempt, unsigned side, shoal_deadline deadline)
+/* As everybody waits, with notes of his own: the thread may look for an event, and find it in the
+ * same place. */
+static int sleep_for(struct attempt *attempt, unsigned side, shoal_deadline deadline)
 {
-    struct shl_found *found = attempt->found;
+    struct shl_found *found = attempt->found, apart = *found;
     struct cells_shm *ring = found->ring;
     struct shl_park_for what = { .attempt = side == SHL_PUTS ? attempt_put : attempt_take,
                                  .ready = side == SHL_PUTS ? ready_to_put : ready_to_take,
                                  .context = attempt,
                                  .object = found->object,
                                  .ref = found->ref };
-    if (shl_deadline_is_now(deadline))
-        return -ETIMEDOUT;
-    atom_add_relaxed(side == SHL_PUTS ? &ring->put_waits : &shl_chain_home(found)->take_waits, 1);
-    shl_pace_miss(&found->sides[side].pace, found->capacity);
-    int code = try(attempt, side, false);
-    if (code != -EAGAIN)
-        return code;
-    return shl_park(side == SHL_PUTS ? &ring->not_full : &ring->not_empty, &what, deadline);
+    attempt->found = &apart;
+    int code = shl_park(side == SHL_PUTS ? &ring->not_full : &ring->not_empty, &what, deadline);
+    attempt->found = found;
+    shl_found_write(found, apart);
+    return code;
 }
 
-/* Whatever else there is to it, for who is inside, and leaves. Who waits does so with notes of his
- * own: the thread may look for an event, and find it in the same place. */
-static SHL_COLD int move(struct attempt *attempt, unsigned side, shoal_deadline deadline)
+/* After a miss: waits as long as has paid lately, then sleeps. */
+static int wait_for(struct attempt *attempt, unsigned side, shoal_deadline deadline)
 {
     struct shl_found *found = attempt->found;
+    if (shl_deadline_is_now(deadline))
+        return -ETIMEDOUT;
+    atom_add_relaxed(
+        side == SHL_PUTS ? &found->ring->put_waits : &shl_chain_home(found)->take_waits, 1);
+    shl_pace_miss(&found->sides[side].pace, found->capacity);
     int code = try(attempt, side, false);
-    if (code == -EAGAIN) {
-        struct shl_found apart = *found;
-        attempt->found = &apart;
+    return code == -EAGAIN ? sleep_for(attempt, side, deadline) : code;
+}
+
+/* Whatever else there is to it, for who is inside, and leaves. */
+static SHL_COLD int move(struct attempt *attempt, unsigned side, shoal_deadline deadline)
+{
+    int code = try(attempt, side, false);
+    if (code == -EAGAIN)
         code = wait_for(attempt, side, deadline);
-        attempt->found = found;
-        shl_found_write(found, apart);
-    }
-    leave(found);
+    leave(attempt->found);
     return code == 0 ? 0 : tell(side, code);
 }
 
