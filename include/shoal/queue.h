@@ -8,8 +8,8 @@
  * or was never put. One that is stopped (SIGSTOP) inside a call holds nobody up: no call waits for
  * another's step. Not so of a queue whose options say bulk, joinable or capacity_size, or values of
  * other than 8 bytes: there who is stopped holds up its side of the queue until it goes on; and one
- * that is stopped taking, a put that has to enlarge a queue without a capacity. Such a wait ends at
- * the deadline, but no cancel event ends it.
+ * that is stopped taking, a put that has to enlarge a queue without a capacity. Such a wait ends as
+ * any does, at the deadline or by its cancel event.
  *
  * A queue with single_producer or single_consumer belongs on that side to one thread: the first
  * that puts (an end, too), or gets, until it ends or dies; then to the next one. Others are refused

@@ -20,12 +20,25 @@ static void void_journal(const struct ring_call *call, const atom64 *word, uint6
         shl_journal_void(call->segment, SIDE_OWNER(seen), call->ref);
 }
 
+/* Why a caller should wait no more: 0, -ETIMEDOUT, -ECANCELED, -ESTALE. */
+static int gives_up(const struct ring_call *call, uint64_t give_up, const struct shl_cancel *cancel)
+{
+    uint32_t word;
+    if (give_up != UINT64_MAX && shl_clock_ns() >= give_up)
+        return -ETIMEDOUT;
+    if (unlikely(!shl_object_is(call->object, call->ref)))
+        return shl_error(-ESTALE, "the queue was destroyed");
+    return shl_cancel_check(cancel, &word);
+}
+
 SHL_COLD int shl_side_claim_busy(const struct ring_call *call, atom64 *word, uint64_t *ret_rest)
 {
+    struct shl_cancel cancel;
+    int code = shl_cancel_find(call->deadline, &cancel);
     uint64_t give_up = shl_clock_ns() + BUSY_GRACE_NS;
     if (call->deadline.ns > give_up)
         give_up = call->deadline.ns;
-    for (unsigned round = 0;; round++) {
+    for (unsigned round = 0; code == 0; round++) {
         uint64_t seen = atom_load_relaxed(word);
         bool free = SIDE_OWNER(seen) == 0;
         bool spun = free || !shl_park_spin(round);
@@ -37,10 +50,11 @@ SHL_COLD int shl_side_claim_busy(const struct ring_call *call, atom64 *word, uin
         }
         if (!spun)
             continue;
-        if (give_up != UINT64_MAX && shl_clock_ns() >= give_up)
-            return -ETIMEDOUT;
-        shl_park_nap((atom32 *)(void *)word + 1, (uint32_t)(seen >> 32), NAP_NS);
+        code = gives_up(call, give_up, &cancel);
+        if (code == 0)
+            shl_park_nap((atom32 *)(void *)word + 1, (uint32_t)(seen >> 32), NAP_NS);
     }
+    return code;
 }
 
 bool shl_side_claim_left(const struct ring_call *call, enum side which, uint64_t *ret_rest)

@@ -28,7 +28,8 @@ static inline bool shl_side_claim(const struct ring_call *call, atom64 *word, ui
     return atom_cas_acquire_64(word, seen, mine);
 }
 
-/* Likewise of one that is held by a peer that lives, or is dead: then it is ours. 0, -ETIMEDOUT. */
+/* Likewise of one that is held by a peer that lives, or is dead: then it is ours. 0, -ETIMEDOUT,
+ * -ECANCELED, -ESTALE. */
 int shl_side_claim_busy(const struct ring_call *call, atom64 *word, uint64_t *ret_rest);
 
 /* P5, or leaving without a commit. */
@@ -58,7 +59,7 @@ static inline int shl_side_check(const struct ring_call *call, enum side which, 
     return shl_side_leave_with(call, which, rest, shl_error(-ESTALE, "the queue was destroyed"));
 }
 
-/* P2 and P3. 0, -ETIMEDOUT, -ESTALE. */
+/* P2 and P3. 0, -ETIMEDOUT, -ECANCELED, -ESTALE. */
 static inline int shl_side_enter(const struct ring_call *call, enum side which, uint64_t *ret_rest)
 {
     atom64 *word = &shl_side(call, which)->word;

@@ -92,16 +92,9 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* The event that cancels, if there is one, as it was when the wait began. */
-struct cancel {
-    struct event_shm *event;
-    uint64_t ref;
-    uint32_t generation;
-};
-
-static int find_cancel(shoal_deadline deadline, struct cancel *ret_cancel)
+int shl_cancel_find(shoal_deadline deadline, struct shl_cancel *ret_cancel)
 {
-    *ret_cancel = (struct cancel){ .ref = deadline.cancel.ref };
+    *ret_cancel = (struct shl_cancel){ .ref = deadline.cancel.ref };
     if (likely(deadline.cancel.ref == 0))
         return 0;
     const struct shl_found *found = shl_find_inside(deadline.cancel.ref, KIND_EVENT);
@@ -112,8 +105,7 @@ static int find_cancel(shoal_deadline deadline, struct cancel *ret_cancel)
     return 0;
 }
 
-/* -ECANCELED once it was set, also if it is clear again; -ESTALE once it is gone. */
-static int check_cancel(const struct cancel *cancel, uint32_t *ret_word)
+int shl_cancel_check(const struct shl_cancel *cancel, uint32_t *ret_word)
 {
     if (likely(!cancel->event))
         return 0;
@@ -164,7 +156,8 @@ static bool creator_is_gone(const struct shl_park_for *what, struct shl_watches 
 
 /* W1 at both bells, W2 and W3 once. */
 static int attempt_or_sleep(struct bell_shm *bell, const struct shl_park_for *what,
-                            shoal_deadline deadline, const struct cancel *cancel, bool *ret_slept)
+                            shoal_deadline deadline, const struct shl_cancel *cancel,
+                            bool *ret_slept)
 {
     struct shl_watches watches;
     shl_watches_init(&watches);
@@ -191,7 +184,7 @@ static int attempt_or_sleep(struct bell_shm *bell, const struct shl_park_for *wh
     if (code != -EAGAIN)
         return code;
     uint32_t none;
-    code = check_cancel(cancel, cancel_word ? &cancel_word->expected : &none);
+    code = shl_cancel_check(cancel, cancel_word ? &cancel_word->expected : &none);
     if (code < 0)
         return code;
     if (shl_deadline_passed(deadline))
@@ -210,7 +203,7 @@ static int attempt_or_sleep(struct bell_shm *bell, const struct shl_park_for *wh
 }
 
 static int spin(const struct shl_park_for *what, shoal_deadline deadline,
-                const struct cancel *cancel)
+                const struct shl_cancel *cancel)
 {
     for (unsigned round = 0; spin_once(round, PAUSES_SOON); round++) {
         struct shl_watches watches;
@@ -219,7 +212,7 @@ static int spin(const struct shl_park_for *what, shoal_deadline deadline,
         if (code != -EAGAIN)
             return code;
         uint32_t word;
-        code = check_cancel(cancel, &word);
+        code = shl_cancel_check(cancel, &word);
         if (code < 0)
             return code;
         if (shl_deadline_passed(deadline))
@@ -230,11 +223,11 @@ static int spin(const struct shl_park_for *what, shoal_deadline deadline,
 
 int shl_park(struct bell_shm *bell, const struct shl_park_for *what, shoal_deadline deadline)
 {
-    struct cancel cancel;
+    struct shl_cancel cancel;
     uint32_t word;
-    int code = find_cancel(deadline, &cancel);
+    int code = shl_cancel_find(deadline, &cancel);
     if (code == 0)
-        code = check_cancel(&cancel, &word);
+        code = shl_cancel_check(&cancel, &word);
     if (code < 0)
         return code;
     if (shl_deadline_is_now(deadline))

@@ -86,6 +86,19 @@ static inline void shl_park_ring(struct bell_shm *bell)
  * sleepers look at a tick. */
 void shl_park_ring_both(struct bell_shm *first, struct bell_shm *second);
 
+/* The event that cancels a wait, if there is one, as it was when the wait began. */
+struct shl_cancel {
+    struct event_shm *event;
+    uint64_t ref;
+    uint32_t generation;
+};
+
+/* 0; -ESTALE if the deadline names an event that is none. */
+int shl_cancel_find(shoal_deadline deadline, struct shl_cancel *ret_cancel);
+/* 0, with the event's word; -ECANCELED once it was set, also if it is clear again; -ESTALE once it
+ * is gone. */
+int shl_cancel_check(const struct shl_cancel *cancel, uint32_t *ret_word);
+
 /* For a word that a live, named peer is about to change, without waking anybody: sleeps until then
  * or for about `ns`. */
 void shl_park_nap(atom32 *word, uint32_t seen, uint64_t ns);

@@ -4,8 +4,10 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 
+#include <shoal/event.h>
 #include <shoal/joinable.h>
 #include <shoal/stats.h>
 #include <shoal/values.h>
@@ -358,4 +360,68 @@ Test(store, leaves_nothing_of_a_queue_that_ends_meanwhile, .timeout = 60)
     const shoal_audit after = memory_audit((shoal_segment){ 0 });
     cr_assert(after.objects == before.objects && after.lost == 0 && after.owned == before.owned,
               "%llu bytes of objects", (unsigned long long)after.objects);
+}
+
+/* --- a side that is held -------------------------------------------------------------------- */
+
+static struct {
+    _Atomic uint64_t owner;
+    shoal_event over, cancel;
+} holder;
+
+/* Attached, and stopped, as far as others can see. */
+static void *holds(void *argument)
+{
+    holder.owner = shl_self(shl_segment_family())->owner;
+    (void)!shoal_event_wait(holder.over, harness_deadline());
+    return argument;
+}
+
+static void *cancels(void *argument)
+{
+    (void)!shoal_event_set(holder.cancel);
+    return argument;
+}
+
+static void assert_ends(shoal_queue queue, shoal_deadline deadline, int code)
+{
+    uint64_t values[2] = { 0 };
+    size_t count;
+    assert_code(shoal_queue_put_value(queue, values, 8, deadline), code);
+    assert_code(shoal_queue_put_values(queue, values, 8, 2, &count, deadline), code);
+    assert_code(shoal_queue_get_value(queue, values, 8, deadline), code);
+    assert_code(shoal_queue_get_values(queue, values, 8, 2, &count, deadline), code);
+}
+
+/* Who waits for a stopped one's side does so as anybody waits. */
+Test(store, wait_for_a_side_ends_at_its_deadline_or_is_cancelled, .timeout = 120)
+{
+    pthread_t thread, canceller;
+    assert_code(shoal_event_create(NULL, &holder.over), 0);
+    assert_code(shoal_event_create(NULL, &holder.cancel), 0);
+    const shoal_queue queue = queue_in((shoal_segment){ 0 },
+                                       (shoal_queue_options){ .bulk = true, .value_size = 8 });
+    put_number(queue, 8, 1);
+    cr_assert_eq(pthread_create(&thread, NULL, holds, NULL), 0);
+    while (holder.owner == 0)
+        sched_yield();
+    struct ring_shm *ring = &((struct queue_shm *)shl_find(queue.ref, KIND_QUEUE)->object)->ring;
+    const uint64_t tail = ring->tail.word, head = ring->head.word;
+    ring->tail.word = tail | holder.owner << SIDE_OWNER_SHIFT;
+    ring->head.word = head | holder.owner << SIDE_OWNER_SHIFT;
+    assert_ends(queue, SHOAL_NOW, -ETIMEDOUT);
+    assert_ends(queue, shoal_after_ms(20), -ETIMEDOUT);
+    const shoal_deadline deadline = shoal_until(SHOAL_FOREVER, holder.cancel);
+    cr_assert_eq(pthread_create(&canceller, NULL, cancels, NULL), 0);
+    assert_ends(queue, deadline, -ECANCELED);
+    pthread_join(canceller, NULL);
+    assert_code(shoal_event_destroy(holder.cancel), 0);
+    assert_ends(queue, deadline, -ESTALE);
+    ring->tail.word = tail;
+    ring->head.word = head;
+    assert_code(shoal_event_set(holder.over), 0);
+    pthread_join(thread, NULL);
+    assert_next(queue, 8, 1);
+    assert_code(shoal_queue_destroy(queue), 0);
+    assert_code(shoal_event_destroy(holder.over), 0);
 }
