@@ -674,11 +674,12 @@ bool shl_cells_enter_ended(const struct ring_call *call, uint64_t own)
         /* [object.own] acquire <- who finished it first, and who lives there now. */
         bool is_its = SHL_MISTAKE("object.finisher") ||
                       atom_load_acquire(&call->object->own) == own;
-        if (is_its && are_seen(call) && !who_is_inside(call))
+        bool is_sure = is_its && are_seen(call);
+        if (is_sure && !who_is_inside(call))
             return true;
         shl_cells_leave(call);
         /* Who was inside, and tried meanwhile, has left it to this thread. */
-        if (!is_its || who_is_inside(call) || SHL_MISTAKE("cells.closer"))
+        if (!is_sure || who_is_inside(call) || SHL_MISTAKE("cells.closer"))
             return false;
     }
 }

@@ -113,12 +113,12 @@ int shl_cells_seal(const struct shl_found *found, uint64_t end);
 
 /*
  * Ends the ring's object: 0, and nobody is inside or will be; -EAGAIN if somebody is stopped
- * inside, then whoever settles a death does the rest; -ESTALE if another has ended it. The caller
- * frees the cells.
+ * inside, or the kernel does not help to know, then whoever settles a death does the rest; -ESTALE
+ * if another has ended it. The caller frees the cells.
  */
 int shl_cells_close(const struct ring_call *call);
-/* Likewise for one that has ended already: true if nobody is inside, or drains it, while its place
- * says `own`. */
+/* Likewise for one that has ended already: true if for certain nobody is inside, or drains it, while
+ * its place says `own`. */
 bool shl_cells_enter_ended(const struct ring_call *call, uint64_t own);
 void shl_cells_leave(const struct ring_call *call);
 /* Leaves what a dead thread was draining. */

@@ -30,7 +30,7 @@ struct journal_shm {
     atom64 works_at; /* a page's number; 0: nowhere */
     atom64 looks_at; /* likewise, where it only reads meanwhile */
     atom64 inside;   /* the queue whose cells it may touch, see flow/cells.h; 0: none */
-    atom64 is_light; /* it names it without a barrier: see shl_cells_close() */
+    atom64 is_light; /* it names it without a barrier: see flow/cells.h */
 };
 
 struct peer_shm {

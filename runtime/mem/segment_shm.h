@@ -23,7 +23,7 @@
 #include "base/attr.h"
 
 #define SEGMENT_MAGIC UINT64_C(0x316c616f6873feff) /* no text, little endian: ff fe "shoal1" */
-#define SEGMENT_LAYOUT 14u                         /* changes with any layout in a *_shm.h */
+#define SEGMENT_LAYOUT 15u                         /* changes with any layout in a *_shm.h */
 #define SEGMENT_FEATURES 0u                        /* bits; an unknown one must not be attached */
 
 #define SEGMENT_SIZE_MIN (UINT64_C(4) << 20)

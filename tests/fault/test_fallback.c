@@ -156,6 +156,38 @@ Test(fallback, queue_of_those_who_have_membarrier_outlasts_who_has_not, .timeout
     assert_code(shoal_event_destroy(over), 0);
 }
 
+/* Nor are the rings that he drains freed, and he goes on all the same. */
+Test(fallback, drained_rings_of_those_who_have_membarrier_outlast_who_has_not, .timeout = 60)
+{
+    enum { RINGS = 4, MESSAGES = (1 << RINGS) - 1 };
+    shoal_queue queue;
+    shoal_event over = event_new();
+    uint64_t value = 0;
+    without(LACKS_COUNT);
+    const unsigned before = objects_of(POOL_CELLS);
+    assert_code(shoal_queue_create(&(shoal_queue_options){ .value_size = 8 }, &queue), 0);
+    cr_assert(chain_shrink(queue.ref));
+    for (uint64_t i = 0; i < MESSAGES; i++)
+        assert_code(shoal_queue_put_value(queue, &i, 8, SHOAL_NOW), 0);
+    cr_assert_eq(objects_of(POOL_CELLS), before + RINGS);
+    const pid_t pid = harness_child(attaches_and_waits, &over);
+    cr_assert(harness_until(is_asleep(pid)));
+    lack = NO_MEMBARRIER;
+    for (uint64_t i = 0; i < MESSAGES; i++) {
+        assert_code(shoal_queue_get_value(queue, &value, 8, SHOAL_NOW), 0);
+        cr_assert_eq(value, i);
+    }
+    cr_assert_eq(objects_of(POOL_CELLS), before + RINGS, "somebody may be inside");
+    lack = LACKS_COUNT;
+    kill(pid, SIGKILL);
+    harness_wait(pid);
+    shl_peer_recover_all(shl_segment_family());
+    cr_assert_eq(objects_of(POOL_CELLS), before + 2, "the first ring, and the last one");
+    assert_code(shoal_queue_destroy(queue), 0);
+    cr_assert_eq(objects_of(POOL_CELLS), before);
+    assert_code(shoal_event_destroy(over), 0);
+}
+
 /* --- ends of every kind of wait ------------------------------------------------------------- */
 
 /* The same wait in another process, for as long as it takes, ended by who made the objects. */
