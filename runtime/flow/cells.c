@@ -499,30 +499,46 @@ static SHL_COLD int take_slowly(struct shl_found *found, bool leaves_end, shoal_
     return taken(code);
 }
 
+/* Enters, and moves an item if nothing is in the way: 0, and has left again; -EAGAIN, and is still
+ * inside; or why it did not enter. */
+static inline int put_straight(struct attempt *attempt)
+{
+    int code = enter(attempt->found);
+    if (unlikely(code < 0))
+        return code;
+    if (unlikely(!put_next(attempt)))
+        return -EAGAIN;
+    leave(attempt->found);
+    return 0;
+}
+
+static inline int take_straight(struct attempt *attempt, void *ret_item)
+{
+    int code = enter(attempt->found);
+    if (unlikely(code < 0))
+        return code;
+    if (unlikely(!take_next(attempt)))
+        return -EAGAIN;
+    leave(attempt->found);
+    memcpy(ret_item, &attempt->item, sizeof attempt->item);
+    return 0;
+}
+
 int shl_cells_put_here(struct shl_found *found, uint64_t item, enum cell_state state)
 {
     struct attempt attempt = { .found = found, .item = item, .state = state };
-    int code = enter(found);
-    if (unlikely(code < 0))
-        return code;
-    if (unlikely(!put_next(&attempt)))
-        return move(&attempt, SHL_PUTS, SHOAL_NOW);
-    leave(found);
-    return 0;
+    int code = put_straight(&attempt);
+    return likely(code != -EAGAIN) ? code : move(&attempt, SHL_PUTS, SHOAL_NOW);
 }
 
 int shl_cells_take_here(struct shl_found *found, bool leaves_end, shoal_deadline deadline,
                         void *ret_item)
 {
     struct attempt attempt = { .found = found };
-    int code = enter(found);
-    if (unlikely(code < 0))
-        return code;
-    if (unlikely(!take_next(&attempt)))
+    int code = take_straight(&attempt, ret_item);
+    if (unlikely(code == -EAGAIN))
         return take_inside(found, leaves_end, deadline, ret_item);
-    leave(found);
-    memcpy(ret_item, &attempt.item, sizeof attempt.item);
-    return 1;
+    return code == 0 ? 1 : code;
 }
 
 int shl_cells_put(struct shl_found *found, uint64_t item, shoal_deadline deadline)
@@ -530,13 +546,8 @@ int shl_cells_put(struct shl_found *found, uint64_t item, shoal_deadline deadlin
     struct attempt attempt = { .found = found, .item = item, .state = CELL_FULL };
     if (unlikely(found->is_chained && is_sealed(found)))
         return shl_chain_put(found, item, CELL_FULL);
-    int code = enter(found);
-    if (unlikely(code < 0))
-        return code;
-    if (unlikely(!put_next(&attempt)))
-        return put_slowly(found, item, CELL_FULL, deadline);
-    leave(found);
-    return 0;
+    int code = put_straight(&attempt);
+    return likely(code != -EAGAIN) ? code : put_slowly(found, item, CELL_FULL, deadline);
 }
 
 int shl_cells_put_end(struct shl_found *found, shoal_deadline deadline)
@@ -551,14 +562,8 @@ int shl_cells_take(struct shl_found *found, bool leaves_end, shoal_deadline dead
     struct attempt attempt = { .found = found };
     if (unlikely(found->is_chained && shl_chain_has_passed(found->ring)))
         return taken(shl_chain_take(found, leaves_end, deadline, ret_item));
-    int code = enter(found);
-    if (unlikely(code < 0))
-        return code;
-    if (unlikely(!take_next(&attempt)))
-        return take_slowly(found, leaves_end, deadline, ret_item);
-    leave(found);
-    memcpy(ret_item, &attempt.item, sizeof attempt.item);
-    return 0;
+    int code = take_straight(&attempt, ret_item);
+    return likely(code != -EAGAIN) ? code : take_slowly(found, leaves_end, deadline, ret_item);
 }
 
 /* --- beginning and end ----------------------------------------------------------------------- */

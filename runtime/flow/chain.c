@@ -41,7 +41,7 @@ void shl_chain_init(struct chain_shm *chain)
 
 /* --- one ring -------------------------------------------------------------------------------- */
 
-/* A call on a queue that has grown, member by member: to clear it all takes longer. */
+/* A call on a queue that has grown, member by member: clearing it all takes longer. */
 static inline void describe(struct shl_found *home, struct ring_call *ret_call)
 {
     ret_call->segment = home->segment;
@@ -191,31 +191,26 @@ static int put_at(const struct ring_call *call, struct shl_found *ring, uint64_t
     return shl_cells_put_here(ring, item, state);
 }
 
-static int put_behind(const struct ring_call *call, uint64_t item, enum cell_state state)
-{
-    REQUIRE(shl_object_is(call->object, call->ref), -ESTALE, destroyed);
-    uint64_t at = atom_load_relaxed(&chain_of(call)->newest), gone = UINT64_MAX;
-    for (int rounds = 0; rounds < ROUNDS_MAX; rounds++) {
-        struct shl_found *ring = reach(call, at);
-        int code = ring ? put_at(call, ring, item, state) : -ESTALE;
-        if (unlikely(code == -ETIMEDOUT))
-            code = lengthen(call, ring);
-        if (likely(code != -EPIPE && code != -ESTALE)) {
-            left(ring);
-            return code;
-        }
-        code = go_on(call, ring, &gone, &at);
-        if (code < 0)
-            return code;
-    }
-    return shl_error(-EUCLEAN, damaged);
-}
-
 int shl_chain_put(struct shl_found *home, uint64_t item, enum cell_state state)
 {
     struct ring_call call;
     describe(home, &call);
-    return put_behind(&call, item, state);
+    REQUIRE(shl_object_is(call.object, call.ref), -ESTALE, destroyed);
+    uint64_t at = atom_load_relaxed(&chain_of(&call)->newest), gone = UINT64_MAX;
+    for (int rounds = 0; rounds < ROUNDS_MAX; rounds++) {
+        struct shl_found *ring = reach(&call, at);
+        int code = ring ? put_at(&call, ring, item, state) : -ESTALE;
+        if (unlikely(code == -ETIMEDOUT))
+            code = lengthen(&call, ring);
+        if (likely(code != -EPIPE && code != -ESTALE)) {
+            left(ring);
+            return code;
+        }
+        code = go_on(&call, ring, &gone, &at);
+        if (code < 0)
+            return code;
+    }
+    return shl_error(-EUCLEAN, damaged);
 }
 
 /* --- take ------------------------------------------------------------------------------------ */

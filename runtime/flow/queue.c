@@ -93,7 +93,7 @@ static int call_on(struct shl_found *found, shoal_deadline deadline, struct ring
     bool has_cells = found->items == ITEMS_PAYLOADS || found->items == ITEMS_VALUES;
     if (unlikely(found->items == ITEMS_UNKNOWN || (has_cells && !shl_cells_are_known(found))))
         shl_queue_learn(found);
-    /* Member by member: clearing it all first takes longer than the rest. */
+    /* Member by member: clearing it all takes longer. */
     ret_call->segment = found->segment;
     ret_call->self = found->self;
     ret_call->found = found;

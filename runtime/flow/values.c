@@ -97,8 +97,7 @@ static inline bool enter(const struct ring_call *call, enum side which, uint64_t
            shl_side_check(call, which, *ret_rest) == 0;
 }
 
-/* P4, where no end was ever put, of a value that there is room for, or that is there; NULL: not so.
- */
+/* P4, where no end was ever put, of a value that there is room for, or that is there; else NULL. */
 static inline char *cell_at(const struct ring_call *call, uint64_t position, bool is_there)
 {
     uint64_t count;
@@ -130,8 +129,8 @@ static inline bool put_dense(struct shl_found *found, const void *value, size_t 
     return cell;
 }
 
-/* A value of several lines comes from the processor that has put it: the next but one, if there is
- * one, sets out while this one is dealt with. */
+/* The lines of a value come from the processor that has put it: those of the next but one set out
+ * while this one is dealt with. For one line alone it brings nothing. */
 static inline void fetch_ahead(const struct ring_call *call, uint64_t position)
 {
     enum { AHEAD = 2, LINE = 64 };
@@ -143,7 +142,7 @@ static inline void fetch_ahead(const struct ring_call *call, uint64_t position)
         __builtin_prefetch(cell + at);
 }
 
-/* Likewise of a get. */
+/* As put_dense(), of a get. */
 static inline bool get_dense(struct shl_found *found, void *ret_value, size_t size)
 {
     bool sealed;
