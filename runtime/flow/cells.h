@@ -117,8 +117,8 @@ int shl_cells_seal(const struct shl_found *found, uint64_t end);
  * if another has ended it. The caller frees the cells.
  */
 int shl_cells_close(const struct ring_call *call);
-/* Likewise for one that has ended already: true if certainly nobody is inside, or drains it, while its
- * place says `own`. */
+/* Likewise for one that has ended already: true if it is certain that nobody is inside, or drains
+ * it, while its place says `own`. */
 bool shl_cells_enter_ended(const struct ring_call *call, uint64_t own);
 void shl_cells_leave(const struct ring_call *call);
 /* Leaves what a dead thread was draining. */

@@ -32,8 +32,8 @@ struct chain_shm {
     atom64 passed; /* items that were in the rings before it */
     atom64 newest; /* a hint: where to put */
     /* of the others */
-    uint64_t home;   /* their queue's reference; 0: a queue's own ring. Written once */
-    atom64 maker;    /* until it is linked: who is making it, short */
+    uint64_t home; /* their queue's reference; 0: a queue's own ring. Written once */
+    atom64 maker;  /* until it is linked: who is making it, short */
     uint64_t zero;
 } SHL_ALIGNED(16);
 

@@ -46,7 +46,7 @@ struct shl_attachment {
     uint32_t owner;         /* the same with its generation, short: as in a ring side */
     uint32_t owner_long;    /* the same, long: as in a lock */
     uint32_t process_owner; /* its process, short: as in a block's header */
-    bool is_light; /* others pay for its order of stores and loads: see os/membarrier.h */
+    bool is_light;          /* others pay for its order of stores and loads: see os/membarrier.h */
     struct journal_shm *journal;
     uint64_t own_of_process; /* a header, but for the sends, of a payload of the process's, */
     uint64_t own_of_thread;  /* and of a free block in the thread's hands */
