@@ -73,16 +73,64 @@ uint64_t shl_room(const struct shl_place *place)
 
 /* ---- the thread's hands */
 
-/* They hold more of what the thread lacks and has too much of by turns. Who only allocates, or only
- * frees what others allocate, holds little: the fewer blocks go round between two threads, the more
- * of them are in the processors' caches. */
-static void raise_limit(struct shl_attachment *self, uint32_t size_class)
+/* What a thread may keep of all sizes together, and at least one of each that it uses. */
+#define KEPT_BYTES_ALL (UINT64_C(5) << 20)
+
+static void set_limit(struct shl_attachment *self, uint32_t size_class, uint32_t limit)
+{
+    struct shl_cache *cache = &self->caches[size_class];
+    self->kept_bytes += ((uint64_t)limit - cache->limit) * shl_sizes[size_class].stride;
+    cache->limit = (uint16_t)limit;
+}
+
+/* The oldest go to everybody. True if a run seems to be whole by that. */
+static bool give(const struct shl_segment *segment, struct shl_attachment *self,
+                 uint32_t size_class, uint32_t given)
+{
+    uint32_t count = self->caches[size_class].count;
+    struct block_shm **blocks = self->kept[size_class] + 1;
+    bool whole = shl_runs_give(segment, self->owner, size_class, blocks, given);
+    for (uint32_t i = given; i < count; i++)
+        blocks[i - given] = blocks[i];
+    shl_hands_set_count(self, size_class, count - given);
+    return whole;
+}
+
+static void let_go(const struct shl_segment *segment, struct shl_attachment *self,
+                   uint32_t size_class)
+{
+    give(segment, self, size_class, self->caches[size_class].count);
+    set_limit(self, size_class, 0);
+}
+
+/* Memory in the hands is for the sizes that are wanted: one that was not since its last turn has to
+ * let go. One turn each time that there is not enough for all. */
+static void take_turn(const struct shl_segment *segment, struct shl_attachment *self)
+{
+    uint32_t size_class = self->kept_turn++ % CLASSES_COUNT;
+    struct shl_cache *cache = &self->caches[size_class];
+    if (!cache->wanted && cache->limit > 0)
+        let_go(segment, self, size_class);
+    cache->wanted = false;
+}
+
+/* The hands were empty, or full: they may hold twice as many from now on. */
+static void raise_limit(const struct shl_segment *segment, struct shl_attachment *self,
+                        uint32_t size_class)
 {
     const struct shl_size *size = &shl_sizes[size_class];
     struct shl_cache *cache = &self->caches[size_class];
-    uint32_t more = self->lacked[size_class] ? cache->limit * 2 : cache->limit;
-    self->lacked[size_class] = false;
-    cache->limit = more < size->kept ? size->kept : more < size->kept_most ? more : size->kept_most;
+    uint32_t more = cache->limit * 2u < size->kept ? size->kept : cache->limit * 2u;
+    more = more < size->kept_most ? more : size->kept_most;
+    cache->wanted = true;
+    if (more == cache->limit)
+        return;
+    if (self->kept_bytes + (more - cache->limit) * (uint64_t)size->stride <= KEPT_BYTES_ALL)
+        set_limit(self, size_class, more);
+    else
+        take_turn(segment, self);
+    if (cache->limit == 0)
+        set_limit(self, size_class, 1);
 }
 
 /* False with an error if there is no memory. */
@@ -91,12 +139,11 @@ static bool refill(const struct shl_segment *segment, struct shl_attachment *sel
 {
     struct shl_cache *cache = &self->caches[size_class];
     struct block_shm *taken[SHL_CACHE_BLOCKS_MAX];
-    if (cache->limit == 0)
-        raise_limit(self, size_class);
-    self->lacked[size_class] = true;
+    raise_limit(segment, self, size_class);
     uint32_t limit = cache->limit; /* to take may flush the hands */
     uint32_t count = shl_runs_take(segment, self->owner, size_class, taken, (limit + 1) / 2);
-    cache->limit = limit;
+    if (cache->limit == 0)
+        set_limit(self, size_class, limit);
     for (uint32_t i = 0; i < count; i++) /* the first is used first */
         self->kept[size_class][count - i] = taken[i];
     shl_hands_set_count(self, size_class, count);
@@ -114,13 +161,8 @@ static struct block_shm *take(const struct shl_segment *segment, struct shl_atta
 
 void shl_alloc_flush(const struct shl_segment *segment, struct shl_attachment *self)
 {
-    for (uint32_t size_class = 0; size_class < CLASSES_COUNT; size_class++) {
-        struct shl_cache *cache = &self->caches[size_class];
-        struct block_shm **blocks = self->kept[size_class] + 1;
-        shl_runs_give(segment, self->owner, size_class, blocks, cache->count);
-        shl_hands_set_count(self, size_class, 0);
-        cache->limit = 0;
-    }
+    for (uint32_t size_class = 0; size_class < CLASSES_COUNT; size_class++)
+        let_go(segment, self, size_class);
 }
 
 /* To the system, also what the thread has kept from earlier work, as each block holds its whole
@@ -147,13 +189,9 @@ static SHL_COLD void decay(const struct shl_segment *segment, struct shl_attachm
 static void make_room(const struct shl_segment *segment, struct shl_attachment *self,
                       uint32_t size_class)
 {
-    uint32_t count = self->caches[size_class].count, given = (count + 1) / 2;
-    struct block_shm **blocks = self->kept[size_class] + 1;
-    bool whole = shl_runs_give(segment, self->owner, size_class, blocks, given);
-    for (uint32_t i = given; i < count; i++)
-        blocks[i - given] = blocks[i];
-    shl_hands_set_count(self, size_class, count - given);
-    raise_limit(self, size_class);
+    uint32_t count = self->caches[size_class].count;
+    bool whole = give(segment, self, size_class, (count + 1) / 2);
+    raise_limit(segment, self, size_class);
     if (unlikely(whole))
         decay(segment, self);
 }

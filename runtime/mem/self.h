@@ -22,7 +22,8 @@
 struct shl_cache {
     struct block_shm *last; /* NULL: there is none */
     uint32_t count;
-    uint32_t limit; /* how many may be kept for now: more, the more they are wanted */
+    uint16_t limit; /* how many may be kept for now: more, the more they are wanted */
+    bool wanted;    /* lately: the hands were empty or full */
 };
 
 /* A run that the thread has found: where its blocks begin, see mem/hands.h. A cache. */
@@ -52,7 +53,8 @@ struct shl_attachment {
     uint64_t own_of_thread;  /* and of a free block in the thread's hands */
     struct shl_known_run known[SHL_KNOWN_RUNS];
     struct shl_cache caches[CLASSES_COUNT];
-    bool lacked[CLASSES_COUNT]; /* the hands were empty since they were last full */
+    uint64_t kept_bytes; /* what the limits of all sizes allow */
+    uint32_t kept_turn;  /* the size that is next asked to let go: see raise_limit() */
     /* Last in, first out, from the second place on: the first is NULL. */
     struct block_shm *kept[CLASSES_COUNT][1 + SHL_CACHE_BLOCKS_MAX];
 };

@@ -1,8 +1,8 @@
 #include "mem/sizes.h"
 
-/* What a thread may keep: at first little memory, in the end enough for a burst of messages. */
-#define KEPT_BYTES (UINT64_C(4) << 20)
-#define KEPT_BYTES_MOST (UINT64_C(8) << 20)
+/* What a thread may keep of one size: at first little memory, in the end a burst of messages. */
+#define KEPT_BYTES (UINT64_C(64) << 10)
+#define KEPT_BYTES_MOST (UINT64_C(65) << 16)
 #define KEPT_PLACES 4u
 #define BETWEEN(least, count, most) \
     (uint16_t)((count) < (least) ? (least) : (count) > (most) ? (most) : (count))
