@@ -114,7 +114,7 @@ static void take_turn(const struct shl_segment *segment, struct shl_attachment *
     cache->wanted = false;
 }
 
-/* The hands were empty, or full: they may hold twice as many from now on. */
+/* The hands were empty, or full: they may hold twice as many from now on, if there is enough. */
 static void raise_limit(const struct shl_segment *segment, struct shl_attachment *self,
                         uint32_t size_class)
 {

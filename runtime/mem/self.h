@@ -54,7 +54,7 @@ struct shl_attachment {
     struct shl_known_run known[SHL_KNOWN_RUNS];
     struct shl_cache caches[CLASSES_COUNT];
     uint64_t kept_bytes; /* what the limits of all sizes allow */
-    uint32_t kept_turn;  /* the size that is next asked to let go: see raise_limit() */
+    uint32_t kept_turn;  /* the size that is next asked to let go: see alloc.c */
     /* Last in, first out, from the second place on: the first is NULL. */
     struct block_shm *kept[CLASSES_COUNT][1 + SHL_CACHE_BLOCKS_MAX];
 };

@@ -1,6 +1,7 @@
 #include "mem/sizes.h"
 
-/* What a thread may keep of one size: at first little memory, in the end a burst of messages. */
+/* What a thread may keep of one size: at first little memory, in the end a burst of messages, which
+ * is 64 of 64 KiB with their headers. Of all sizes together: see alloc.c. */
 #define KEPT_BYTES (UINT64_C(64) << 10)
 #define KEPT_BYTES_MOST (UINT64_C(65) << 16)
 #define KEPT_PLACES 4u

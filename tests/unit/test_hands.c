@@ -18,8 +18,8 @@ static const size_t sizes[] = { 64,    1024,  4096,  5000,  6000,  7000,  8192,
 
 static shoal_segment segment;
 
-/* As much as is free there is still used, here and there: no run is ever whole, so that all that is
- * free stays what it is. Nor does anything decay meanwhile, however long it takes. */
+/* Enough free blocks, with used ones between them: no run is ever whole, and none taken for another
+ * size. */
 static void make_runs(size_t size)
 {
     void *payloads[4 * BURST];
@@ -40,8 +40,8 @@ static void setup(void)
 
 static void burst(size_t size)
 {
-    atom_store_relaxed(&shl_decayed_ns, 0);
     void *payloads[BURST];
+    atom_store_relaxed(&shl_decayed_ns, 0); /* however long it takes, nothing decays */
     for (size_t i = 0; i < BURST; i++)
         cr_assert_not_null(payloads[i] = shoal_alloc_in(segment, size), "%s",
                            shoal_error_message());
